@@ -1,0 +1,1 @@
+"""How work is done: policy, executors and the worker; plaintext and credentials stay here."""

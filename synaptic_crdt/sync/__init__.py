@@ -1,0 +1,1 @@
+"""How entries travel: session, admission and transports; interprets no market rule."""
