@@ -1,0 +1,113 @@
+"""Which checkpoints count, and how far they fix each feed. Judged without folding anything.
+
+A checkpoint is well formed when it is the sequencer's, continues the counted one, time does not
+go back, and each item extends that device's fixed head. With no witnesses it then counts at once.
+Two different ones of one index are proof that the sequencer signed twice: the market is halted.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from synaptic_crdt.errors import Forged, MalformedInput
+from synaptic_crdt.state.statements import Checkpoint
+
+Judgement = Literal["counts", "known", "too early", "conflict"]
+
+
+class CheckpointChain:
+    """The counted checkpoints of one market, in order, and the feeds' fixed positions."""
+
+    __slots__ = ("_conflicts", "_counted", "_fixed", "_market", "_opened_ms", "_sequencer")
+
+    def __init__(self, market: bytes, sequencer: bytes | None, opened_ms: int) -> None:
+        self._market: Final = market
+        self._sequencer: Final = sequencer
+        self._opened_ms: Final = opened_ms
+        self._counted: Final[list[Checkpoint]] = []
+        self._conflicts: Final[list[Checkpoint]] = []
+        self._fixed: Final[dict[bytes, tuple[int, bytes]]] = {}
+
+    @property
+    def sequencer(self) -> bytes | None:
+        """The device that signs checkpoints; None in a sandbox market."""
+        return self._sequencer
+
+    @property
+    def index(self) -> int:
+        """The index of the newest counted checkpoint; 0 before the first."""
+        return len(self._counted)
+
+    @property
+    def head(self) -> bytes:
+        """What the next checkpoint names as its previous one."""
+        return self._counted[-1].id if self._counted else self._market
+
+    @property
+    def time_ms(self) -> int:
+        """The time of the newest counted checkpoint; before the first, that of the genesis."""
+        return self._counted[-1].time if self._counted else self._opened_ms
+
+    @property
+    def conflicts(self) -> Sequence[Checkpoint]:
+        """Checkpoints that the sequencer signed beside counted ones: evidence, never obeyed."""
+        return self._conflicts
+
+    def get(self, index: int) -> Checkpoint | None:
+        """Return the counted checkpoint at ``index``, from 1."""
+        return self._counted[index - 1] if 1 <= index <= len(self._counted) else None
+
+    def get_fixed_position(self, device: bytes) -> int:
+        """Return up to where counted checkpoints fix a device's feed; 0 when they do not."""
+        return self._fixed.get(device, (0, b""))[0]
+
+    def judge(self, checkpoint: Checkpoint) -> Judgement:
+        """Say what a verified checkpoint is to this chain, without taking it.
+
+        Raises ``Forged`` when it is not the sequencer's or breaks a rule of form that its
+        signer could not have broken by accident.
+        """
+        if checkpoint.signer != self._sequencer:
+            raise Forged(
+                f"checkpoint {checkpoint.index}: signed by {checkpoint.signer.hex()[:16]}, who is"
+                " not this market's sequencer"
+            )
+        known = self.get(checkpoint.index)
+        if known is not None:
+            return "known" if known.id == checkpoint.id else "conflict"
+        if checkpoint.index > self.index + 1:
+            return "too early"
+        if self._conflicts:
+            return "conflict"
+        self._check_well_formed(checkpoint)
+        return "counts"
+
+    def add(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that was judged to count."""
+        self._counted.append(checkpoint)
+        for item in checkpoint.frontier:
+            self._fixed[item.device] = (item.position, item.id)
+
+    def add_conflict(self, checkpoint: Checkpoint) -> None:
+        """Keep the evidence that the sequencer signed twice."""
+        if all(known.id != checkpoint.id for known in self._conflicts):
+            self._conflicts.append(checkpoint)
+
+    def _check_well_formed(self, checkpoint: Checkpoint) -> None:
+        name = f"checkpoint {checkpoint.index}"
+        if checkpoint.view != 0:
+            raise MalformedInput(f"{name}: view {checkpoint.view}, expected 0")
+        if checkpoint.previous != self.head:
+            raise MalformedInput(
+                f"{name}: continues {checkpoint.previous.hex()[:16]}, not {self.head.hex()[:16]}"
+            )
+        if checkpoint.time < self.time_ms:
+            raise MalformedInput(
+                f"{name}: time {checkpoint.time} is before {self.time_ms}, that of the last one"
+            )
+        for item in checkpoint.frontier:
+            fixed = self.get_fixed_position(item.device)
+            if item.position <= fixed:
+                raise MalformedInput(
+                    f"{name}: feed {item.device.hex()[:16]} at {item.position} is not beyond its"
+                    f" fixed position {fixed}"
+                )

@@ -1,0 +1,29 @@
+"""All limits of the document and the wire, in one place, each with its reason.
+
+A limit is checked before memory is allocated for what it limits.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+HASH_BYTES: Final = 32  # BLAKE3 and Ed25519 public keys alike
+SIGNATURE_BYTES: Final = 64
+
+BODY_BYTES: Final = 64 * KIB  # one entry; larger payloads travel as blobs
+BODY_DEPTH: Final = 8  # nesting of arrays; operations need five
+INTEGER_MIN: Final = -(2**63)  # int64, so that every language can hold it
+INTEGER_MAX: Final = 2**63 - 1
+TIMESTAMP_MAX: Final = 2**63 - 1  # 48 bits of milliseconds, 16 of counter, never negative
+POSITION_MAX: Final = 2**40 - 1  # of one feed: a million entries a second for twelve days
+
+WINDOW_ENTRIES: Final = 1024  # a feed is sealed at least this often,
+WINDOW_BYTES: Final = MIB  # or after this many bytes of bodies
+PIECE_BYTES: Final = WINDOW_BYTES + BODY_BYTES  # one window and the body that closed it
+
+FRONTIER_ITEMS: Final = 4096  # feeds that one checkpoint can move
+STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about 310 KiB
+GENESIS_BYTES: Final = 64 * KIB
+
+CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not followed

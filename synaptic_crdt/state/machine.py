@@ -1,0 +1,333 @@
+"""The fold: from a set of entries and counted checkpoints to tables, verdicts and a root.
+
+The result depends on the set alone. An entry that sorts before the end of the fold rolls back to
+its place and folds forward again; a batch of late entries is folded once, because folding waits
+until somebody reads. What a counted checkpoint closed is never folded again, and its journal is
+gone.
+
+Answers back-dated, post-dated and hoarded entries: they cost the provisional entries behind them,
+never more.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.state import merkle
+from synaptic_crdt.state.clock import get_ms
+from synaptic_crdt.state.contract import APPLIED, Contract, Timers
+from synaptic_crdt.state.feeds import Entry
+from synaptic_crdt.state.order import compute_effective_ms, compute_order, has_equal_times
+from synaptic_crdt.state.tables import Record, Table, Tables
+
+ContractMaker = Callable[[Tables, Timers], Contract]
+
+UNFOLDED: Final = -1
+
+
+class FeedRow(Record, frozen=True):
+    """How far a device's feed is folded into the state, and whether it is closed for ever."""
+
+    position: int
+    id: bytes
+    closed: bool
+
+
+class EpochRow(Record, frozen=True):
+    """A closed epoch: its time in ms, its number of entries, the root of their verdicts."""
+
+    time: int
+    entries: int
+    verdicts: bytes
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """An entry in its place, and what became of it there. Only the machine writes it.
+
+    ``epoch`` is 0 while provisional; ``now`` is its effective time in ms; ``mark`` and ``before``
+    are the journal's place and the market time that a rollback to it restores.
+    """
+
+    entry: Entry
+    operation: object
+    verdict: int = UNFOLDED
+    epoch: int = 0
+    now: int = 0
+    mark: int = 0
+    before: int = 0
+
+
+class _Staged(msgspec.Struct, frozen=True):
+    """An epoch that was folded and not yet kept."""
+
+    tail: list[Outcome]
+    included: list[Outcome]
+    rest: list[Outcome]
+    folded: int
+    mark: int
+    before: int
+    closed_ms: int
+
+
+class Machine:
+    """Folds entries with a contract. Whatever reads the state folds what is new first."""
+
+    def __init__(self, market: bytes, opened_ms: int, make_contract: ContractMaker) -> None:
+        self._market: Final = market
+        self._tables: Final = Tables()
+        self._timers: Final = Timers(self._tables)
+        self._feeds: Final[Table[FeedRow]] = self._tables.declare("feeds", FeedRow)
+        self._epochs: Final[Table[EpochRow]] = self._tables.declare("epochs", EpochRow)
+        self._contract: Final = make_contract(self._tables, self._timers)
+        self._tables.forget_journal()
+        # What counted checkpoints closed, in order.
+        self._settled: Final[list[Outcome]] = []
+        self._epoch = 0
+        self._epoch_ms = opened_ms
+        # The provisional tail in order, of which the first `_folded` are folded; and newcomers.
+        self._tail: list[Outcome] = []
+        self._folded = 0
+        self._added: list[Outcome] = []
+        self._now = opened_ms
+        self._outcomes: Final[dict[bytes, Outcome]] = {}
+        self._reversals: Final[dict[bytes, bytes]] = {}
+        self._tree: merkle.Node = None
+        self._staged: _Staged | None = None
+
+    # -- what goes in ------------------------------------------------------------------------
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take verified entries, each feed's in order; they are folded when somebody reads."""
+        read, outcomes = self._contract.read, self._outcomes
+        for entry in entries:
+            outcome = Outcome(entry, read(entry.operation))
+            outcomes[entry.id] = outcome
+            self._added.append(outcome)
+
+    def stage_epoch(self, frontier: Mapping[bytes, int], closed_ms: int) -> bytes:
+        """Fold as if a checkpoint with this frontier counted; return the state root.
+
+        ``frontier`` is the included position by device, all of it held; ``closed_ms`` is the
+        checkpoint's time. ``commit_epoch`` keeps what was folded, ``abort_epoch`` undoes it.
+        """
+        assert self._staged is None
+        assert closed_ms >= self._epoch_ms
+        self._merge_added()
+        tail = self._tail
+        included: list[Outcome] = []
+        rest: list[Outcome] = []
+        for outcome in tail:
+            entry = outcome.entry
+            inside = entry.position <= frontier.get(entry.device, 0)
+            (included if inside else rest).append(outcome)
+        self._roll_back(_count_unmoved(tail, included, closed_ms))
+        folded = self._folded
+        self._tail = included
+        self._fold_tail(closed_ms)
+        mark, before = self._tables.mark(), self._now
+        self._fire_deadlines(closed_ms)
+        self._now = closed_ms
+        epoch = self._epoch + 1
+        self._contract.close_epoch(closed_ms, epoch)
+        verdicts = merkle.compute_verdicts_root([(o.entry.id, o.verdict) for o in included])
+        self._epochs.set(epoch.to_bytes(8, "big"), EpochRow(closed_ms, len(included), verdicts))
+        self._staged = _Staged(tail, included, rest, folded, mark, before, closed_ms)
+        return self._compute_root(epoch)
+
+    def commit_epoch(self) -> None:
+        """Make the staged epoch permanent."""
+        staged = self._staged
+        assert staged is not None
+        self._staged = None
+        self._epoch += 1
+        self._epoch_ms = staged.closed_ms
+        for outcome in staged.included:
+            outcome.epoch = self._epoch
+            outcome.operation = None
+        self._settled.extend(staged.included)
+        self._tables.forget_journal()
+        self._tail = staged.rest
+        self._folded = 0
+
+    def abort_epoch(self) -> None:
+        """Undo the staged epoch: what it included is provisional again."""
+        staged = self._staged
+        assert staged is not None
+        self._staged = None
+        if staged.folded < len(staged.included):
+            self._roll_back(staged.folded)
+        else:
+            self._tables.undo_to(staged.mark)
+            self._now = staged.before
+        self._tail = staged.tail
+        self._folded = staged.folded
+
+    # -- what comes out ----------------------------------------------------------------------
+
+    @property
+    def root(self) -> bytes:
+        """The state root after every entry held, 32 bytes."""
+        self.fold()
+        return self._compute_root(self._epoch)
+
+    @property
+    def now(self) -> int:
+        """Market time in ms: the effective time of the newest entry or checkpoint."""
+        self.fold()
+        return self._now
+
+    @property
+    def epoch(self) -> int:
+        """The number of closed epochs."""
+        return self._epoch
+
+    @property
+    def epoch_ms(self) -> int:
+        """The time of the newest checkpoint folded, in ms; before any, that of the genesis."""
+        return self._epoch_ms
+
+    @property
+    def tables(self) -> Tables:
+        """The tables after every entry held; to be read, never written."""
+        self.fold()
+        return self._tables
+
+    def get_settled(self) -> Sequence[Outcome]:
+        """Return the entries of closed epochs, in order."""
+        return self._settled
+
+    def get_tail(self) -> Sequence[Outcome]:
+        """Return the provisional entries, in order."""
+        self.fold()
+        return self._tail
+
+    def get_staged(self) -> Sequence[Outcome]:
+        """Return the entries of the staged epoch, in order, as they were folded in it."""
+        assert self._staged is not None
+        return self._staged.included
+
+    def get_outcome(self, entry_id: bytes) -> Outcome | None:
+        """Return what became of an entry, or None when it is not held."""
+        self.fold()
+        return self._outcomes.get(entry_id)
+
+    def get_reversals(self) -> Mapping[bytes, bytes]:
+        """Return, for each entry that was applied here and no longer is, the entry that did it."""
+        self.fold()
+        return self._reversals
+
+    def get_next_deadline(self) -> int | None:
+        """Return when the next deadline is due, in ms of market time, or None."""
+        self.fold()
+        due = self._timers.next_due()
+        return None if due is None else due[0]
+
+    def preview(self, time: int, device: bytes, position: int, operation: object) -> int:
+        """Return the verdict an operation would get as the newest entry; change nothing.
+
+        ``time`` is its logical timestamp, ``operation`` what the contract's ``read`` returned.
+        """
+        self.fold()
+        mark, before = self._tables.mark(), self._now
+        now = compute_effective_ms(time, self._epoch_ms, None)
+        self._fire_deadlines(now)
+        try:
+            return self._contract.apply(max(now, before), device, position, bytes(32), operation)
+        finally:
+            self._tables.undo_to(mark)
+            self._now = before
+
+    def fold(self) -> None:
+        """Bring the tables up to the newest entry held."""
+        assert self._staged is None
+        self._merge_added()
+        self._fold_tail(None)
+
+    # -- the fold itself ---------------------------------------------------------------------
+
+    def _merge_added(self) -> None:
+        added = self._added
+        if not added:
+            return
+        self._added = []
+        lowest = min(outcome.entry.time for outcome in added)
+        start = bisect_left(self._tail, lowest, key=_get_time)
+        self._roll_back(start)
+        behind = self._tail[start:]
+        behind.extend(added)
+        behind.sort(key=_get_time)
+        if has_equal_times(outcome.entry.time for outcome in behind):
+            behind.sort(key=lambda outcome: compute_order(outcome.entry))
+        self._tail[start:] = behind
+
+    def _roll_back(self, start: int) -> None:
+        """Undo what the tail's entries from index ``start`` on did."""
+        if start < self._folded:
+            first = self._tail[start]
+            self._tables.undo_to(first.mark)
+            self._now = first.before
+            self._folded = start
+
+    def _fold_tail(self, closed_ms: int | None) -> None:
+        tail = self._tail
+        if self._folded == len(tail):
+            return
+        tables, feeds, apply = self._tables, self._feeds, self._contract.apply
+        opened_ms = self._epoch_ms
+        cause = b""
+        for index in range(self._folded, len(tail)):
+            outcome = tail[index]
+            entry = outcome.entry
+            outcome.mark = mark = tables.mark()
+            outcome.before = self._now
+            now = compute_effective_ms(entry.time, opened_ms, closed_ms)
+            self._fire_deadlines(now)
+            self._now = outcome.now = now
+            changes = tables.mark()
+            verdict = apply(now, entry.device, entry.position, entry.id, outcome.operation)
+            assert verdict == APPLIED or tables.mark() == changes, (verdict, mark)
+            feeds.set(entry.device, FeedRow(entry.position, entry.id, False))
+            if verdict != outcome.verdict:
+                if verdict == APPLIED:
+                    cause = entry.id
+                    self._reversals.pop(entry.id, None)
+                elif outcome.verdict == APPLIED:
+                    self._reversals[entry.id] = cause
+                outcome.verdict = verdict
+        self._folded = len(tail)
+
+    def _fire_deadlines(self, up_to_ms: int) -> None:
+        """Fire what is due, in order of (deadline, subject), each at its own time."""
+        timers = self._timers
+        while (due := timers.next_due()) is not None and due[0] <= up_to_ms:
+            deadline, subject = due
+            timers.clear(subject)
+            # A deadline set for the past fires at the market time that it met.
+            self._now = max(self._now, deadline)
+            self._contract.fire(self._now, subject)
+
+    def _compute_root(self, epoch: int) -> bytes:
+        changes: dict[bytes, bytes | None] = {}
+        for table in self._tables.get_tables():
+            for key in table.take_changed():
+                row_key = merkle.compute_row_key(table.name, key)
+                row = table.get(key)
+                changes[row_key] = None if row is None else merkle.compute_leaf(row_key, row)
+        self._tree = merkle.update_tree(self._tree, changes)
+        return merkle.compute_state_root(self._market, epoch, self._now, self._tree)
+
+
+def _get_time(outcome: Outcome) -> int:
+    return outcome.entry.time
+
+
+def _count_unmoved(tail: list[Outcome], included: list[Outcome], closed_ms: int) -> int:
+    """Count the tail's first entries that an epoch leaves in their place, at their time."""
+    count = 0
+    for outcome, staying in zip(tail, included, strict=False):
+        if outcome is not staying or get_ms(outcome.entry.time) > closed_ms:
+            break
+        count += 1
+    return count

@@ -1,0 +1,211 @@
+"""What one peer holds of a market, in memory: feeds, counted checkpoints, and their fold.
+
+Takes only what was verified, and stores nothing: durability is the store's, and whoever writes
+does so there first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
+from synaptic_crdt.state.clock import follows_clock
+from synaptic_crdt.state.feeds import Entry, Feed
+from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
+from synaptic_crdt.state.statements import Checkpoint, FrontierItem, sign_checkpoint
+
+
+class Divergence(msgspec.Struct, frozen=True):
+    """A counted checkpoint whose root is not the one this replica computed."""
+
+    index: int
+    claimed: bytes
+    computed: bytes
+
+
+class Replica:
+    """The document of one market and the state folded from it."""
+
+    def __init__(
+        self,
+        market: bytes,
+        *,
+        sequencer: bytes | None,
+        opened_ms: int,
+        make_contract: ContractMaker,
+    ) -> None:
+        self.market: Final = market
+        self.chain: Final = CheckpointChain(market, sequencer, opened_ms)
+        self.machine: Final = Machine(market, opened_ms, make_contract)
+        # In order of admission, so that issuers come before those they invited.
+        self._feeds: Final[dict[bytes, Feed]] = {}
+        self._divergences: Final[list[Divergence]] = []
+
+    # -- what goes in ------------------------------------------------------------------------
+
+    def get_feed(self, device: bytes) -> Feed:
+        """Return the feed of a device, an empty one that is not held yet if it is new."""
+        return self._feeds.get(device) or Feed(self.market, device)
+
+    def extend(self, feed: Feed, entries: Sequence[Entry], signature: bytes) -> None:
+        """Append verified entries to a feed from ``get_feed``, the last sealed by ``signature``."""
+        feed.extend(entries, signature)
+        self._feeds[feed.device] = feed
+        self.machine.add(entries)
+        self._settle()
+
+    def add_checkpoint(self, checkpoint: Checkpoint) -> Judgement:
+        """Take a verified checkpoint and say what it is.
+
+        Raises ``Forged`` or ``MalformedInput`` when its signer lied about the chain.
+        """
+        judgement = self.chain.judge(checkpoint)
+        if judgement == "conflict":
+            self.chain.add_conflict(checkpoint)
+        elif judgement == "counts":
+            self.chain.add(checkpoint)
+            self._settle()
+        return judgement
+
+    # -- what comes out ----------------------------------------------------------------------
+
+    @property
+    def feeds(self) -> Mapping[bytes, Feed]:
+        """The held feeds by device, in order of admission."""
+        return self._feeds
+
+    @property
+    def entries(self) -> int:
+        """The number of entries held."""
+        return sum(feed.position for feed in self._feeds.values())
+
+    @property
+    def root(self) -> bytes:
+        """The state root after every entry held."""
+        return self.machine.root
+
+    @property
+    def divergences(self) -> Sequence[Divergence]:
+        """Counted checkpoints whose roots this replica does not agree with."""
+        return self._divergences
+
+    @property
+    def is_halted(self) -> bool:
+        """Did the sequencer sign two checkpoints of one index?"""
+        return bool(self.chain.conflicts)
+
+    @property
+    def final_epoch(self) -> int:
+        """The newest epoch up to which every root agrees; 0 when nothing is final."""
+        if self._divergences:
+            return self._divergences[0].index - 1
+        return self.machine.epoch
+
+    def is_final(self, outcome: Outcome) -> bool:
+        """Is this outcome in a counted checkpoint, with this replica's root equal to its?"""
+        return 1 <= outcome.epoch <= self.final_epoch
+
+    def compute_heads(self) -> bytes:
+        """Return the short form of what is held: equal heads mean equal feeds."""
+        return compute_hash("heads", *(leaf_id for _, _, leaf_id in self.get_leaves()))
+
+    def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
+        """Return (device, position, chain id) of every feed held, sorted by device."""
+        return [
+            (device, feed.position, feed.head)
+            for device, feed in sorted(self._feeds.items(), key=lambda item: item[0])
+        ]
+
+    def get_newest_time(self, wall_ms: int) -> int:
+        """Return the newest held timestamp that is at most 60 s ahead of the wall clock."""
+        newest = (feed.entries[-1].time for feed in self._feeds.values())
+        return max((time for time in newest if follows_clock(time, wall_ms)), default=0)
+
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def make_checkpoint(
+        self, key: DeviceKey, time_ms: int, is_ready: Callable[[Outcome], bool]
+    ) -> Checkpoint:
+        """Return the next checkpoint, signed; nothing is taken yet, ``add_checkpoint`` does that.
+
+        ``is_ready`` says whether a provisional entry may be included; one that may not waits,
+        with what follows in its feed. The time is ``time_ms``, or the last one's if later.
+        """
+        assert key.public == self.chain.sequencer
+        assert not self.is_halted
+        time_ms = max(time_ms, self.chain.time_ms)
+        frontier = self._collect_frontier(is_ready)
+        root = self.machine.stage_epoch({item.device: item.position for item in frontier}, time_ms)
+        while any(not is_ready(outcome) for outcome in self.machine.get_staged()):
+            frontier = self._hold_back(frontier, is_ready)
+            self.machine.abort_epoch()
+            positions = {item.device: item.position for item in frontier}
+            root = self.machine.stage_epoch(positions, time_ms)
+        self.machine.abort_epoch()
+        return sign_checkpoint(
+            self.market,
+            key,
+            view=0,
+            index=self.chain.index + 1,
+            previous=self.chain.head,
+            time=time_ms,
+            frontier=frontier,
+            root=root,
+        )
+
+    def _collect_frontier(self, is_ready: Callable[[Outcome], bool]) -> list[FrontierItem]:
+        held_back = _get_first_unready(self.machine.get_tail(), is_ready)
+        frontier: list[FrontierItem] = []
+        for device, feed in self._feeds.items():
+            position = min(feed.position, held_back.get(device, feed.position + 1) - 1)
+            if position > self.chain.get_fixed_position(device):
+                frontier.append(FrontierItem(device, position, feed.get_id(position)))
+        return frontier[: limits.FRONTIER_ITEMS]
+
+    def _hold_back(
+        self, frontier: Sequence[FrontierItem], is_ready: Callable[[Outcome], bool]
+    ) -> list[FrontierItem]:
+        """Shorten a frontier by the entries that are not ready once it is folded as an epoch."""
+        held_back = _get_first_unready(self.machine.get_staged(), is_ready)
+        shorter: list[FrontierItem] = []
+        for item in frontier:
+            position = min(item.position, held_back.get(item.device, item.position + 1) - 1)
+            if position > self.chain.get_fixed_position(item.device):
+                chain_id = self._feeds[item.device].get_id(position)
+                shorter.append(FrontierItem(item.device, position, chain_id))
+        return shorter
+
+    def _settle(self) -> None:
+        """Let counted checkpoints take effect, in order, once all they name is held."""
+        while (checkpoint := self.chain.get(self.machine.epoch + 1)) is not None:
+            if not all(self._holds(item) for item in checkpoint.frontier):
+                return
+            frontier = {item.device: item.position for item in checkpoint.frontier}
+            computed = self.machine.stage_epoch(frontier, checkpoint.time)
+            self.machine.commit_epoch()
+            if computed != checkpoint.root:
+                self._divergences.append(Divergence(checkpoint.index, checkpoint.root, computed))
+
+    def _holds(self, item: FrontierItem) -> bool:
+        feed = self._feeds.get(item.device)
+        return (
+            feed is not None
+            and feed.position >= item.position
+            and feed.get_id(item.position) == item.id
+        )
+
+
+def _get_first_unready(
+    outcomes: Sequence[Outcome], is_ready: Callable[[Outcome], bool]
+) -> dict[bytes, int]:
+    """Return the least position by device that may not be included."""
+    first: dict[bytes, int] = {}
+    for outcome in outcomes:
+        entry = outcome.entry
+        if not is_ready(outcome):
+            first[entry.device] = min(entry.position, first.get(entry.device, entry.position))
+    return first

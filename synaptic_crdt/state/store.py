@@ -1,0 +1,197 @@
+"""One market's storage in SQLite: what is acknowledged as written survives power loss.
+
+One connection, used by the process that owns the home's lock. Every write is one transaction,
+durable when the call returns. Reading verifies nothing; ``loading`` recomputes every hash.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_body_hash
+
+FORMAT_VERSION: Final = 1
+
+# A feed's entries stand together: the key of an entry is feed number * 2^40 + position.
+_POSITION_BITS: Final = 40
+_SCHEMA: Final = """
+CREATE TABLE market (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL,
+                     genesis BLOB NOT NULL) STRICT;
+CREATE TABLE feeds (feed INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE entries (place INTEGER PRIMARY KEY, body_hash BLOB NOT NULL,
+                      body BLOB NOT NULL) STRICT;
+CREATE TABLE seals (feed INTEGER NOT NULL, position INTEGER NOT NULL, signature BLOB NOT NULL,
+                    PRIMARY KEY (feed, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE statements (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,
+                         statement BLOB NOT NULL) STRICT;
+CREATE TABLE reversals (entry BLOB PRIMARY KEY, cause BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+class Store:
+    """An open store. Raises ``StoreFailed`` when the disk refuses, ``StoreDamaged`` when the
+    database itself is not readable any more."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, genesis: bytes) -> None:
+        self.path: Final = path
+        self.genesis: Final = genesis
+        self._connection: Final = connection
+        self._feed_numbers: Final[dict[bytes, int]] = dict(self._read_feeds())
+
+    @classmethod
+    def create(cls, path: Path, genesis: bytes) -> "Store":
+        """Make the store of a market that this home does not hold yet."""
+        with _failures_named(path):
+            connection = _connect(path)
+            connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA)
+            connection.execute("INSERT INTO market VALUES (1, ?, ?)", (FORMAT_VERSION, genesis))
+            connection.execute("COMMIT")
+        return cls(path, connection, genesis)
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Open an existing store. Raises ``VersionMismatch`` for a newer format."""
+        with _failures_named(path):
+            if not path.exists():
+                raise StoreDamaged(f"{path} is missing; restore it, or join the market again")
+            connection = _connect(path)
+            row = connection.execute("SELECT version, genesis FROM market").fetchone()
+        if row is None:
+            raise StoreDamaged(f"{path} holds no market; restore it, or join the market again")
+        version, genesis = row
+        if version != FORMAT_VERSION:
+            raise VersionMismatch(
+                f"{path} has format {version}, this program knows {FORMAT_VERSION}; upgrade it"
+            )
+        return cls(path, connection, genesis)
+
+    def close(self) -> None:
+        """Close the connection; what was written stays written."""
+        self._connection.close()
+
+    def write(
+        self,
+        *,
+        pieces: Sequence[Piece] = (),
+        statements: Sequence[tuple[bytes, bytes]] = (),
+        reversals: Sequence[tuple[bytes, bytes]] = (),
+        replaced_seals: Sequence[tuple[bytes, int]] = (),
+    ) -> None:
+        """Write verified things in one transaction, durable on return.
+
+        ``statements`` are (id, bytes), ``reversals`` (entry, cause), ``replaced_seals``
+        (device, position) of seals that a newer one made superfluous.
+        """
+        with _failures_named(self.path):
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for device, position in replaced_seals:
+                    connection.execute(
+                        "DELETE FROM seals WHERE feed = ? AND position = ?",
+                        (self._feed_numbers[device], position),
+                    )
+                for piece in pieces:
+                    self._write_piece(piece)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO statements (id, statement) VALUES (?, ?)", statements
+                )
+                connection.executemany("INSERT OR REPLACE INTO reversals VALUES (?, ?)", reversals)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._feed_numbers.clear()
+                self._feed_numbers.update(self._read_feeds())
+                raise
+
+    def get_devices(self) -> list[bytes]:
+        """Return the devices of all feeds, in order of admission."""
+        return list(self._feed_numbers)
+
+    def read_bodies(self, device: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield (position, stored body hash, body) of a feed in order."""
+        low = self._feed_numbers[device] << _POSITION_BITS
+        with _failures_named(self.path):
+            yield from (
+                (place - low, body_hash, body)
+                for place, body_hash, body in self._connection.execute(
+                    "SELECT place, body_hash, body FROM entries"
+                    " WHERE place > ? AND place < ? ORDER BY place",
+                    (low, low + (1 << _POSITION_BITS)),
+                )
+            )
+
+    def read_seals(self, device: bytes) -> list[tuple[int, bytes]]:
+        """Return (position, signature) of a feed's kept seals, ascending."""
+        with _failures_named(self.path):
+            return self._connection.execute(
+                "SELECT position, signature FROM seals WHERE feed = ? ORDER BY position",
+                (self._feed_numbers[device],),
+            ).fetchall()
+
+    def read_statements(self) -> list[bytes]:
+        """Return all statements in the order they were taken."""
+        with _failures_named(self.path):
+            rows = self._connection.execute("SELECT statement FROM statements ORDER BY number")
+            return [statement for (statement,) in rows]
+
+    def read_reversals(self) -> dict[bytes, bytes]:
+        """Return the cause by entry of every reversal this home has seen."""
+        with _failures_named(self.path):
+            return dict(self._connection.execute("SELECT entry, cause FROM reversals"))
+
+    def _write_piece(self, piece: Piece) -> None:
+        connection = self._connection
+        number = self._feed_numbers.get(piece.device)
+        if number is None:
+            cursor = connection.execute("INSERT INTO feeds (device) VALUES (?)", (piece.device,))
+            assert cursor.lastrowid is not None
+            self._feed_numbers[piece.device] = number = cursor.lastrowid
+        place = (number << _POSITION_BITS) + piece.first
+        # Damaged rows are written anew when their feed is repaired from a peer.
+        connection.executemany(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
+            [
+                (place + offset, compute_body_hash(body), body)
+                for offset, body in enumerate(piece.bodies)
+            ],
+        )
+        connection.execute(
+            "INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", (number, piece.last, piece.signature)
+        )
+
+    def _read_feeds(self) -> list[tuple[bytes, int]]:
+        with _failures_named(self.path):
+            return self._connection.execute(
+                "SELECT device, feed FROM feeds ORDER BY feed"
+            ).fetchall()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    # Exclusive, since one process owns the store and a WAL written by two connections can be
+    # corrupted by a known defect of SQLite before 3.51.3.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+@contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreFailed(
+            f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreDamaged(
+            f"{path}: {error}; keep the file, and restore a copy or join the market again"
+        ) from error

@@ -1,0 +1,172 @@
+"""The market's tables: rows by key, sorted indexes, and a journal that undoes every change.
+
+A table offers ``get``, ``set``, ``delete`` and ranges over the sorted indexes it declared. It has
+no plain iteration, because the order of a dict after an undo differs from its order after a
+straight fold, and no rule may depend on how a replica came to its state.
+
+Rows are frozen records, keys are bytes or tuples of bytes, text and integers. What a table holds
+is a function of the changes that were made and not undone, of nothing else.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from sortedcontainers import SortedList
+
+Key = bytes | tuple[bytes | str | int, ...]
+SortKey = tuple[Any, ...]
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A row: integers, booleans, bytes, text, None, and tuples or records of them."""
+
+
+R = TypeVar("R", bound=Record)
+Indexer = Callable[[Key, R], SortKey | None]
+JournalItem = tuple["Table[Any]", Key, Record | None]
+
+
+class Index(Generic[R]):
+    """A sorted view of a table: one sort key a row; rows whose sort key is None are left out."""
+
+    __slots__ = ("_indexer", "_sorted")
+
+    def __init__(self, indexer: Indexer[R]) -> None:
+        self._indexer: Final = indexer
+        self._sorted: Final[SortedList[tuple[SortKey, Key]]] = SortedList()
+
+    def first(self) -> tuple[SortKey, Key] | None:
+        """Return the least (sort key, row key), or None when the index is empty."""
+        return self._sorted[0] if self._sorted else None
+
+    def ascend(
+        self, low: SortKey | None = None, high: SortKey | None = None
+    ) -> Iterator[tuple[SortKey, Key]]:
+        """Yield (sort key, row key) in order, from ``low`` up to but not including ``high``.
+
+        A bound may be a prefix of the sort keys. The table must not change while this runs.
+        """
+        return self._sorted.irange(
+            None if low is None else (low,),
+            None if high is None else (high,),
+            inclusive=(True, False),
+        )
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def replace(self, key: Key, old: R | None, new: R | None) -> None:
+        """Follow one change of a row."""
+        before = None if old is None else self._indexer(key, old)
+        after = None if new is None else self._indexer(key, new)
+        if before == after:
+            return
+        if before is not None:
+            self._sorted.remove((before, key))
+        if after is not None:
+            self._sorted.add((after, key))
+
+
+class Table(Generic[R]):
+    """Rows of one kind, by key. Every change goes through the journal of its ``Tables``."""
+
+    __slots__ = ("_changed", "_indexes", "_journal", "_rows", "get", "name")
+
+    def __init__(
+        self, name: str, indexes: Mapping[str, Indexer[R]], journal: list[JournalItem]
+    ) -> None:
+        self.name: Final = name
+        self._rows: Final[dict[Key, R]] = {}
+        self._indexes: Final = {index: Index(indexer) for index, indexer in indexes.items()}
+        self._journal: Final = journal
+        self._changed: Final[set[Key]] = set()
+        # Bound once: reading a row is the most frequent step of a fold.
+        self.get: Final[Callable[[Key], R | None]] = self._rows.get
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def set(self, key: Key, row: R) -> None:
+        """Write a row, new or not."""
+        old = self._rows.get(key)
+        self._journal.append((self, key, old))
+        self._changed.add(key)
+        self._rows[key] = row
+        for index in self._indexes.values():
+            index.replace(key, old, row)
+
+    def delete(self, key: Key) -> None:
+        """Remove a row that exists."""
+        old = self._rows.pop(key)
+        self._journal.append((self, key, old))
+        self._changed.add(key)
+        for index in self._indexes.values():
+            index.replace(key, old, None)
+
+    def index(self, name: str) -> Index[R]:
+        """Return the declared index ``name``."""
+        return self._indexes[name]
+
+    def undo(self, key: Key, old: R | None) -> None:
+        """Put back what was there before one change; the journal calls this, newest first."""
+        new = self._rows.get(key)
+        if old is None:
+            self._rows.pop(key, None)
+        else:
+            self._rows[key] = old
+        self._changed.add(key)
+        for index in self._indexes.values():
+            index.replace(key, new, old)
+
+    def take_changed(self) -> list[Key]:
+        """Return the keys touched since the last call, in no promised order, and forget them."""
+        changed = list(self._changed)
+        self._changed.clear()
+        return changed
+
+
+class Tables:
+    """All tables of one market state, and the journal they share."""
+
+    __slots__ = ("_journal", "_tables")
+
+    def __init__(self) -> None:
+        self._tables: Final[dict[str, Table[Any]]] = {}
+        self._journal: Final[list[JournalItem]] = []
+
+    def declare(
+        self, name: str, row: type[R], indexes: Mapping[str, Indexer[R]] | None = None
+    ) -> Table[R]:
+        """Add an empty table of ``row`` records, with its sorted indexes by name."""
+        assert name not in self._tables, name
+        assert issubclass(row, Record), row
+        table: Table[R] = Table(name, indexes or {}, self._journal)
+        self._tables[name] = table
+        return table
+
+    def get_tables(self) -> Sequence[Table[Any]]:
+        """Return all tables by ascending name."""
+        return [self._tables[name] for name in sorted(self._tables)]
+
+    def mark(self) -> int:
+        """Return a place in the journal that ``undo_to`` can come back to."""
+        return len(self._journal)
+
+    def undo_to(self, mark: int) -> None:
+        """Undo every change made since ``mark``, newest first."""
+        journal = self._journal
+        while len(journal) > mark:
+            table, key, old = journal.pop()
+            table.undo(key, old)
+
+    def forget_journal(self) -> None:
+        """Make everything up to now permanent."""
+        self._journal.clear()
+
+    def get_settled(self, table: Table[R], key: Key) -> R | None:
+        """Return the row as it was when the journal was last forgotten."""
+        for changed, changed_key, old in self._journal:
+            if changed is table and changed_key == key:
+                return old  # type: ignore[return-value]
+        return table.get(key)
