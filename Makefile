@@ -1,0 +1,79 @@
+# Every target works on a machine with nothing but CPython 3.11 or 3.12: the environment is made
+# when it is missing or out of date, and left alone when it is current.
+# `make PYTHON=python3.11 test` chooses the interpreter.
+
+python := .venv/bin/python
+sources := $(shell find synaptic_crdt tests pyproject.toml constraints.txt -type f ! -name '*.pyc')
+
+# What the caller's shell may have set must not lead our Python elsewhere; pyright must not ask
+# the network for a newer pyright.
+unexport PYTHONPATH PYTHONHOME
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check format lint types contracts coverage vectors bench constraints clean
+.PHONY: for-use for-test for-check
+
+demo: for-use  ## the main job: a whole market on this machine
+	@.venv/bin/synaptic-crdt demo
+
+test: for-test  ## the whole suite, once
+	@rm -f .coverage
+	@$(MAKE) --no-print-directory .coverage
+
+check: format lint types contracts coverage vectors  ## every gate
+
+format: for-check
+	@$(python) -m ruff format --check
+
+lint: for-check
+	@$(python) -m ruff check
+
+types: for-check
+	@$(python) -m pyright
+
+contracts: for-check
+	@.venv/bin/lint-imports --no-cache
+
+# The suite leaves its coverage behind, if it passed; the gate runs it again only if something
+# changed since then.
+coverage: .coverage
+	@$(python) -m coverage report
+
+.coverage: $(sources) | for-test
+	@$(python) -m coverage run -m pytest
+
+# The bytes, orders and verdicts that are promised for ever, under every condition that could
+# shake them: the seed of the hashes of strings, and assertions compiled away.
+vectors: for-test
+	@for seed in 0 1 random; do \
+	    echo "vectors: PYTHONHASHSEED=$$seed"; \
+	    PYTHONHASHSEED=$$seed $(python) -m pytest --quiet tests/vectors || exit 1; \
+	done
+	@echo "vectors: python -O"
+	@$(python) -O -m pytest --quiet tests/vectors
+
+bench: for-use  ## the figures of this machine, each beside its goal
+	@$(python) -m benchmarks
+
+# Takes the newest versions that pyproject.toml allows; run the tests on both Pythons afterwards.
+constraints: for-use
+	@$(python) -m venv --clear build/newest
+	@build/newest/bin/python -m pip install --quiet --upgrade pip
+	@build/newest/bin/python -m pip install --quiet . --group test --group check hatchling editables
+	@grep '^#' constraints.txt > build/constraints.txt
+	@build/newest/bin/python -m pip freeze --exclude synaptic-crdt >> build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+
+clean:  ## everything that make made
+	@rm -rf .venv build dist .coverage .hypothesis .pytest_cache .ruff_cache
+	@find synaptic_crdt tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+for-use:
+	@sh scripts/environment.sh
+
+for-test:
+	@sh scripts/environment.sh test
+
+for-check:
+	@sh scripts/environment.sh test check

@@ -1,0 +1,13 @@
+"""What all tests share: trio as the only scheduler, and properties without a stopwatch."""
+
+import pytest
+from hypothesis import settings
+
+# How long an example takes depends on the machine, not on the property.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "trio"
