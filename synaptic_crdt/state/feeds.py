@@ -7,6 +7,7 @@ Answers forged, replayed, moved, truncated and reordered entries: market, device
 history are bound into every id, and a seal covers all of the feed up to its position.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -48,38 +49,39 @@ class Piece(msgspec.Struct, frozen=True):
         return self.first + len(self.bodies) - 1
 
 
-class Window(msgspec.Struct, frozen=True):
-    """How full a feed's current window is: closed at 1,024 entries or 1 MiB of bodies."""
+class Tip(msgspec.Struct, frozen=True):
+    """The end of a feed: all that is needed to verify what continues it.
 
-    entries: int = 0
+    ``time`` is the last timestamp (-1 for none). ``bytes`` is the size of the bodies in the
+    current window, which closes at every position divisible by 1,024, or earlier once its bodies
+    reach 1 MiB; then it is 0. (A body is never empty.)
+    """
+
+    device: bytes
+    position: int
+    head: bytes
+    time: int
     bytes: int = 0
 
-    def add(self, position: int, size: int) -> "Window":
-        """Return the window after one more body; a fresh one when that body closed it."""
-        grown = Window(self.entries + 1, self.bytes + size)
-        if position % limits.WINDOW_ENTRIES == 0 or grown.bytes >= limits.WINDOW_BYTES:
-            return Window()
-        return grown
-
     @property
-    def is_fresh(self) -> bool:
+    def is_window_end(self) -> bool:
         """Did the last body close a window (or is the feed empty)?"""
-        return self.entries == 0
+        return self.bytes == 0
 
 
 class Feed:
     """The verified entries of one device, its newest seal and the seals of its windows' ends."""
 
-    __slots__ = ("device", "entries", "origin", "sealed_position", "seals", "window", "window_ends")
+    __slots__ = ("_window_ends", "device", "entries", "origin", "sealed_position", "seals", "tip")
 
     def __init__(self, market: bytes, device: bytes) -> None:
         self.device: Final = device
         self.origin: Final = compute_origin(market, device)
+        self.tip = Tip(device, 0, self.origin, -1)
         self.entries: Final[list[Entry]] = []
         self.seals: Final[dict[int, bytes]] = {}
         self.sealed_position = 0
-        self.window = Window()
-        self.window_ends: Final[list[int]] = []
+        self._window_ends: Final[list[int]] = []
 
     @property
     def position(self) -> int:
@@ -89,31 +91,44 @@ class Feed:
     @property
     def head(self) -> bytes:
         """The chain id up to and including the newest entry."""
-        return self.entries[-1].id if self.entries else self.origin
+        return self.tip.head
 
     def get_id(self, position: int) -> bytes:
         """Return the chain id at a held position; position 0 is the feed's origin."""
         return self.entries[position - 1].id if position else self.origin
 
-    def extend(self, entries: Sequence[Entry], signature: bytes) -> None:
-        """Append verified entries, the last of them sealed by ``signature``."""
+    def extend(self, entries: Sequence[Entry], tip: Tip, signature: bytes | None) -> None:
+        """Append verified entries that end at ``tip``, sealed there by ``signature``.
+
+        Without a signature they are the sound front of a feed whose storage is damaged: they
+        are folded, but offered to nobody until a peer's piece repairs the rest.
+        """
         assert entries[0].position == self.position + 1
-        for entry in entries:
-            self.entries.append(entry)
-            self.window = self.window.add(entry.position, len(entry.body))
-        replaced = self.sealed_position
-        if replaced and (not self.window_ends or self.window_ends[-1] != replaced):
+        self.entries.extend(entries)
+        self.tip = tip
+        if signature is None:
+            return
+        replaced = self.get_passing_seal()
+        if replaced is not None:
             del self.seals[replaced]
-        self.sealed_position = self.position
-        self.seals[self.sealed_position] = signature
-        if self.window.is_fresh:
-            self.window_ends.append(self.position)
+        self.seals[tip.position] = signature
+        self.sealed_position = tip.position
+        if tip.is_window_end:
+            self._window_ends.append(tip.position)
+
+    def get_passing_seal(self) -> int | None:
+        """Return the position of the seal that the next one makes superfluous, if any."""
+        ends = self._window_ends
+        newest = self.sealed_position
+        return None if newest == 0 or (ends and ends[-1] == newest) else newest
 
     def get_piece(self, first: int) -> Piece | None:
         """Return the longest piece that begins at ``first``, or None when nothing follows."""
-        last = self._get_piece_end(first)
-        if not 1 <= first <= last:
+        if not 1 <= first <= self.sealed_position:
             return None
+        index = bisect_left(self._window_ends, first)
+        ends = self._window_ends
+        last = ends[index] if index < len(ends) else self.sealed_position
         return Piece(
             device=self.device,
             first=first,
@@ -121,12 +136,6 @@ class Feed:
             bodies=tuple(entry.body for entry in self.entries[first - 1 : last]),
             signature=self.seals[last],
         )
-
-    def _get_piece_end(self, first: int) -> int:
-        for end in self.window_ends:
-            if end >= first:
-                return end
-        return self.sealed_position
 
 
 def compute_origin(market: bytes, device: bytes) -> bytes:
@@ -150,42 +159,40 @@ def make_seal_message(market: bytes, position: int, chain_id: bytes) -> bytes:
 
 
 def seal_bodies(
-    market: bytes, key: DeviceKey, feed: Feed, bodies: Sequence[bytes]
+    market: bytes, key: DeviceKey, tip: Tip, bodies: Sequence[bytes]
 ) -> tuple[Piece, ...]:
     """Return new bodies of one's own feed as sealed pieces, none of them crossing a window."""
     pieces: list[Piece] = []
-    window, position, predecessor = feed.window, feed.position, feed.head
     batch: list[bytes] = []
-    chain_id = predecessor
-    for body in bodies:
+    first, predecessor, chain_id = tip.position + 1, tip.head, tip.head
+    size = tip.bytes
+    for position, body in enumerate(bodies, first):
         batch.append(body)
-        position += 1
         chain_id = compute_entry_id(chain_id, compute_body_hash(body))
-        window = window.add(position, len(body))
-        if window.is_fresh or position == feed.position + len(bodies):
+        size = _grow_window(size, position, len(body))
+        if size == 0 or position == tip.position + len(bodies):
             signature = key.sign("seal", make_seal_message(market, position, chain_id))
-            first = position - len(batch) + 1
             pieces.append(Piece(key.public, first, predecessor, tuple(batch), signature))
-            batch, predecessor = [], chain_id
+            batch, first, predecessor = [], position + 1, chain_id
     return tuple(pieces)
 
 
-def verify_piece(market: bytes, feed: Feed, piece: Piece) -> list[Entry]:
-    """Return the entries of a piece that continues ``feed``; cheap checks come first.
+def verify_piece(market: bytes, tip: Tip, piece: Piece) -> tuple[list[Entry], Tip]:
+    """Return the entries of a piece that continues a feed at ``tip``, and the feed's new tip.
 
-    Raises ``ForkSeen`` when the piece continues another branch of the feed, ``Forged`` when
-    its seal does not verify, ``MalformedInput`` when it breaks the frozen format.
+    Cheap checks come first. Raises ``ForkSeen`` when the piece continues another branch of the
+    feed, ``Forged`` when its seal does not verify, ``MalformedInput`` when it breaks the format.
     """
     name = f"feed {piece.device.hex()[:16]}"
     # 1. It begins where ours ends, and on the same history.
-    if piece.first != feed.position + 1:
+    if piece.device != tip.device or piece.first != tip.position + 1:
         raise MalformedInput(
-            f"{name}: piece begins at {piece.first}, expected {feed.position + 1}; ask again"
+            f"{name}: piece begins at {piece.first}, expected {tip.position + 1}; ask again"
         )
-    if piece.predecessor != feed.head:
-        raise ForkSeen(f"{name}: two histories at or before position {feed.position}")
+    if piece.predecessor != tip.head:
+        raise ForkSeen(f"{name}: two histories at or before position {tip.position}")
     # 2. It stays within its limits and its window.
-    _check_extent(name, feed, piece)
+    size = _check_extent(name, tip, piece)
     # 3. The chain over the bodies' hashes ends where the seal says.
     ids: list[bytes] = []
     chain_id = piece.predecessor
@@ -196,20 +203,28 @@ def verify_piece(market: bytes, feed: Feed, piece: Piece) -> list[Entry]:
     if not verify_signature(piece.device, "seal", message, piece.signature):
         raise Forged(f"{name}: the seal at position {piece.last} does not verify")
     # 4. Every body passes the first door, and time strictly increases.
-    previous = feed.entries[-1].time if feed.entries else -1
-    return decode_entries(piece.device, piece.first, ids, piece.bodies, previous)
+    entries = decode_entries(tip, ids, piece.bodies)
+    return entries, Tip(piece.device, piece.last, chain_id, entries[-1].time, size)
 
 
-def decode_entries(
-    device: bytes, first: int, ids: Sequence[bytes], bodies: Sequence[bytes], previous: int
-) -> list[Entry]:
-    """Return the entries of bodies whose chain ids are known to be right.
+def advance_tip(tip: Tip, entries: Sequence[Entry]) -> Tip:
+    """Return the tip of a feed after decoded entries that follow ``tip``."""
+    size = tip.bytes
+    for entry in entries:
+        size = _grow_window(size, entry.position, len(entry.body))
+    last = entries[-1]
+    return Tip(tip.device, last.position, last.id, last.time, size)
 
-    ``previous`` is the timestamp before ``first`` (-1 for none). Raises ``MalformedInput``.
+
+def decode_entries(tip: Tip, ids: Sequence[bytes], bodies: Sequence[bytes]) -> list[Entry]:
+    """Return the entries after ``tip`` of bodies whose chain ids are known to be right.
+
+    Raises ``MalformedInput``.
     """
     entries: list[Entry] = []
-    position = first
+    device, position, previous = tip.device, tip.position, tip.time
     for chain_id, body in zip(ids, bodies, strict=True):
+        position += 1
         time, operation = decode_body(body)
         if time <= previous:
             raise MalformedInput(
@@ -218,21 +233,29 @@ def decode_entries(
             )
         entries.append(Entry(device, position, chain_id, time, body, operation))
         previous = time
-        position += 1
     return entries
 
 
-def _check_extent(name: str, feed: Feed, piece: Piece) -> None:
+def _grow_window(size: int, position: int, body_size: int) -> int:
+    """Return the bytes in the window after one more body; 0 when that body closed it."""
+    size += body_size
+    return 0 if position % limits.WINDOW_ENTRIES == 0 or size >= limits.WINDOW_BYTES else size
+
+
+def _check_extent(name: str, tip: Tip, piece: Piece) -> int:
+    """Check a piece's limits; return the bytes in the window at its end."""
     if not piece.bodies:
         raise MalformedInput(f"{name}: a piece without bodies")
     if piece.last > limits.POSITION_MAX:
         raise MalformedInput(f"{name}: position {piece.last} is over {limits.POSITION_MAX}")
-    window = feed.window
+    size = tip.bytes
     for position, body in enumerate(piece.bodies, piece.first):
-        if len(body) > limits.BODY_BYTES:
+        if not 1 <= len(body) <= limits.BODY_BYTES:
             raise MalformedInput(
-                f"{name}: body at {position} has {len(body)} bytes, limit {limits.BODY_BYTES}"
+                f"{name}: body at {position} has {len(body)} bytes, expected 1 to"
+                f" {limits.BODY_BYTES}"
             )
-        window = window.add(position, len(body))
-        if window.is_fresh and position != piece.last:
+        size = _grow_window(size, position, len(body))
+        if size == 0 and position != piece.last:
             raise MalformedInput(f"{name}: a piece that crosses the window's end at {position}")
+    return size

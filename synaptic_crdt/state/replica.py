@@ -12,7 +12,7 @@ import msgspec
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
 from synaptic_crdt.state.clock import follows_clock
-from synaptic_crdt.state.feeds import Entry, Feed
+from synaptic_crdt.state.feeds import Entry, Feed, Tip
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
@@ -51,9 +51,11 @@ class Replica:
         """Return the feed of a device, an empty one that is not held yet if it is new."""
         return self._feeds.get(device) or Feed(self.market, device)
 
-    def extend(self, feed: Feed, entries: Sequence[Entry], signature: bytes) -> None:
-        """Append verified entries to a feed from ``get_feed``, the last sealed by ``signature``."""
-        feed.extend(entries, signature)
+    def extend(
+        self, feed: Feed, entries: Sequence[Entry], tip: Tip, signature: bytes | None
+    ) -> None:
+        """Append to a feed from ``get_feed`` what ``verify_piece`` returned, and its seal."""
+        feed.extend(entries, tip, signature)
         self._feeds[feed.device] = feed
         self.machine.add(entries)
         self._settle()
