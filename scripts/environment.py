@@ -58,9 +58,9 @@ def main(wanted: list[str]) -> int:
             if stamp is None:
                 create()
             install(project, groups)
-        except subprocess.CalledProcessError as failed:
-            print(f"Could not set up {VENV}: {failed}.", file=sys.stderr)
-            print("Check that the package index can be reached, then run again.", file=sys.stderr)
+        except subprocess.CalledProcessError:
+            print(f"Could not set up {VENV}; the reason stands above.", file=sys.stderr)
+            print("If it is the network: run this again once PyPI is in reach.", file=sys.stderr)
             return 1
         write_stamp(key, groups)
     return 0
