@@ -1,0 +1,84 @@
+"""Accounts: opened by the first entry of a feed; opted in or out of providing."""
+
+from synaptic_crdt.rules import invitations
+from synaptic_crdt.rules.market import ONLY, Act, Market
+from synaptic_crdt.rules.operations import AccountOpen, Consent, Role
+from synaptic_crdt.rules.rows import AccountRow, BalanceRow, DeviceRow, ProviderRow, TodayRow
+from synaptic_crdt.rules.verdicts import Refusal, Verdict
+
+
+def open_account(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
+    """Open the account that is named by the writing device."""
+    # So that the feed gate can judge a feed by its first entry.
+    if act.position != 1:
+        if market.devices.get(act.device) is not None:
+            return Refusal(Verdict.ACCOUNT_EXISTS)
+        return Refusal(Verdict.NOT_FIRST_ENTRY, (act.position,))
+    if op.certificate is not None:
+        refusal = invitations.check_certificate(market, op, act)
+    else:
+        refusal = _check_uninvited(market, act)
+    if refusal is not None:
+        return refusal
+    # From here on the operation must succeed.
+    role, inviter = _admit(market, op, act)
+    market.accounts.set(
+        act.device,
+        AccountRow(
+            number=len(market.accounts) + 1,
+            name=op.name,
+            role=role,
+            exchange=op.exchange,
+            paper=op.paper,
+            inviter=inviter,
+            opened_ms=act.now,
+        ),
+    )
+    return None
+
+
+def set_consent(market: Market, op: Consent, act: Act) -> Refusal | None:
+    """Opt in to the market's terms, or out; work already taken may be finished."""
+    if is_auditor(market, act.account):
+        return Refusal(Verdict.AUDITOR_MAY_NOT)
+    if op.terms is not None and op.terms != market.genesis.terms:
+        return Refusal(Verdict.TERMS_OLD, (op.terms, market.genesis.terms))
+    provider = get_provider(market, act.account)
+    market.providers.set(act.account, ProviderRow(terms=op.terms, owed=provider.owed))
+    return None
+
+
+def is_auditor(market: Market, account: bytes) -> bool:
+    """Does the account only watch?"""
+    row = market.accounts.get(account)
+    return row is not None and row.role == "auditor"
+
+
+def get_provider(market: Market, account: bytes) -> ProviderRow:
+    """Return an account's standing as provider; who never asked is not opted in."""
+    provider = market.providers.get(account)
+    return ProviderRow(terms=None, owed=0) if provider is None else provider
+
+
+def _check_uninvited(market: Market, act: Act) -> Refusal | None:
+    if act.device == market.genesis.founder:
+        return None
+    rate = market.genesis.openings_per_day
+    if rate == 0:
+        return Refusal(Verdict.CERTIFICATE_MISSING)
+    if market.get_today(act.now).opened >= rate:
+        return Refusal(Verdict.OPENINGS_OVER_RATE, (rate,))
+    return None
+
+
+def _admit(market: Market, op: AccountOpen, act: Act) -> tuple[Role, bytes]:
+    """Make device and balance; spend the invitation or the day's rate."""
+    market.devices.set(act.device, DeviceRow(account=act.device))
+    market.balances.set(act.device, BalanceRow(0))
+    if op.certificate is not None:
+        inviter = invitations.use_invitation(market, op.certificate.one_time, act.device)
+        return op.certificate.role, inviter
+    if act.device != market.genesis.founder:
+        today = market.get_today(act.now)
+        market.today.set(ONLY, TodayRow(today.day, today.paid, today.opened + 1))
+    return "member", b""

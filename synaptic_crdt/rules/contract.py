@@ -1,0 +1,98 @@
+"""The contract as the machine sees it: operations in, verdicts out, deadlines carried out.
+
+A refusal changes nothing: every rule asks all its questions before it changes the first row. The
+same tables and the same act give the same verdict, everywhere and for ever.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from synaptic_crdt.rules import accounts, invitations, tokens
+from synaptic_crdt.rules.explain import explain
+from synaptic_crdt.rules.form import read_operation
+from synaptic_crdt.rules.genesis import Genesis
+from synaptic_crdt.rules.market import Act, Market
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    Consent,
+    InviteIssue,
+    InviteRevoke,
+    Operation,
+    TokenTransfer,
+    TreasuryPay,
+)
+from synaptic_crdt.rules.verdicts import Refusal, Verdict
+from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.contract import APPLIED, Timers
+from synaptic_crdt.state.tables import Tables
+
+Rule = Callable[[Market, Any, Act], Refusal | None]
+
+RULES: Final[Mapping[type[Operation], Rule]] = {
+    AccountOpen: accounts.open_account,
+    InviteIssue: invitations.issue_invitation,
+    InviteRevoke: invitations.revoke_invitation,
+    Consent: accounts.set_consent,
+    TokenTransfer: tokens.transfer_tokens,
+    TreasuryPay: tokens.pay_from_treasury,
+}
+
+_REMEMBERED: Final = 65_536
+
+
+class MarketContract:
+    """The rules of one market over its tables. Satisfies ``state.contract.Contract``."""
+
+    def __init__(self, genesis: Genesis, market: bytes, tables: Tables, timers: Timers) -> None:
+        self.market: Final = Market(genesis, market, tables, timers)
+        # No part of the state: why entries were refused when they were last folded.
+        self._refusals: Final[dict[bytes, Refusal]] = {}
+
+    def read(self, operation: list[Value]) -> Operation | Refusal:
+        """Return the typed operation, or its refusal for a fault of form."""
+        return read_operation(operation)
+
+    def apply(
+        self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
+    ) -> int:
+        """Return the verdict's number; the tables have changed only when it is 0."""
+        refusal = self._apply(now, device, position, entry_id, operation)
+        if refusal is None:
+            return APPLIED
+        self._remember(entry_id, refusal)
+        return refusal.verdict.value
+
+    def fire(self, now: int, subject: bytes) -> None:
+        """Carry out the default of a deadline that has come."""
+        invitations.expire_invitation(self.market, subject)
+
+    def close_epoch(self, now: int, epoch: int) -> None:
+        """Let what waited for a counted checkpoint go on."""
+
+    def explain(self, entry_id: bytes, verdict: int) -> str:
+        """Return a sentence on what became of an entry, with the values if it was refused here."""
+        refusal = self._refusals.get(entry_id)
+        if refusal is None or refusal.verdict != verdict:
+            refusal = Refusal(Verdict(verdict))
+        return explain(refusal.verdict, refusal.values)
+
+    def _apply(
+        self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
+    ) -> Refusal | None:
+        kind = type(operation)
+        if kind is Refusal:
+            return operation  # type: ignore[return-value]
+        row = self.market.devices.get(device)
+        if row is not None:
+            account = row.account
+        elif kind is AccountOpen:
+            account = device
+        else:
+            return Refusal(Verdict.ACCOUNT_UNKNOWN, (device,))
+        act = Act(now, account, device, position, entry_id)
+        return RULES[kind](self.market, operation, act)  # type: ignore[index]
+
+    def _remember(self, entry_id: bytes, refusal: Refusal) -> None:
+        if len(self._refusals) >= _REMEMBERED and entry_id not in self._refusals:
+            del self._refusals[next(iter(self._refusals))]
+        self._refusals[entry_id] = refusal

@@ -1,0 +1,123 @@
+"""Every verdict and every ending as a sentence for a person, with the values that decided."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from synaptic_crdt.rules.verdicts import Verdict
+
+# What is always true of the verdict; then what its values add, in the order of the refusal.
+_LENGTH: Final = "{} bytes, allowed {} to {}"
+_RANGE: Final = "{}, allowed {} to {}"
+_DURATION: Final = "{} ms, allowed {} to {} ms"
+
+SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
+    Verdict.APPLIED: ("applied", ""),
+    Verdict.MALFORMED: ("the operation has not the fields of its kind", "{}"),
+    Verdict.UNKNOWN_OPERATION: ("these rules know no such operation", "{}"),
+    Verdict.NAME_LENGTH: ("the account's name is empty or too long", _LENGTH),
+    Verdict.CERTIFICATE_INCOMPLETE: (
+        "a certificate needs its proof, and a proof its certificate",
+        "",
+    ),
+    Verdict.AMOUNT_ZERO: ("an amount of nothing moves nothing", ""),
+    Verdict.AMOUNT_OUT_OF_RANGE: ("the amount is out of range", _RANGE),
+    Verdict.MEMO_LENGTH: ("the memo is too long", _LENGTH),
+    Verdict.GRANT_OUT_OF_RANGE: ("the grant is out of range", _RANGE),
+    Verdict.KIND_INVALID: (
+        "a kind is 1 to 48 of a-z, 0-9, '.' and '-', beginning with a letter or a digit",
+        "not {!r}",
+    ),
+    Verdict.TITLE_LENGTH: ("the title is empty or too long", _LENGTH),
+    Verdict.SEATS_OUT_OF_RANGE: ("the number of seats is out of range", _RANGE),
+    Verdict.UNITS_OUT_OF_RANGE: ("the units of a seat, or of all, are out of range", _RANGE),
+    Verdict.MEDIA_TYPE_INVALID: ("a media type is 1 to 64 printable ASCII characters", "not {!r}"),
+    Verdict.PAYLOAD_NOT_INLINE: ("a payload or result must travel inside its entry", ""),
+    Verdict.PAYLOAD_SIZE_WRONG: ("the size is not that of the bytes", "says {}, is {}"),
+    Verdict.PAYLOAD_HASH_WRONG: ("the hash is not that of the bytes", "says {}, is {}"),
+    Verdict.PRICE_OUT_OF_RANGE: ("the price of a unit is out of range", _RANGE),
+    Verdict.PROVIDERS_MIN_OUT_OF_RANGE: (
+        "at least one provider is needed, and at most one a seat can be asked for",
+        _RANGE,
+    ),
+    Verdict.WINDOW_OUT_OF_RANGE: ("the window for acceptance is out of range", _DURATION),
+    Verdict.RESPONSE_OUT_OF_RANGE: ("the response limit is out of range", _DURATION),
+    Verdict.EXECUTION_OUT_OF_RANGE: ("the execution limit is out of range", _DURATION),
+    Verdict.PENALTY_OUT_OF_RANGE: ("the penalty of a violation is out of range", _RANGE),
+    Verdict.BOND_OUT_OF_RANGE: ("the bond may not exceed the price of a unit", _RANGE),
+    Verdict.REVIEW_OUT_OF_RANGE: ("the time for review is out of range", _DURATION),
+    Verdict.REDISPATCH_OUT_OF_RANGE: ("the number of redispatches is out of range", _RANGE),
+    Verdict.LOCK_OVER_SUPPLY: ("the task is worth more than there are tokens", "{}, supply {}"),
+    Verdict.ASK_OUT_OF_RANGE: ("the ask is out of range", _RANGE),
+    Verdict.REASON_INVALID: (
+        "a reason is 1 to 48 of a-z, 0-9, '.' and '-', beginning with a letter or a digit",
+        "not {!r}",
+    ),
+    Verdict.RESULT_TOO_LARGE: ("the result is too large for an entry", "{} bytes, allowed {}"),
+    Verdict.ACCOUNT_UNKNOWN: ("the device writes for no account that is open here", "{}"),
+    Verdict.RECIPIENT_UNKNOWN: ("no such account is open here", "{}"),
+    Verdict.INVITATION_UNKNOWN: ("no invitation with this one-time key was issued", "{}"),
+    Verdict.KIND_UNKNOWN: ("this market has no such kind of task", "{}"),
+    Verdict.TASK_UNKNOWN: ("no such task was posted", "{}"),
+    Verdict.ASSIGNMENT_UNKNOWN: ("there is no such assignment", "{}"),
+    Verdict.DELIVERY_UNKNOWN: ("there is no such delivery", "{}"),
+    Verdict.CERTIFICATE_MISSING: ("this market is by invitation, and none was brought", ""),
+    Verdict.CERTIFICATE_MISMATCH: ("the certificate does not say what the invitation says", ""),
+    Verdict.CERTIFICATE_FORGED: ("the inviter did not sign this certificate", "{}"),
+    Verdict.PROOF_FORGED: ("the invitation's one-time key did not sign for this device", ""),
+    Verdict.AUDITOR_MAY_NOT: ("an auditor watches; it does not invite, ask for work or work", ""),
+    Verdict.NOT_COUNCIL: ("only the council may do this", "not {}"),
+    Verdict.NOT_THE_INVITER: ("only who issued an invitation may revoke it", "that is {}"),
+    Verdict.RECIPIENT_IS_SENDER: ("sender and recipient are the same account", ""),
+    Verdict.NOT_THE_REQUESTER: ("only the requester of the task may do this", "that is {}"),
+    Verdict.PROVIDER_IS_REQUESTER: ("a requester may not work for itself", ""),
+    Verdict.NOT_OPTED_IN: ("the account has not opted in to the terms", ""),
+    Verdict.TERMS_OLD: ("these are not the terms in force", "accepted {}, in force {}"),
+    Verdict.EXCLUDED: ("every free seat was given back or left by this account before", ""),
+    Verdict.NOT_THE_PROVIDER: ("the assignment is somebody else's", "it is of {}"),
+    Verdict.ACCOUNT_EXISTS: ("the device writes for an account already", ""),
+    Verdict.NOT_FIRST_ENTRY: (
+        "an account is opened by the first entry of a feed; join again with a new key",
+        "this is entry {}",
+    ),
+    Verdict.INVITATION_EXISTS: ("an invitation with this one-time key was issued before", ""),
+    Verdict.INVITATION_USED: ("somebody came in with this invitation before", ""),
+    Verdict.INVITATION_REVOKED: ("the inviter revoked this invitation", ""),
+    Verdict.ALREADY_VOTED: ("this account's voice is counted already", "{} of {} so far"),
+    Verdict.ALREADY_DECIDED: (
+        "this was decided and carried out before; another payment needs another reference",
+        "",
+    ),
+    Verdict.NO_FREE_SEAT: ("no seat of the task is free", ""),
+    Verdict.ALREADY_RESERVED: (
+        "one seat for each provider until the least number of providers is reached",
+        "",
+    ),
+    Verdict.TOO_MANY_ASSIGNMENTS: ("the account owes too much work already", "{}, allowed {}"),
+    Verdict.NOTHING_TO_CANCEL: ("no seat of the task can be cancelled any more", ""),
+    Verdict.WRONG_PHASE: ("the seat is in another phase", "it is {}"),
+    Verdict.ASSIGNMENT_CLOSED: ("the assignment has ended", "{}, {}"),
+    Verdict.INVITATION_EXPIRED: ("the invitation expired", ""),
+    Verdict.EXPIRY_TOO_SOON: ("the invitation would expire at once", "{} ms, now {} ms"),
+    Verdict.EXPIRY_TOO_LATE: ("an invitation lasts 30 days at most", "{} ms, allowed {} ms"),
+    Verdict.OPENINGS_OVER_RATE: ("no more accounts can be opened today", "allowed {} a day"),
+    Verdict.TREASURY_OVER_DAY_CAP: (
+        "the treasury gives no more today",
+        "needs {}, {} left of {} a day",
+    ),
+    Verdict.BALANCE_TOO_LOW: ("insufficient balance", "needs {}, available {}"),
+    Verdict.TREASURY_TOO_LOW: ("the treasury has too little", "needs {}, has {}"),
+    Verdict.ASK_ABOVE_LIMIT: ("the ask is above what the task pays", "{}, limit {} a unit"),
+    Verdict.BOND_SHORT: ("insufficient balance for the bond", "needs {}, available {}"),
+}
+
+
+def explain(verdict: Verdict, values: Sequence[int | str | bytes] = ()) -> str:
+    """Return the sentence of a verdict; with its values when they are known."""
+    sentence, detail = SENTENCES[verdict]
+    if not values:
+        return sentence
+    return f"{sentence}: {detail.format(*(_show(value) for value in values))}"
+
+
+def _show(value: int | str | bytes) -> int | str:
+    return value.hex() if isinstance(value, bytes) else value

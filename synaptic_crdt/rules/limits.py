@@ -1,0 +1,42 @@
+"""All limits of the contract, in one place, each with its reason.
+
+They are part of the rules version: another limit is another contract.
+"""
+
+from typing import Final
+
+from synaptic_crdt.state.limits import KIB
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+SUPPLY_MAX: Final = 2**53 - 1  # exact in every JSON reader
+PRICE_MAX: Final = 10**12  # per unit of work; with UNITS_MAX, products stay below 2^96
+UNITS_MAX: Final = 10**9
+MILLION: Final = 10**6  # ratios are in parts per million
+
+SLUG_BYTES: Final = 48
+NAME_BYTES: Final = 64
+SYMBOL_BYTES: Final = 8
+TITLE_BYTES: Final = 200
+UNIT_BYTES: Final = 64
+MEDIA_TYPE_BYTES: Final = 64
+MEMO_BYTES: Final = 256
+REFERENCE_BYTES: Final = 32
+RESULT_BYTES: Final = 48 * KIB  # leaves room in a body of 64 KiB for the seal of a private one
+
+KINDS: Final = 64
+COUNCIL: Final = 15
+SEATS: Final = 64
+OPEN_ASSIGNMENTS: Final = 10  # work that one account owes at a time
+DECLINES: Final = 16  # of one seat; each excludes its provider, so this bounds the list
+REDISPATCH_MAX: Final = 16  # likewise, for failures and abandonments
+OPENINGS_MAX: Final = 10**6  # accounts a day in an open market
+
+DURATION_MIN_MS: Final = SECOND_MS
+DURATION_MAX_MS: Final = 30 * DAY_MS  # money is never locked longer than this by one deadline
+HARD_FACTOR: Final = 4  # hard(x) = max(4x, x + 10 min): late is a penalty, this is the end
+HARD_SLACK_MS: Final = 10 * MINUTE_MS
+CREATED_MAX_MS: Final = 2**47 - 1  # 48 bits of milliseconds, never negative

@@ -1,0 +1,123 @@
+"""The market as the rules see it: its genesis, its tables, and the one act in hand."""
+
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.rules.genesis import Genesis
+from synaptic_crdt.rules.limits import DAY_MS
+from synaptic_crdt.rules.rows import (
+    AccountRow,
+    AssignmentRow,
+    BalanceRow,
+    DeliveryRow,
+    DeviceRow,
+    HoldRow,
+    InvitationRow,
+    MoneyRow,
+    ProposalRow,
+    ProviderRow,
+    SeatRow,
+    TaskRow,
+    TodayRow,
+)
+from synaptic_crdt.state.contract import Timers
+from synaptic_crdt.state.tables import Table, Tables
+
+# The key of a table with one row, and the payer of what the treasury holds.
+ONLY: Final = b""
+TREASURY: Final = b""
+
+
+class Act(msgspec.Struct, frozen=True, gc=False):
+    """Who acts, with which entry, at which effective time in ms."""
+
+    now: int
+    account: bytes
+    device: bytes
+    position: int
+    entry: bytes
+
+
+class Market:
+    """All tables of the contract, declared once, and the initial rows: all money in the treasury."""
+
+    __slots__ = (
+        "accounts",
+        "assignments",
+        "balances",
+        "deliveries",
+        "devices",
+        "genesis",
+        "holds",
+        "id",
+        "invitations",
+        "kinds",
+        "money",
+        "proposals",
+        "providers",
+        "seats",
+        "tables",
+        "tasks",
+        "timers",
+        "today",
+    )
+
+    def __init__(self, genesis: Genesis, market: bytes, tables: Tables, timers: Timers) -> None:
+        self.genesis: Final = genesis
+        self.id: Final = market
+        self.kinds: Final = frozenset(kind.slug for kind in genesis.kinds)
+        self.tables: Final = tables
+        self.timers: Final = timers
+        self.accounts: Final[Table[AccountRow]] = tables.declare(
+            "accounts", AccountRow, {"number": lambda _, row: (row.number,)}
+        )
+        self.devices: Final[Table[DeviceRow]] = tables.declare("devices", DeviceRow)
+        self.balances: Final[Table[BalanceRow]] = tables.declare("balances", BalanceRow)
+        self.money: Final[Table[MoneyRow]] = tables.declare("money", MoneyRow)
+        self.today: Final[Table[TodayRow]] = tables.declare("today", TodayRow)
+        self.holds: Final[Table[HoldRow]] = tables.declare(
+            "holds", HoldRow, {"payer": lambda _, row: (row.payer,)}
+        )
+        self.invitations: Final[Table[InvitationRow]] = tables.declare(
+            "invitations", InvitationRow, {"number": lambda _, row: (row.number,)}
+        )
+        self.proposals: Final[Table[ProposalRow]] = tables.declare("proposals", ProposalRow)
+        self.providers: Final[Table[ProviderRow]] = tables.declare("providers", ProviderRow)
+        self.tasks: Final[Table[TaskRow]] = tables.declare(
+            "tasks", TaskRow, {"number": lambda _, row: (row.number,)}
+        )
+        self.seats: Final[Table[SeatRow]] = tables.declare(
+            "seats",
+            SeatRow,
+            {"pending": lambda _, row: () if row.state == "PENDING" else None},
+        )
+        self.assignments: Final[Table[AssignmentRow]] = tables.declare(
+            "assignments",
+            AssignmentRow,
+            {
+                "seat": lambda _, row: (row.seat, row.number),
+                "provider": lambda _, row: (row.provider, row.number),
+            },
+        )
+        self.deliveries: Final[Table[DeliveryRow]] = tables.declare("deliveries", DeliveryRow)
+        self.money.set(ONLY, MoneyRow(treasury=genesis.supply, available=0, held=0))
+        self.today.set(ONLY, TodayRow(day=genesis.created_ms // DAY_MS, paid=0, opened=0))
+
+    def get_money(self) -> MoneyRow:
+        """Return the sums over all money."""
+        money = self.money.get(ONLY)
+        assert money is not None
+        return money
+
+    def get_today(self, now: int) -> TodayRow:
+        """Return what counts against the caps of the day of ``now``."""
+        today = self.today.get(ONLY)
+        assert today is not None
+        day = now // DAY_MS
+        return today if today.day == day else TodayRow(day=day, paid=0, opened=0)
+
+    def get_available(self, account: bytes) -> int:
+        """Return what an account can spend; an unknown account has nothing."""
+        balance = self.balances.get(account)
+        return 0 if balance is None else balance.available

@@ -1,0 +1,279 @@
+"""The second door: plain values in, typed operations out, or the refusing verdict.
+
+Every operation is an array of its tag and its fields, all of them, in this order: no defaults, no
+maps, so one operation has one encoding. The types below are the format; what bounds a field, and
+in which order the bounds are asked, stands in ``form.py``. An operation that passed is never
+looked at again for its form.
+
+Failure here is a verdict and not an error: replicas of different versions hold the same entries.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from synaptic_crdt.rules.fields import Hash, Reference, Signature
+from synaptic_crdt.rules.verdicts import Refusal, Verdict
+from synaptic_crdt.state.codec import Value
+
+Role = Literal["member", "auditor"]
+
+
+class Certificate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An inviter's word, outside the document, that the holder of a one-time key may come in.
+
+    ``issued`` is the logical timestamp of the invitation, so that whoever joins writes later.
+    """
+
+    inviter: Hash
+    one_time: Hash
+    role: Role
+    grant: int
+    expiry_ms: int
+    issued: int
+    signature: Signature
+
+
+class Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Input or result of a piece of work; ``inline`` is null when it travels on its own."""
+
+    media_type: str
+    size: int
+    hash: Hash
+    inline: bytes | None
+
+
+class Shard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One seat's part of the work."""
+
+    units: int
+    payload: Payload
+
+
+class ServiceLevel(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Limits for response and execution, and what each violation costs the provider."""
+
+    response_ms: int
+    execution_ms: int
+    penalty: int
+
+
+class AccountOpen(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="account.open"
+):
+    """Open an account named by the writing device; only the first entry of a feed can.
+
+    ``proof`` is the one-time key's signature over the new device, as kind ``invitation``.
+    """
+
+    name: str
+    exchange: Hash
+    paper: Hash | None
+    certificate: Certificate | None
+    proof: Signature | None
+
+
+class InviteIssue(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="invite.issue"
+):
+    """Let the holder of a one-time key open an account, with a grant held for it till then."""
+
+    one_time: Hash
+    role: Role
+    grant: int
+    expiry_ms: int
+    from_treasury: bool
+
+
+class InviteRevoke(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="invite.revoke"
+):
+    """Take back an invitation that nobody used; the grant returns."""
+
+    one_time: Hash
+
+
+class Consent(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="consent"
+):
+    """Opt in to the terms of this hash, or out of all with null."""
+
+    terms: Hash | None
+
+
+class TokenTransfer(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="token.transfer"
+):
+    """Give tokens to another account; the reference is for machines, the memo for people."""
+
+    to: Hash
+    amount: int
+    reference: Reference
+    memo: str
+
+
+class TreasuryPay(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="treasury.pay"
+):
+    """Pay from the treasury once enough of the council wrote the very same operation.
+
+    The reference tells payments apart: what was paid under it is not paid again.
+    """
+
+    to: Hash
+    amount: int
+    reference: Reference
+    memo: str
+
+
+class TaskPost(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.post"
+):
+    """Ask for work and lock price x units of every seat."""
+
+    kind: str
+    title: str
+    mode: Literal["split"]
+    seats: tuple[Shard, ...]
+    auction: Literal["first-accept"]
+    price: int
+    providers_min: int
+    window_ms: int
+    service: ServiceLevel
+    bond: int
+    release: Literal["requester"]
+    review_ms: int
+    redispatch: int
+
+
+class TaskCancel(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.cancel"
+):
+    """Close the seats that nobody works on."""
+
+    task: Hash
+
+
+class TaskAccept(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.accept"
+):
+    """Take the lowest free seat for ``ask`` a unit; this entry's id names the assignment."""
+
+    task: Hash
+    ask: int
+
+
+class TaskDecline(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.decline"
+):
+    """Give back an assignment before work on it began."""
+
+    assignment: Hash
+    reason: str
+
+
+class TaskStart(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.start"
+):
+    """State that the payload is in hand and readable, and begin."""
+
+    assignment: Hash
+
+
+class TaskDeliver(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.deliver"
+):
+    """Hand over the result; this entry's id names the delivery."""
+
+    assignment: Hash
+    result: Payload
+
+
+class TaskFail(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.fail"
+):
+    """Admit that begun work will not be delivered; half the bond is the price of saying so."""
+
+    assignment: Hash
+    reason: str
+
+
+class TaskApprove(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.approve"
+):
+    """Approve or reject a delivery, named by its entry's id."""
+
+    delivery: Hash
+    approve: bool
+
+
+Operation = (
+    AccountOpen
+    | InviteIssue
+    | InviteRevoke
+    | Consent
+    | TokenTransfer
+    | TreasuryPay
+    | TaskPost
+    | TaskCancel
+    | TaskAccept
+    | TaskDecline
+    | TaskStart
+    | TaskDeliver
+    | TaskFail
+    | TaskApprove
+)
+
+OPERATIONS: Final[Mapping[str, type[Operation]]] = {
+    "account.open": AccountOpen,
+    "invite.issue": InviteIssue,
+    "invite.revoke": InviteRevoke,
+    "consent": Consent,
+    "token.transfer": TokenTransfer,
+    "treasury.pay": TreasuryPay,
+    "task.post": TaskPost,
+    "task.cancel": TaskCancel,
+    "task.accept": TaskAccept,
+    "task.decline": TaskDecline,
+    "task.start": TaskStart,
+    "task.deliver": TaskDeliver,
+    "task.fail": TaskFail,
+    "task.approve": TaskApprove,
+}
+
+
+def parse_operation(operation: list[Value]) -> Operation | Refusal:
+    """Return the typed operation of ``[tag, field, ...]``, its bounds not yet asked."""
+    tag = operation[0] if operation else None
+    kind = OPERATIONS.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        return Refusal(Verdict.UNKNOWN_OPERATION, (f"{tag!s:.60}",))
+    try:
+        # Without this setting text would pass for the base64 of bytes.
+        return msgspec.convert(operation, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        return Refusal(Verdict.MALFORMED, (_name_field(kind, str(error)),))
+
+
+def encode_operation(operation: Operation) -> list[Value]:
+    """Return ``[tag, field, ...]`` as it goes into a body."""
+    return _to_list(msgspec.to_builtins(operation, builtin_types=(bytes,)))
+
+
+def get_tag(operation: Operation) -> str:
+    """Return the operation's name."""
+    tag = operation.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def _to_list(value: list[Value]) -> list[Value]:
+    return [_to_list(item) if isinstance(item, (list, tuple)) else item for item in value]  # type: ignore[arg-type]
+
+
+def _name_field(kind: type[Operation], message: str) -> str:
+    """Say the field's name where msgspec says its place in the array, the tag being place 0."""
+    for place, field in enumerate(kind.__struct_fields__, start=1):
+        message = message.replace(f"`$[{place}]", f"`{field}")
+    return message

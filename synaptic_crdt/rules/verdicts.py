@@ -1,0 +1,127 @@
+"""Verdicts: what the contract says of an entry, numbered for ever.
+
+0 is applied; any other number names the one rule that was broken. The hundreds are classes, in
+the order in which rules are asked: form, existence, authority, phase, time, money. Existence and
+authority may mend themselves when an entry arrives that is still missing; the others may not.
+A number is never given to another rule.
+"""
+
+from enum import IntEnum
+from typing import Final, Literal
+
+import msgspec
+
+VerdictClass = Literal["applied", "form", "existence", "authority", "phase", "time", "money"]
+
+
+class Verdict(IntEnum):
+    """Applied, or the rule that was broken."""
+
+    APPLIED = 0
+
+    # Form: the operation's own bytes are enough to see it.
+    MALFORMED = 100
+    UNKNOWN_OPERATION = 101
+    NAME_LENGTH = 102
+    CERTIFICATE_INCOMPLETE = 103
+    AMOUNT_ZERO = 104
+    AMOUNT_OUT_OF_RANGE = 105
+    MEMO_LENGTH = 106
+    GRANT_OUT_OF_RANGE = 107
+    KIND_INVALID = 108
+    TITLE_LENGTH = 109
+    SEATS_OUT_OF_RANGE = 110
+    UNITS_OUT_OF_RANGE = 111
+    MEDIA_TYPE_INVALID = 112
+    PAYLOAD_NOT_INLINE = 113
+    PAYLOAD_SIZE_WRONG = 114
+    PAYLOAD_HASH_WRONG = 115
+    PRICE_OUT_OF_RANGE = 116
+    PROVIDERS_MIN_OUT_OF_RANGE = 117
+    WINDOW_OUT_OF_RANGE = 118
+    RESPONSE_OUT_OF_RANGE = 119
+    EXECUTION_OUT_OF_RANGE = 120
+    PENALTY_OUT_OF_RANGE = 121
+    BOND_OUT_OF_RANGE = 122
+    REVIEW_OUT_OF_RANGE = 123
+    REDISPATCH_OUT_OF_RANGE = 124
+    LOCK_OVER_SUPPLY = 125
+    ASK_OUT_OF_RANGE = 126
+    REASON_INVALID = 127
+    RESULT_TOO_LARGE = 128
+
+    # Existence: it names what is not there, or not there yet.
+    ACCOUNT_UNKNOWN = 200
+    RECIPIENT_UNKNOWN = 201
+    INVITATION_UNKNOWN = 202
+    KIND_UNKNOWN = 203
+    TASK_UNKNOWN = 204
+    ASSIGNMENT_UNKNOWN = 205
+    DELIVERY_UNKNOWN = 206
+
+    # Authority: somebody else might do this.
+    CERTIFICATE_MISSING = 300
+    CERTIFICATE_MISMATCH = 301
+    CERTIFICATE_FORGED = 302
+    PROOF_FORGED = 303
+    AUDITOR_MAY_NOT = 304
+    NOT_COUNCIL = 305
+    NOT_THE_INVITER = 306
+    RECIPIENT_IS_SENDER = 307
+    NOT_THE_REQUESTER = 308
+    PROVIDER_IS_REQUESTER = 309
+    NOT_OPTED_IN = 310
+    TERMS_OLD = 311
+    EXCLUDED = 312
+    NOT_THE_PROVIDER = 313
+
+    # Phase: right once, or later, or before.
+    ACCOUNT_EXISTS = 400
+    NOT_FIRST_ENTRY = 401
+    INVITATION_EXISTS = 402
+    INVITATION_USED = 403
+    INVITATION_REVOKED = 404
+    ALREADY_VOTED = 405
+    ALREADY_DECIDED = 406
+    NO_FREE_SEAT = 407
+    ALREADY_RESERVED = 408
+    TOO_MANY_ASSIGNMENTS = 409
+    NOTHING_TO_CANCEL = 410
+    WRONG_PHASE = 411
+    ASSIGNMENT_CLOSED = 412
+
+    # Time: too late, too soon, too often.
+    INVITATION_EXPIRED = 500
+    EXPIRY_TOO_SOON = 501
+    EXPIRY_TOO_LATE = 502
+    OPENINGS_OVER_RATE = 503
+    TREASURY_OVER_DAY_CAP = 504
+
+    # Money: the figures do not allow it.
+    BALANCE_TOO_LOW = 600
+    TREASURY_TOO_LOW = 601
+    ASK_ABOVE_LIMIT = 602
+    BOND_SHORT = 603
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """A verdict other than applied, with the values that its explanation names, in its order."""
+
+    verdict: Verdict
+    values: tuple[int | str | bytes, ...] = ()
+
+
+_CLASSES: Final[tuple[VerdictClass, ...]] = (
+    "applied",
+    "form",
+    "existence",
+    "authority",
+    "phase",
+    "time",
+    "money",
+)
+
+
+def get_verdict_class(verdict: int) -> VerdictClass:
+    """Return the class of a verdict's number."""
+    return _CLASSES[verdict // 100]
