@@ -118,8 +118,9 @@ def install(project: dict[str, Any], groups: Iterable[str]) -> None:
     available: dict[str, list[str]] = project["dependency-groups"]
     requirements = [item for group in groups for item in available[group]]
     environment = {k: v for k, v in os.environ.items() if k not in FOREIGN_SETTINGS}
-    # As variables the pins also hold for the build backend, which pip fetches on its own.
-    environment |= {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
+    # As variables the pins also hold for the build backend, which pip fetches on its own. By name
+    # alone, because pip takes a space for the end of a path.
+    environment |= dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), CONSTRAINTS.name)
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     command = [VENV / "bin" / "python", "-m", "pip", "install", *options, "--editable", ROOT]
     subprocess.run([*command, *requirements], check=True, env=environment, cwd=ROOT)
