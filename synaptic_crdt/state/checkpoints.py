@@ -92,6 +92,14 @@ class CheckpointChain:
         if all(known.id != checkpoint.id for known in self._conflicts):
             self._conflicts.append(checkpoint)
 
+    def copy(self) -> "CheckpointChain":
+        """Return a chain of its own, to judge what follows without taking it."""
+        copied = CheckpointChain(self._market, self._sequencer, self._opened_ms)
+        copied._counted.extend(self._counted)
+        copied._conflicts.extend(self._conflicts)
+        copied._fixed.update(self._fixed)
+        return copied
+
     def _check_well_formed(self, checkpoint: Checkpoint) -> None:
         name = f"checkpoint {checkpoint.index}"
         if checkpoint.view != 0:

@@ -1,0 +1,142 @@
+"""Verifying pieces and statements against a replica and against each other, changing nothing.
+
+What an inspection found sound may be admitted as it stands, in the order it was inspected. It
+knows what it has seen, so that a whole bundle is judged before anything of it is admitted.
+
+Answers forged, moved and replayed pieces, lies about predecessors (a fork is believed only when
+the device sealed it), and feeds that no admitted device vouches for.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.errors import Forged, MalformedInput
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
+from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.feeds import Entry, Feed, Piece, Tip, make_seal_message, verify_piece
+from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
+from synaptic_crdt.state.keys import verify_signature
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import Checkpoint, verify_statement
+
+# The issuer's device of a feed, by its device and first operation; None when it needs none.
+# Raises ``Forged`` or ``MalformedInput`` when the certificate is bad.
+IssuerFinder = Callable[[bytes, list[Value]], bytes | None]
+
+
+class Admission(Enum):
+    """What became of something that was offered."""
+
+    ACCEPT = "accept"  # durable and held
+    IGNORE = "ignore"  # known
+    HOLD = "hold"  # sound, but what it stands on is not held yet; nothing is kept
+    FORK = "fork"  # its signer signed two histories; of two checkpoints the proof is kept
+
+
+class Found(msgspec.Struct, frozen=True):
+    """New entries that continue a feed at ``before``, and the piece that brought them."""
+
+    piece: Piece
+    entries: list[Entry]
+    before: Tip
+    tip: Tip
+
+
+class Inspection:
+    """Judges what is offered as if all that it found sound before were held already."""
+
+    def __init__(self, replica: Replica, find_issuer: IssuerFinder) -> None:
+        self._replica: Final = replica
+        self._find_issuer: Final = find_issuer
+        self._tips: Final[dict[bytes, Tip]] = {}
+        self._chain: CheckpointChain | None = None
+
+    def overlaps(self, piece: Piece) -> bool:
+        """Does a piece begin within what this inspection found sound?"""
+        tip = self._tips.get(piece.device)
+        return tip is not None and piece.first <= tip.position
+
+    def inspect_piece(self, piece: Piece) -> Found | Admission:
+        """Return what is new in a piece, or why it is not to be admitted.
+
+        A piece that begins below our end is cut to what is new. Raises ``MalformedInput`` or
+        ``Forged`` when whoever sent it lied.
+        """
+        if not piece.bodies or not 1 <= piece.first <= limits.POSITION_MAX - len(piece.bodies):
+            raise MalformedInput(
+                f"{_name(piece)}: {len(piece.bodies)} bodies from position {piece.first} on"
+            )
+        tip = self._tips.get(piece.device)
+        if tip is None:
+            feed = self._replica.get_feed(piece.device)
+            tip = feed.tip
+            if piece.first <= tip.position:
+                rest = self._cut(feed, piece)
+                if isinstance(rest, Admission):
+                    return rest
+                piece = rest
+        # What cannot be placed must be sealed by the device all the same, or the sender lied.
+        if piece.first > tip.position + 1:
+            self._check_sealed(piece)
+            return Admission.HOLD
+        if piece.first == tip.position + 1 and piece.predecessor != tip.head:
+            self._check_sealed(piece)
+            return Admission.FORK
+        entries, new_tip = verify_piece(self._replica.market, tip, piece)
+        if tip.position == 0 and not self._has_issuer(entries[0]):
+            return Admission.HOLD
+        self._tips[piece.device] = new_tip
+        return Found(piece, entries, tip, new_tip)
+
+    def inspect_statement(self, data: bytes) -> tuple[Checkpoint, Judgement]:
+        """Return the checkpoint in ``data`` and what it is to the chain.
+
+        Raises ``MalformedInput`` or ``Forged``.
+        """
+        checkpoint = verify_statement(self._replica.market, data)
+        if self._chain is None:
+            self._chain = self._replica.chain.copy()
+        judgement = self._chain.judge(checkpoint)
+        if judgement == "counts":
+            self._chain.add(checkpoint)
+        elif judgement == "conflict":
+            self._chain.add_conflict(checkpoint)
+        return checkpoint, judgement
+
+    def _cut(self, feed: Feed, piece: Piece) -> Piece | Admission:
+        """Return what of a piece that begins within a held feed lies beyond it."""
+        overlap = min(len(piece.bodies), feed.position - piece.first + 1)
+        head = _compute_end(piece.predecessor, piece.bodies[:overlap])
+        if head != feed.get_id(piece.first + overlap - 1):
+            self._check_sealed(piece)
+            return Admission.FORK
+        if overlap == len(piece.bodies):
+            return Admission.IGNORE
+        bodies = piece.bodies[overlap:]
+        return Piece(piece.device, feed.position + 1, head, bodies, piece.signature)
+
+    def _check_sealed(self, piece: Piece) -> None:
+        end = _compute_end(piece.predecessor, piece.bodies)
+        message = make_seal_message(self._replica.market, piece.last, end)
+        if not verify_signature(piece.device, "seal", message, piece.signature):
+            raise Forged(f"{_name(piece)}: the seal at position {piece.last} does not verify")
+
+    def _has_issuer(self, first: Entry) -> bool:
+        issuer = self._find_issuer(first.device, first.operation)
+        return issuer is None or issuer in self._tips or issuer in self._replica.feeds
+
+
+def _compute_end(predecessor: bytes, bodies: Iterable[bytes]) -> bytes:
+    """Return the chain id after ``bodies`` that follow ``predecessor``."""
+    chain_id = predecessor
+    for body in bodies:
+        chain_id = compute_entry_id(chain_id, compute_body_hash(body))
+    return chain_id
+
+
+def _name(piece: Piece) -> str:
+    return f"feed {piece.device.hex()[:16]}"
