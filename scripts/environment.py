@@ -60,7 +60,10 @@ def main(wanted: list[str]) -> int:
             install(project, groups)
         except subprocess.CalledProcessError:
             print(f"Could not set up {VENV}; the reason stands above.", file=sys.stderr)
-            print("If it is the network: run this again once PyPI is in reach.", file=sys.stderr)
+            print(
+                "If it is the network: run this again once the package index is in reach.",
+                file=sys.stderr,
+            )
             return 1
         write_stamp(key, groups)
     return 0
