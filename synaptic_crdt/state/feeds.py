@@ -15,7 +15,7 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, ForkSeen, MalformedInput
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import Value, decode_body, encode_trusted
+from synaptic_crdt.state.codec import Value, decode_body, encode
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id, compute_hash
 from synaptic_crdt.state.keys import DeviceKey, verify_signature
 
@@ -148,7 +148,7 @@ def encode_body(time: int, operation: Sequence[Value]) -> bytes:
 
     Raises ``MalformedInput`` when it does not pass the first door.
     """
-    body = encode_trusted([time, list(operation)])
+    body = encode([time, tuple(operation)])
     decode_body(body)
     return body
 

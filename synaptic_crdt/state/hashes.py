@@ -28,6 +28,9 @@ HashKind = Literal[
     "hold",
     "terms",
     "bundle",
+    "blob",
+    "home",
+    "ticket",
 ]
 
 _CONTEXT_PREFIX: Final = "synaptic-crdt 1 "

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from synaptic_crdt.state import merkle
+from synaptic_crdt.state import limits, merkle
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.contract import APPLIED, Contract, Timers
 from synaptic_crdt.state.feeds import Entry
@@ -25,6 +25,8 @@ from synaptic_crdt.state.tables import Record, Table, Tables
 ContractMaker = Callable[[Tables, Timers], Contract]
 
 UNFOLDED: Final = -1
+# Stands for the id of an entry that is only asked about.
+PREVIEW_ID: Final = bytes(limits.HASH_BYTES)
 
 
 class FeedRow(Record, frozen=True):
@@ -234,7 +236,8 @@ class Machine:
         now = compute_effective_ms(time, self._epoch_ms, None)
         self._fire_deadlines(now)
         try:
-            return self._contract.apply(max(now, before), device, position, bytes(32), operation)
+            now = max(now, before)
+            return self._contract.apply(now, device, position, PREVIEW_ID, operation)
         finally:
             self._tables.undo_to(mark)
             self._now = before
