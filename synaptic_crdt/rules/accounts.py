@@ -39,25 +39,13 @@ def open_account(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
 
 def set_consent(market: Market, op: Consent, act: Act) -> Refusal | None:
     """Opt in to the market's terms, or out; work already taken may be finished."""
-    if is_auditor(market, act.account):
+    if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
     if op.terms is not None and op.terms != market.genesis.terms:
         return Refusal(Verdict.TERMS_OLD, (op.terms, market.genesis.terms))
-    provider = get_provider(market, act.account)
+    provider = market.get_provider(act.account)
     market.providers.set(act.account, ProviderRow(terms=op.terms, owed=provider.owed))
     return None
-
-
-def is_auditor(market: Market, account: bytes) -> bool:
-    """Does the account only watch?"""
-    row = market.accounts.get(account)
-    return row is not None and row.role == "auditor"
-
-
-def get_provider(market: Market, account: bytes) -> ProviderRow:
-    """Return an account's standing as provider; who never asked is not opted in."""
-    provider = market.providers.get(account)
-    return ProviderRow(terms=None, owed=0) if provider is None else provider
 
 
 def _check_uninvited(market: Market, act: Act) -> Refusal | None:

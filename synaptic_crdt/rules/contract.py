@@ -7,7 +7,7 @@ same tables and the same act give the same verdict, everywhere and for ever.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from synaptic_crdt.rules import accounts, invitations, tokens
+from synaptic_crdt.rules import acceptance, accounts, invitations, tasks, tokens, work
 from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis
@@ -18,9 +18,18 @@ from synaptic_crdt.rules.operations import (
     InviteIssue,
     InviteRevoke,
     Operation,
+    TaskAccept,
+    TaskApprove,
+    TaskCancel,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskPost,
+    TaskStart,
     TokenTransfer,
     TreasuryPay,
 )
+from synaptic_crdt.rules.seats import Cause, advance
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers
@@ -35,6 +44,14 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     Consent: accounts.set_consent,
     TokenTransfer: tokens.transfer_tokens,
     TreasuryPay: tokens.pay_from_treasury,
+    TaskPost: tasks.post_task,
+    TaskCancel: tasks.cancel_task,
+    TaskAccept: acceptance.accept_task,
+    TaskDecline: work.decline_work,
+    TaskStart: work.start_work,
+    TaskDeliver: work.deliver_work,
+    TaskFail: work.fail_work,
+    TaskApprove: work.review_work,
 }
 
 _REMEMBERED: Final = 65_536
@@ -64,10 +81,17 @@ class MarketContract:
 
     def fire(self, now: int, subject: bytes) -> None:
         """Carry out the default of a deadline that has come."""
-        invitations.expire_invitation(self.market, subject)
+        if self.market.seats.get(subject) is not None:
+            advance(self.market, subject, "deadline", Cause(now))
+        else:
+            invitations.expire_invitation(self.market, subject)
 
-    def close_epoch(self, now: int, epoch: int) -> None:
-        """Let what waited for a counted checkpoint go on."""
+    def close_epoch(self, now: int, epoch: int) -> None:  # noqa: ARG002 - the protocol's signature
+        """Let every acceptance go on that waited for a counted checkpoint."""
+        pending = [key for _, key in self.market.seats.index("pending").ascend()]
+        for seat_id in pending:
+            assert isinstance(seat_id, bytes)
+            advance(self.market, seat_id, "epoch", Cause(now))
 
     def explain(self, entry_id: bytes, verdict: int) -> str:
         """Return a sentence on what became of an entry, with the values if it was refused here."""

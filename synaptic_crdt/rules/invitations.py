@@ -20,15 +20,15 @@ _ENDED: Final = {
 
 def issue_invitation(market: Market, op: InviteIssue, act: Act) -> Refusal | None:
     """Lock the grant until somebody comes, the inviter thinks better of it, or time is up."""
-    refusal = _check_issue(market, op, act)
-    if refusal is None and op.from_treasury:
-        refusal = council.check_vote(market, op, act) or council.check_treasury(
-            market, op, act, op.grant
-        )
-    elif refusal is None:
-        available = market.get_available(act.account)
-        if op.grant > available:
-            refusal = Refusal(Verdict.BALANCE_TOO_LOW, (op.grant, available))
+    if market.is_auditor(act.account):
+        return Refusal(Verdict.AUDITOR_MAY_NOT)
+    if op.from_treasury:
+        refusal = council.check_vote(market, op, act)
+        if refusal is not None:
+            return refusal
+    if market.invitations.get(op.one_time) is not None:
+        return Refusal(Verdict.INVITATION_EXISTS)
+    refusal = _check_expiry(op, act) or _check_grant(market, op, act)
     if refusal is not None:
         return refusal
     # From here on the operation must succeed.
@@ -94,17 +94,21 @@ def use_invitation(market: Market, one_time: bytes, account: bytes) -> bytes:
     return invitation.account
 
 
-def _check_issue(market: Market, op: InviteIssue, act: Act) -> Refusal | None:
-    account = market.accounts.get(act.account)
-    assert account is not None
-    if account.role == "auditor":
-        return Refusal(Verdict.AUDITOR_MAY_NOT)
-    if market.invitations.get(op.one_time) is not None:
-        return Refusal(Verdict.INVITATION_EXISTS)
+def _check_expiry(op: InviteIssue, act: Act) -> Refusal | None:
     if op.expiry_ms <= act.now:
         return Refusal(Verdict.EXPIRY_TOO_SOON, (op.expiry_ms, act.now))
-    if op.expiry_ms > act.now + limits.DURATION_MAX_MS:
-        return Refusal(Verdict.EXPIRY_TOO_LATE, (op.expiry_ms, act.now + limits.DURATION_MAX_MS))
+    latest_ms = act.now + limits.DURATION_MAX_MS
+    if op.expiry_ms > latest_ms:
+        return Refusal(Verdict.EXPIRY_TOO_LATE, (op.expiry_ms, latest_ms))
+    return None
+
+
+def _check_grant(market: Market, op: InviteIssue, act: Act) -> Refusal | None:
+    if op.from_treasury:
+        return council.check_treasury(market, op, act, op.grant)
+    available = market.get_available(act.account)
+    if op.grant > available:
+        return Refusal(Verdict.BALANCE_TOO_LOW, (op.grant, available))
     return None
 
 

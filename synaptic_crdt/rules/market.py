@@ -121,3 +121,13 @@ class Market:
         """Return what an account can spend; an unknown account has nothing."""
         balance = self.balances.get(account)
         return 0 if balance is None else balance.available
+
+    def is_auditor(self, account: bytes) -> bool:
+        """Does the account only watch?"""
+        row = self.accounts.get(account)
+        return row is not None and row.role == "auditor"
+
+    def get_provider(self, account: bytes) -> ProviderRow:
+        """Return an account's standing as provider; who never asked is not opted in."""
+        provider = self.providers.get(account)
+        return ProviderRow(terms=None, owed=0) if provider is None else provider
