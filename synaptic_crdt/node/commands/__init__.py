@@ -1,0 +1,38 @@
+"""What can be written: every command by name, with the arguments a person gives.
+
+A command builds one operation, asks the contract first, signs, and answers with what became of
+it. The same functions serve a process that owns its home and the owner's clients.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from synaptic_crdt.node.commands import documents, members, money, tasks
+from synaptic_crdt.node.naming import call_named
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.wire import Json
+
+Command = Callable[..., Json]
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "invite": members.invite,
+    "invite.revoke": members.revoke_invitation,
+    "consent": members.set_consent,
+    "wallet.send": money.send_tokens,
+    "treasury.pay": money.pay_from_treasury,
+    "task.post": tasks.post_task,
+    "task.cancel": tasks.cancel_task,
+    "task.accept": tasks.accept_task,
+    "task.decline": tasks.decline_assignment,
+    "task.start": tasks.start_assignment,
+    "task.deliver": tasks.deliver_result,
+    "task.fail": tasks.fail_assignment,
+    "task.approve": tasks.approve_delivery,
+    "checkpoint": documents.make_checkpoint,
+    "bundle.read": documents.read_bundle_file,
+}
+
+
+def run_command(node: Node, name: str, args: Mapping[str, object]) -> Json:
+    """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments."""
+    return call_named(COMMANDS, "command", node, name, args)

@@ -1,0 +1,142 @@
+"""Founding a market and joining one: what makes a home."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.home import Home, HomeLock
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.peers import keep_addresses
+from synaptic_crdt.node.tickets import decode_ticket
+from synaptic_crdt.node.wire import Json
+from synaptic_crdt.rules.certificates import make_proof
+from synaptic_crdt.rules.genesis import DEFAULT_SUPPLY, encode_genesis, make_genesis
+from synaptic_crdt.rules.operations import AccountOpen, TreasuryPay
+from synaptic_crdt.state.keys import DeviceKey, make_seed
+from synaptic_crdt.state.store import Store
+
+_OPENINGS_PER_DAY: Final = 100
+
+
+def found_market(
+    home: Home,
+    passphrase: str,
+    *,
+    name: str,
+    symbol: str = "SYN",
+    account_name: str,
+    sandbox: bool = False,
+    is_open: bool = False,
+    supply: int = DEFAULT_SUPPLY,
+    fund: int | None = None,
+    wall_ms: int,
+) -> Json:
+    """Make a market with this home as founder, requester and sequencer.
+
+    ``fund`` is what the treasury pays the founder at once, its day's cap when not given. The
+    answer holds the recovery key and the paper device's key, which are kept nowhere else.
+    """
+    with _free_home(home):
+        key = home.make_key(passphrase)
+        recovery, paper = DeviceKey(make_seed()), DeviceKey(make_seed())
+        genesis = make_genesis(
+            name=name,
+            symbol=symbol,
+            founder=key.public,
+            recovery=recovery.public,
+            created_ms=wall_ms,
+            sandbox=sandbox,
+            openings_per_day=_OPENINGS_PER_DAY if is_open else 0,
+            supply=supply,
+        )
+        fund = genesis.treasury_day_cap if fund is None else fund
+        with _new_node(home, key, encode_genesis(genesis)) as node:
+            node.append(_open_account(key, paper, account_name))
+            if fund:
+                node.append(TreasuryPay(key.public, fund, make_seed(), "founding"))
+            if node.is_sequencer:
+                node.make_checkpoint()
+            return _describe(node, paper) | {
+                "name": account_name,
+                "symbol": symbol,
+                "sandbox": sandbox,
+                "supply": supply,
+                "funded": fund,
+                "recovery_key": recovery.seed.hex(),
+            }
+
+
+def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str) -> Json:
+    """Open an account with a ticket's invitation. Nothing is sent; the next sync tells others."""
+    ticket = decode_ticket(ticket_text)
+    with _free_home(home):
+        key = home.make_key(passphrase)
+        paper = DeviceKey(make_seed())
+        proof = make_proof(ticket.market, DeviceKey(ticket.secret), key.public)
+        operation = AccountOpen(
+            name=account_name,
+            exchange=key.get_exchange_public(),
+            paper=paper.public,
+            certificate=ticket.certificate,
+            proof=proof,
+        )
+        with _new_node(home, key, ticket.genesis) as node:
+            # The invitation's own entry arrives with the first sync; until then the contract
+            # here cannot know of it.
+            node.append_unasked(operation)
+            told = _describe(node, paper)
+        keep_addresses(home, ticket.addresses)
+    return told | {
+        "name": account_name,
+        "role": ticket.certificate.role,
+        "grant": ticket.certificate.grant,
+        "addresses": list(ticket.addresses),
+    }
+
+
+def _open_account(key: DeviceKey, paper: DeviceKey, name: str) -> AccountOpen:
+    return AccountOpen(
+        name=name,
+        exchange=key.get_exchange_public(),
+        paper=paper.public,
+        certificate=None,
+        proof=None,
+    )
+
+
+def _describe(node: Node, paper: DeviceKey) -> Json:
+    return {
+        "market": node.market.id.hex(),
+        "market_name": node.market.genesis.name,
+        "account": node.key.public.hex(),
+        "device": node.key.public.hex(),
+        "paper_key": paper.seed.hex(),
+        "home": str(node.home.path),
+    }
+
+
+@contextmanager
+def _free_home(home: Home) -> Iterator[None]:
+    home.make()
+    lock = HomeLock.try_take(home)
+    if lock is None:
+        raise UsageError(f"another process is using {home.path}; wait until it ends")
+    with lock:
+        home.check_free()
+        yield
+
+
+@contextmanager
+def _new_node(home: Home, key: DeviceKey, genesis_bytes: bytes) -> Iterator[Node]:
+    """Yield a node on a new store, which becomes the home's once all that is written holds."""
+    new = home.store_path.with_name(home.store_path.name + ".new")
+    for leftover in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
+        leftover.unlink(missing_ok=True)
+    store = Store.create(new, genesis_bytes)
+    try:
+        yield Node(home, key, store)
+    finally:
+        store.close()
+    new.replace(home.store_path)

@@ -1,0 +1,222 @@
+"""The one place that wires the rooms together: store, replica, contract, gate and key.
+
+A ``Node`` is an open home. It has no task and no loop of its own: commands and services call it,
+one at a time, from the thread that opened it. Own entries are durable before anything shows them.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from synaptic_crdt.errors import Refused, StoreDamaged, UsageError
+from synaptic_crdt.node.home import Home
+from synaptic_crdt.rules.contract import MarketContract
+from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
+from synaptic_crdt.rules.membership import get_issuer
+from synaptic_crdt.rules.operations import AccountOpen, Operation, encode_operation
+from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
+from synaptic_crdt.state.clock import get_ms, next_timestamp
+from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.contract import Timers
+from synaptic_crdt.state.feeds import Entry, encode_body, seal_bodies
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.loading import Damage, load_replica
+from synaptic_crdt.state.machine import PREVIEW_ID, Outcome
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import Checkpoint, encode_statement
+from synaptic_crdt.state.store import Store
+from synaptic_crdt.state.tables import Tables
+from synaptic_crdt.sync.gate import Gate, Writer
+
+# An entry whose cause has not arrived is left out of checkpoints this long.
+_CAUSE_WAIT_MS: Final = 600_000
+
+
+class Market:
+    """A genesis, its replica and the contract that folds it: what needs no key and no disk."""
+
+    def __init__(self, genesis_bytes: bytes) -> None:
+        self.genesis_bytes: Final = genesis_bytes
+        self.genesis: Final[Genesis] = decode_genesis(genesis_bytes)
+        self.id: Final = compute_market_id(genesis_bytes)
+        self.replica: Final = Replica(
+            self.id,
+            sequencer=None if self.genesis.sandbox else self.genesis.sequencer,
+            opened_ms=self.genesis.created_ms,
+            make_contract=self._make_contract,
+        )
+        self._contract: MarketContract
+
+    @property
+    def contract(self) -> MarketContract:
+        """The contract, its tables folded up to the newest entry held."""
+        self.replica.machine.fold()
+        return self._contract
+
+    def get_account(self, device: bytes) -> bytes:
+        """Return the account a device writes for; its own name when it opened none yet."""
+        row = self.contract.market.devices.get(device)
+        return device if row is None else row.account
+
+    def make_gate(self, writer: Writer) -> Gate:
+        """Return the gate into this market that makes what it admits durable with ``writer``."""
+        return Gate(self.replica, writer, self._find_issuer)
+
+    def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:
+        self._contract = MarketContract(self.genesis, self.id, tables, timers)
+        return self._contract
+
+    def _find_issuer(self, device: bytes, operation: list[Value]) -> bytes | None:
+        return get_issuer(self.genesis, self.id, device, operation)
+
+
+class Node:
+    """An open home: reads, writes and admits. Close it to let another process open it."""
+
+    def __init__(self, home: Home, key: DeviceKey, store: Store) -> None:
+        self.home: Final = home
+        self.key: Final = key
+        self.store: Final = store
+        self.market: Final = Market(store.genesis)
+        self.replica: Final = self.market.replica
+        self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
+        self.gate: Final = self.market.make_gate(store)
+        self._known_reversals: Final = store.read_reversals()
+
+    @classmethod
+    def open(cls, home: Home, passphrase: str) -> "Node":
+        """Open a complete home whose lock this process holds."""
+        home.check_complete()
+        return cls(home, home.read_key(passphrase), Store.open(home.store_path))
+
+    def close(self) -> None:
+        """Close the store; what was acknowledged is on disk."""
+        self.keep_reversals()
+        self.store.close()
+
+    # -- reading -----------------------------------------------------------------------------
+
+    @property
+    def account(self) -> bytes:
+        """The account this device writes for."""
+        return self.market.get_account(self.key.public)
+
+    @property
+    def is_sequencer(self) -> bool:
+        """Does this device sign the market's checkpoints?"""
+        return self.replica.chain.sequencer == self.key.public
+
+    @property
+    def reversals(self) -> dict[bytes, bytes]:
+        """By entry that was applied and no longer is: the entry that took its place."""
+        self.keep_reversals()
+        return self._known_reversals
+
+    def get_wall_ms(self) -> int:
+        """Return this machine's clock, in ms since 1970; it stamps, and decides nothing."""
+        return time.time_ns() // 1_000_000
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def append(self, operation: Operation) -> Outcome:
+        """Sign an operation, make it durable, and return what became of it.
+
+        Raises ``Refused`` when the contract would not apply it: then nothing is written.
+        """
+        self.preview(operation)
+        return self.append_unasked(operation)
+
+    def append_unasked(self, operation: Operation) -> Outcome:
+        """Sign and keep an operation whose cause may not be held here yet, as when joining."""
+        self._check_own_feed()
+        fields = encode_operation(operation)
+        body = encode_body(self._next_timestamp(operation, fields), fields)
+        tip = self.replica.get_feed(self.key.public).tip
+        for piece in seal_bodies(self.market.id, self.key, tip, [body]):
+            self.gate.admit_piece(piece)
+        outcome = self.replica.machine.get_outcome(self.replica.get_feed(self.key.public).head)
+        assert outcome is not None
+        return outcome
+
+    def preview(self, operation: Operation) -> None:
+        """Raise ``Refused`` when the contract would not apply an operation now; write nothing."""
+        fields = encode_operation(operation)
+        position = self.replica.get_feed(self.key.public).position + 1
+        timestamp = self._next_timestamp(operation, fields)
+        typed = self.market.contract.read(fields)
+        verdict = self.replica.machine.preview(timestamp, self.key.public, position, typed)
+        if verdict != Verdict.APPLIED:
+            explanation = self.market.contract.explain(PREVIEW_ID, verdict)
+            raise Refused(Verdict(verdict).name, explanation)
+
+    def make_checkpoint(self) -> Checkpoint:
+        """Close an epoch with everything that is ready, as this market's sequencer.
+
+        Raises ``UsageError`` when this device is not the sequencer or the market is halted.
+        """
+        if not self.is_sequencer:
+            raise UsageError(
+                "this device does not sign this market's checkpoints; sync with the one that does"
+            )
+        if self.replica.is_halted:
+            raise UsageError("the market is halted: two checkpoints of one index were signed")
+        checkpoint = self.replica.make_checkpoint(self.key, self.get_wall_ms(), self._is_ready)
+        self.gate.admit_statement(encode_statement(checkpoint))
+        return checkpoint
+
+    def is_checkpoint_due(self) -> bool:
+        """Is something ready that no checkpoint includes, or a deadline over?"""
+        machine = self.replica.machine
+        if any(self._is_ready(outcome) for outcome in machine.get_tail()):
+            return True
+        deadline = machine.get_next_deadline()
+        return deadline is not None and deadline <= self.get_wall_ms()
+
+    def keep_reversals(self) -> None:
+        """Remember durably which outcomes were taken back, so that later commands can say so."""
+        new = {
+            entry: cause
+            for entry, cause in self.replica.machine.get_reversals().items()
+            if entry not in self._known_reversals
+        }
+        if new:
+            self.store.write(reversals=list(new.items()))
+            self._known_reversals.update(new)
+
+    def _check_own_feed(self) -> None:
+        for damage in self.damages:
+            if damage.device == self.key.public:
+                raise StoreDamaged(
+                    f"{damage}; this is your own feed, so nothing is written until a sync with a"
+                    " peer has repaired it"
+                )
+
+    def _next_timestamp(self, operation: Operation, fields: list[Value]) -> int:
+        wall_ms = self.get_wall_ms()
+        newest_named = max(
+            (entry.time for entry in self._get_named_entries(fields)), default=0
+        )
+        if isinstance(operation, AccountOpen) and operation.certificate is not None:
+            # The invitation may not have arrived here yet; what it begot must still follow it.
+            newest_named = max(newest_named, operation.certificate.issued)
+        return next_timestamp(
+            wall_ms,
+            own_last=self.replica.get_feed(self.key.public).tip.time,
+            newest_seen=self.replica.get_newest_time(wall_ms),
+            newest_named=newest_named,
+        )
+
+    def _get_named_entries(self, value: Value) -> Iterator[Entry]:
+        if isinstance(value, list):
+            for item in value:
+                yield from self._get_named_entries(item)
+        elif isinstance(value, bytes):
+            outcome = self.replica.machine.get_outcome(value)
+            if outcome is not None:
+                yield outcome.entry
+
+    def _is_ready(self, outcome: Outcome) -> bool:
+        """May the sequencer include this entry, or does it wait for its cause to arrive?"""
+        if get_verdict_class(outcome.verdict) not in {"existence", "authority"}:
+            return True
+        return self.get_wall_ms() - get_ms(outcome.entry.time) > _CAUSE_WAIT_MS

@@ -1,0 +1,160 @@
+"""The owner of a home: one process, one store, and a socket through which others use it.
+
+Serves four calls: read, append, watch, start a service. The socket stands in a directory of mode
+0700, and the other end's user is checked. A client that goes away takes its service with it; when
+the service for which the owner itself was started ends, the owner ends.
+"""
+
+import os
+import signal
+import socket
+import struct
+from functools import partial
+from typing import Final
+
+import trio
+
+from synaptic_crdt.errors import LinkFailed, SynapticError
+from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.queries import run_query
+from synaptic_crdt.node.sequencer import run_sequencer
+from synaptic_crdt.node.services import run_service
+from synaptic_crdt.node.wire import (
+    OWNER_VERSION,
+    REQUEST_BYTES,
+    Answer,
+    Emit,
+    Greeting,
+    Json,
+    Request,
+    decode_request,
+    encode_line,
+    make_failure,
+)
+
+_REQUEST_SECONDS: Final = 10.0
+_READ_BYTES: Final = 65_536
+_EVENTS_WAITING: Final = 1_024
+_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid of the other end
+
+
+def run_owner(node: Node, request: Request, emit: Emit) -> Json:
+    """Own the home while a service runs, and return its report.
+
+    Ends when the service does, or at an interrupt: then the report says ``interrupted``.
+    """
+    return trio.run(_own, node, request, emit, strict_exception_groups=False)
+
+
+async def _own(node: Node, request: Request, emit: Emit) -> Json:
+    report: Json = {}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_serve, node)
+        nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
+        nursery.start_soon(run_sequencer, node)
+        await run_service(node, request, emit, report)
+        nursery.cancel_scope.cancel()
+    return report
+
+
+async def _stop_at_signal(scope: trio.CancelScope, report: Json) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            report["interrupted"] = True
+            scope.cancel()
+            return
+
+
+async def _serve(node: Node, task_status: trio.TaskStatus[None]) -> None:
+    path = node.home.get_socket_path()
+    # We hold the home's lock, so a socket that is there is a dead owner's.
+    path.unlink(missing_ok=True)
+    door = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    await door.bind(str(path))
+    path.chmod(0o600)
+    door.listen()
+    try:
+        await trio.serve_listeners(
+            partial(_answer_client, node), [trio.SocketListener(door)], task_status=task_status
+        )
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _answer_client(node: Node, stream: trio.SocketStream) -> None:
+    async with stream:
+        if _get_peer_uid(stream) != os.getuid():
+            return
+        try:
+            await stream.send_all(encode_line(Greeting(OWNER_VERSION)))
+            with trio.fail_after(_REQUEST_SECONDS):
+                request = decode_request(await _receive_line(stream))
+            await _answer_request(node, stream, request)
+        except (trio.BrokenResourceError, trio.TooSlowError, LinkFailed):
+            # The client went away, or is not one of ours; nobody is left to tell.
+            return
+
+
+async def _answer_request(node: Node, stream: trio.SocketStream, request: Request) -> None:
+    try:
+        if request.call == "read":
+            result = run_query(node, request.name, request.args)
+        elif request.call == "append":
+            result = run_command(node, request.name, request.args)
+        else:
+            result = await _run_for_client(node, stream, request)
+    except SynapticError as error:
+        await stream.send_all(encode_line(Answer(failure=make_failure(error))))
+    else:
+        await stream.send_all(encode_line(Answer(result=result)))
+
+
+async def _run_for_client(node: Node, stream: trio.SocketStream, request: Request) -> Json:
+    """Run a service for a client, pass its events on, and stop it when the client goes away."""
+    report: Json = {}
+    send, receive = trio.open_memory_channel[Json](_EVENTS_WAITING)
+
+    def emit(event: Json) -> None:
+        try:
+            send.send_nowait(event)
+        except trio.WouldBlock as error:
+            raise LinkFailed("a client does not read its events; its service ends") from error
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_when_gone, stream, nursery.cancel_scope)
+        nursery.start_soon(_send_events, stream, receive)
+        await run_service(node, request, emit, report)
+        send.close()
+        while receive.statistics().current_buffer_used:
+            await trio.sleep(0)
+        nursery.cancel_scope.cancel()
+    return report
+
+
+async def _send_events(
+    stream: trio.SocketStream, events: trio.MemoryReceiveChannel[Json]
+) -> None:
+    async for event in events:
+        await stream.send_all(encode_line(Answer(event=event)))
+
+
+async def _stop_when_gone(stream: trio.SocketStream, scope: trio.CancelScope) -> None:
+    # A client says nothing after its request, so whatever comes is its end.
+    await stream.receive_some(1)
+    scope.cancel()
+
+
+async def _receive_line(stream: trio.SocketStream) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        received = await stream.receive_some(_READ_BYTES)
+        line += received
+        if not received or len(line) > REQUEST_BYTES:
+            raise LinkFailed(f"a request that ended early or is over {REQUEST_BYTES} bytes")
+    return bytes(line)
+
+
+def _get_peer_uid(stream: trio.SocketStream) -> int:
+    data = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return _CREDENTIALS.unpack(data)[1]

@@ -1,0 +1,28 @@
+"""What can be read: every query by name, with the arguments a person gives."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from synaptic_crdt.node.naming import call_named
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.queries import history, market, members, tasks, wallet
+from synaptic_crdt.node.wire import Json
+
+QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
+    "whoami": members.show_identity,
+    "consent": members.show_consent,
+    "invite.list": members.list_invitations,
+    "wallet": wallet.show_wallet,
+    "task.list": tasks.list_tasks,
+    "task.show": tasks.show_task,
+    "task.result": tasks.show_results,
+    "state": market.show_state,
+    "audit": market.audit_home,
+    "bundle.write": market.write_bundle_file,
+    "log": history.show_log,
+}
+
+
+def run_query(node: Node, name: str, args: Mapping[str, object]) -> Json:
+    """Answer a query. Raises ``UsageError`` for an unknown one or wrong arguments."""
+    return call_named(QUERIES, "query", node, name, args)

@@ -1,0 +1,49 @@
+"""The market as a whole: its state, its replay, and its document as a bundle."""
+
+from pathlib import Path
+
+from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.wire import Json
+from synaptic_crdt.sync.transports.bundle import write_bundle
+
+
+def show_state(node: Node) -> Json:
+    """Return root, heads and counts: two homes that hold the same show the same."""
+    replica, machine = node.replica, node.replica.machine
+    root = replica.root
+    money = node.market.contract.market.get_money()
+    pending = len(machine.get_tail())
+    return {
+        "market": node.market.id.hex(),
+        "root": root.hex(),
+        "heads": replica.compute_heads().hex(),
+        "entries": replica.entries,
+        "pending": pending,
+        "final": replica.entries - pending if not replica.divergences else None,
+        "epoch": machine.epoch,
+        "final_epoch": replica.final_epoch,
+        "checkpoints": replica.chain.index,
+        "time": machine.now,
+        "supply": node.market.genesis.supply,
+        "treasury": money.treasury,
+        "balances": money.available,
+        "holds": money.held,
+        "sandbox": node.market.genesis.sandbox,
+        "halted": replica.is_halted,
+        "diverged": [
+            {"index": item.index, "claimed": item.claimed.hex(), "computed": item.computed.hex()}
+            for item in replica.divergences
+        ],
+        "damaged": [str(damage) for damage in node.damages],
+    }
+
+
+def audit_home(node: Node, *, root: str | None = None) -> Json:
+    """Replay this home's store, every hash recomputed when it was opened; compare with ``root``."""
+    return audit_market(node.market, node.damages, root)
+
+
+def write_bundle_file(node: Node, *, path: str) -> Json:
+    """Write everything held to a bundle."""
+    return write_bundle(Path(path), node.replica, node.market.genesis_bytes)
