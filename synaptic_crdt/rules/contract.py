@@ -11,7 +11,7 @@ from synaptic_crdt.rules import acceptance, accounts, invitations, tasks, tokens
 from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis
-from synaptic_crdt.rules.market import Act, Market
+from synaptic_crdt.rules.market import Act, Market, get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Consent,
@@ -88,9 +88,8 @@ class MarketContract:
 
     def close_epoch(self, now: int, epoch: int) -> None:  # noqa: ARG002 - the protocol's signature
         """Let every acceptance go on that waited for a counted checkpoint."""
-        pending = [key for _, key in self.market.seats.index("pending").ascend()]
+        pending = [seat_id for seat_id, _ in get_rows(self.market.seats, "pending")]
         for seat_id in pending:
-            assert isinstance(seat_id, bytes)
             advance(self.market, seat_id, "epoch", Cause(now))
 
     def explain(self, entry_id: bytes, verdict: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from synaptic_crdt.rules.rows import Reason, SeatEnd
 from synaptic_crdt.rules.verdicts import Verdict
 
 # What is always true of the verdict; then what its values add, in the order of the refusal.
@@ -110,6 +111,24 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.BOND_SHORT: ("insufficient balance for the bond", "needs {}, available {}"),
 }
 
+ENDS: Final[Mapping[Reason | SeatEnd, str]] = {
+    "": "",
+    "approved": "the requester approved: paid from the escrow less penalties for lateness",
+    "review-ended": "the requester kept silent until the review ended, which approves",
+    "rejected": "the requester rejected, and the time to contest passed: nothing is paid",
+    "declined": "the provider gave it back before beginning: the bond returns",
+    "failed": "the provider gave it up after beginning: half of the bond is the requester's",
+    "not-started": "the provider did not start in time: the bond is the requester's",
+    "not-delivered": "the provider did not deliver in time: the bond is the requester's",
+    "not-final": "no checkpoint made the acceptance final in time: escrow and bond return",
+    "cancelled": "the requester cancelled before enough providers came: the bond returns",
+    "window-ended": "too few providers came before the window ended: escrow and bond return",
+    "UNFILLED": "nobody took the seat before the window ended: the escrow returns",
+    "VOID": "the work could not begin: the escrow returns",
+    "CANCELLED": "the requester cancelled: the escrow returns",
+    "EXHAUSTED": "the seat was given back too often: the escrow returns",
+}
+
 
 def explain(verdict: Verdict, values: Sequence[int | str | bytes] = ()) -> str:
     """Return the sentence of a verdict; with its values when they are known."""
@@ -117,6 +136,11 @@ def explain(verdict: Verdict, values: Sequence[int | str | bytes] = ()) -> str:
     if not values:
         return sentence
     return f"{sentence}: {detail.format(*(_show(value) for value in values))}"
+
+
+def explain_end(reason: Reason | SeatEnd) -> str:
+    """Return why an assignment or a seat ended; empty while it lives."""
+    return ENDS[reason]
 
 
 def _show(value: int | str | bytes) -> int | str:

@@ -1,6 +1,7 @@
 """The market as the rules see it: its genesis, its tables, and the one act in hand."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,11 +23,14 @@ from synaptic_crdt.rules.rows import (
     TodayRow,
 )
 from synaptic_crdt.state.contract import Timers
-from synaptic_crdt.state.tables import Table, Tables
+from synaptic_crdt.state.tables import Record, Table, Tables
 
 # The key of a table with one row, and the payer of what the treasury holds.
 ONLY: Final = b""
 TREASURY: Final = b""
+
+
+R = TypeVar("R", bound=Record)
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -131,3 +135,15 @@ class Market:
         """Return an account's standing as provider; who never asked is not opted in."""
         provider = self.providers.get(account)
         return ProviderRow(terms=None, owed=0) if provider is None else provider
+
+
+def get_rows(table: Table[R], index: str, first: bytes | None = None) -> Iterator[tuple[Any, R]]:
+    """Yield (key, row) in the order of an index; those alone whose sort key begins with ``first``.
+
+    The table must not change while this runs.
+    """
+    bounds = (None, None) if first is None else ((first,), (first + b"\0",))
+    for _, key in table.index(index).ascend(*bounds):
+        row = table.get(key)
+        assert row is not None, key
+        yield key, row

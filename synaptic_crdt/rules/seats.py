@@ -44,6 +44,7 @@ Event = Literal[
 LIVE: Final[frozenset[SeatState]] = frozenset(
     ("RESERVED", "PENDING", "ASSIGNED", "STARTED", "DELIVERED", "HELD")
 )
+ENDED: Final[frozenset[SeatState]] = frozenset(("SETTLED", "CLOSED"))
 # The provider owes something: it counts against its open assignments.
 OWED: Final[frozenset[SeatState]] = frozenset(("RESERVED", "PENDING", "ASSIGNED", "STARTED"))
 
@@ -77,6 +78,13 @@ def get_seats(market: Market, task_id: bytes, task: TaskRow) -> list[tuple[bytes
     return [(seat_id, get_seat(market, seat_id)) for seat_id in ids]
 
 
+def get_task(market: Market, seat: SeatRow) -> TaskRow:
+    """Return the task of a seat."""
+    task = market.tasks.get(seat.task)
+    assert task is not None, seat.task
+    return task
+
+
 def is_allowed(seat: SeatRow, event: Event) -> bool:
     """Has the seat table a row for this event in the seat's state?"""
     return (seat.state, event) in TRANSITIONS
@@ -104,8 +112,8 @@ def _accept(market: Market, seat_id: bytes, cause: Cause) -> None:
     """Reserve the seat; with the least number of providers reached, all reserved ones go on."""
     seat = get_seat(market, seat_id)
     market.seats.set(seat_id, replace(seat, state="RESERVED", assignment=cause.entry))
-    seats = get_seats(market, seat.task, _get_task(market, seat))
-    if is_min_reached(_get_task(market, seat), seats):
+    seats = get_seats(market, seat.task, get_task(market, seat))
+    if is_min_reached(get_task(market, seat), seats):
         for other_id, other in seats:
             if other.state == "RESERVED":
                 _pend(market, other_id, cause)
@@ -127,7 +135,7 @@ def _cancel(market: Market, seat_id: bytes, cause: Cause) -> None:  # noqa: ARG0
 def _expire(market: Market, seat_id: bytes, cause: Cause) -> None:  # noqa: ARG001 - a row's signature
     """Nobody took it: unfilled, or void with all others when too few providers came."""
     seat = get_seat(market, seat_id)
-    task = _get_task(market, seat)
+    task = get_task(market, seat)
     reached = is_min_reached(task, get_seats(market, seat.task, task))
     _close(market, seat_id, "UNFILLED" if reached else "VOID")
 
@@ -173,7 +181,7 @@ def _arm(market: Market, seat_id: bytes, cause: Cause) -> None:
     seat = get_seat(market, seat_id)
     market.seats.set(seat_id, replace(seat, state="ASSIGNED"))
     _note(market, seat.assignment, armed_ms=cause.now)
-    response_ms = _get_task(market, seat).response_ms
+    response_ms = get_task(market, seat).response_ms
     market.timers.set(seat_id, cause.now + compute_hard_limit(response_ms))
 
 
@@ -203,7 +211,7 @@ def _start(market: Market, seat_id: bytes, cause: Cause) -> None:
     seat = get_seat(market, seat_id)
     market.seats.set(seat_id, replace(seat, state="STARTED"))
     _note(market, seat.assignment, started_ms=cause.now)
-    execution_ms = _get_task(market, seat).execution_ms
+    execution_ms = get_task(market, seat).execution_ms
     market.timers.set(seat_id, cause.now + compute_hard_limit(execution_ms))
 
 
@@ -220,7 +228,7 @@ def _deliver(market: Market, seat_id: bytes, cause: Cause) -> None:
     market.seats.set(seat_id, replace(seat, state="DELIVERED"))
     _note(market, seat.assignment, delivered_ms=cause.now, delivery=cause.entry)
     _count_owed(market, assignment.provider, -1)
-    market.timers.set(seat_id, cause.now + _get_task(market, seat).review_ms)
+    market.timers.set(seat_id, cause.now + get_task(market, seat).review_ms)
 
 
 def _fail(market: Market, seat_id: bytes, cause: Cause) -> None:
@@ -288,7 +296,7 @@ def compute_hard_limit(limit_ms: int) -> int:
 def _settle(market: Market, seat_id: bytes, cause: Cause, share_ppm: int, reason: Reason) -> None:
     """Share out the escrow, give the bond back, and end the seat."""
     seat, assignment = get_seat(market, seat_id), _get_assignment(market, seat_id)
-    task = _get_task(market, seat)
+    task = get_task(market, seat)
     violations = count_violations(
         armed_ms=assignment.armed_ms,
         started_ms=assignment.started_ms,
@@ -316,7 +324,7 @@ def _forfeit(
 ) -> None:
     """End an assignment by its provider's fault: the bond, or half, is the requester's."""
     seat, assignment = get_seat(market, seat_id), _get_assignment(market, seat_id)
-    task = _get_task(market, seat)
+    task = get_task(market, seat)
     forfeited = task.bond // 2 if end == "FAILED" else task.bond
     holds.pay(market, seat_id, "bond", task.requester, forfeited)
     _end(market, seat_id, cause, end, reason, penalty=forfeited)
@@ -370,7 +378,7 @@ def _reopen(
             excluded=(*seat.excluded, provider),
         ),
     )
-    market.timers.set(seat_id, cause.now + _get_task(market, seat).window_ms)
+    market.timers.set(seat_id, cause.now + get_task(market, seat).window_ms)
 
 
 def _close(market: Market, seat_id: bytes, end: SeatEnd) -> None:
@@ -391,12 +399,6 @@ def _note(market: Market, assignment_id: bytes, **changes: int | bytes) -> None:
     assignment = market.assignments.get(assignment_id)
     assert assignment is not None, assignment_id
     market.assignments.set(assignment_id, replace(assignment, **changes))
-
-
-def _get_task(market: Market, seat: SeatRow) -> TaskRow:
-    task = market.tasks.get(seat.task)
-    assert task is not None, seat.task
-    return task
 
 
 def _get_assignment(market: Market, seat_id: bytes) -> AssignmentRow:

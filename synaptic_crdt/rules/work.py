@@ -13,7 +13,7 @@ from synaptic_crdt.rules.operations import (
     TaskStart,
 )
 from synaptic_crdt.rules.rows import AssignmentRow, DeliveryRow
-from synaptic_crdt.rules.seats import Cause, Event, advance, get_seat, is_allowed
+from synaptic_crdt.rules.seats import Cause, Event, advance, get_seat, get_task, is_allowed
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 
@@ -50,8 +50,7 @@ def review_work(market: Market, op: TaskApprove, act: Act) -> Refusal | None:
         return Refusal(Verdict.DELIVERY_UNKNOWN, (op.delivery,))
     assignment = market.assignments.get(delivery.assignment)
     assert assignment is not None, delivery.assignment
-    task = market.tasks.get(get_seat(market, assignment.seat).task)
-    assert task is not None
+    task = get_task(market, get_seat(market, assignment.seat))
     # A provider never releases to itself.
     if act.account != task.requester:
         return Refusal(Verdict.NOT_THE_REQUESTER, (task.requester,))

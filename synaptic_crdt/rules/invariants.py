@@ -1,0 +1,135 @@
+"""What must be true after every entry; a breach is our own mistake and raises AssertionError.
+
+``check_totals`` costs nothing and may be asked at every checkpoint. ``check_market`` adds
+everything up again from the rows, for tests and audits; both raise even when assertions are
+switched off.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from synaptic_crdt.rules.market import Market, get_rows
+from synaptic_crdt.rules.rows import SeatRow, TaskRow
+from synaptic_crdt.rules.seats import ENDED, LIVE, OWED, get_seats
+from synaptic_crdt.state.tables import Table
+
+
+def check_totals(market: Market) -> None:
+    """Balances, holds and treasury, as they were counted on the way, add up to the supply."""
+    money = market.get_money()
+    for name, value in (
+        ("treasury", money.treasury),
+        ("balances", money.available),
+        ("holds", money.held),
+    ):
+        _check(value >= 0, f"{name} {value} below nothing")
+    total = money.treasury + money.available + money.held
+    _check(
+        total == market.genesis.supply,
+        f"treasury, balances and holds are {total}, supply is {market.genesis.supply}",
+    )
+
+
+def check_market(market: Market) -> None:
+    """Everything that must be true, from the rows."""
+    check_totals(market)
+    _check_indexes(market)
+    _check_sums(market)
+    _check_holds(market)
+    _check_timers(market)
+    _check_owed(market)
+
+
+def _check_sums(market: Market) -> None:
+    money = market.get_money()
+    accounts = [account for account, _ in get_rows(market.accounts, "number")]
+    _check(len(market.balances) == len(accounts), "an account without a balance")
+    balances = [market.get_available(account) for account in accounts]
+    _check(min(balances, default=0) >= 0, "a balance below nothing")
+    _check(sum(balances) == money.available, "balances do not add up")
+    amounts = [hold.amount for _, hold in get_rows(market.holds, "payer")]
+    _check(min(amounts, default=1) > 0, "a hold of nothing")
+    _check(sum(amounts) == money.held, "holds do not add up")
+
+
+def _check_holds(market: Market) -> None:
+    """Holds are exactly what live seats and open invitations can still cost."""
+    expected = _compute_expected_holds(market)
+    found = {key: hold.amount for key, hold in get_rows(market.holds, "payer")}
+    _check(found == expected, f"holds {found} are not {expected}")
+
+
+def _compute_expected_holds(market: Market) -> dict[tuple[bytes, str], int]:
+    expected: dict[tuple[bytes, str], int] = {}
+    for seat_id, seat, task in _get_all_seats(market):
+        if seat.state not in ENDED:
+            expected[seat_id, "escrow"] = task.price * seat.shard.units
+        if seat.state in LIVE and task.bond:
+            expected[seat_id, "bond"] = task.bond
+    for one_time, invitation in get_rows(market.invitations, "number"):
+        if invitation.state == "OPEN" and invitation.grant:
+            expected[one_time, "grant"] = invitation.grant
+    return expected
+
+
+def _check_timers(market: Market) -> None:
+    """Every living subject, and so every hold, has a deadline; nothing else has one."""
+    living = [key for key, seat, _ in _get_all_seats(market) if seat.state not in ENDED]
+    invitations = get_rows(market.invitations, "number")
+    living += [key for key, invitation in invitations if invitation.state == "OPEN"]
+    for subject in living:
+        _check(market.timers.get(subject) is not None, f"{subject.hex()} has no deadline")
+    (timers,) = (table for table in market.tables.get_tables() if table.name == "timers")
+    _check(len(timers) == len(living), "a deadline has no living subject")
+
+
+def _check_owed(market: Market) -> None:
+    """A live seat is held by an assignment that lives, and each provider's work is counted."""
+    owed: Counter[bytes] = Counter()
+    for seat_id, seat, _ in _get_all_seats(market):
+        if seat.state not in LIVE:
+            continue
+        assignment = market.assignments.get(seat.assignment)
+        assert assignment is not None, seat_id
+        _check(
+            assignment.end == "" and assignment.seat == seat_id,
+            f"seat {seat_id.hex()} is held by no living assignment of its own",
+        )
+        owed[assignment.provider] += seat.state in OWED
+    for account, _ in get_rows(market.accounts, "number"):
+        counted = market.get_provider(account).owed
+        _check(counted == owed[account], f"{account.hex()} owes {owed[account]}, not {counted}")
+
+
+def _check_indexes(market: Market) -> None:
+    """Every index shows every row that belongs in it, at its place."""
+    _check_numbers(market.accounts)
+    _check_numbers(market.invitations)
+    _check_numbers(market.tasks)
+    for table, name in (
+        (market.holds, "payer"),
+        (market.assignments, "seat"),
+        (market.assignments, "provider"),
+    ):
+        _check(len(table.index(name)) == len(table), f"{table.name} by {name}")
+    pending = sorted(key for key, seat, _ in _get_all_seats(market) if seat.state == "PENDING")
+    shown = [key for key, _ in get_rows(market.seats, "pending")]
+    _check(shown == pending, "pending seats")
+
+
+def _check_numbers(table: Table[Any]) -> None:
+    numbers = [sort_key for sort_key, _ in table.index("number").ascend()]
+    places = [(place,) for place in range(1, len(table) + 1)]
+    _check(numbers == places, f"numbers of {table.name}")
+
+
+def _get_all_seats(market: Market) -> Iterator[tuple[bytes, SeatRow, TaskRow]]:
+    for task_id, task in get_rows(market.tasks, "number"):
+        for seat_id, seat in get_seats(market, task_id, task):
+            yield seat_id, seat, task
+
+
+def _check(holds: bool, message: str) -> None:  # noqa: FBT001 - a condition reads best first
+    if not holds:
+        raise AssertionError(message)

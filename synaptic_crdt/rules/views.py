@@ -1,0 +1,257 @@
+"""What a person or another program may want to see: read-only, ready for JSON.
+
+Bytes are hex, times are ms of market time, tokens are in the smallest unit. Nothing here decides
+anything, and none of it is under the root.
+"""
+
+from typing import Any
+
+from synaptic_crdt.rules import holds
+from synaptic_crdt.rules.explain import explain_end
+from synaptic_crdt.rules.market import Market, get_rows
+from synaptic_crdt.rules.rows import (
+    AccountRow,
+    AssignmentRow,
+    BalanceRow,
+    Purpose,
+    SeatRow,
+    TaskRow,
+)
+from synaptic_crdt.rules.seats import get_seat, get_seat_id, get_seats, get_task
+from synaptic_crdt.rules.tasks import compute_status
+
+View = dict[str, Any]
+
+
+def view_wallet(market: Market, account: bytes) -> View:
+    """What an account has, free and locked; an unknown one has nothing.
+
+    ``final`` is what was free when the last epoch was closed; ``pending_in`` and ``pending_out``
+    say by how much the free tokens have grown or shrunk since.
+    """
+    available = market.get_available(account)
+    settled: BalanceRow | None = market.tables.get_settled(market.balances, account)
+    final = 0 if settled is None else settled.available
+    return {
+        "account": account.hex(),
+        "available": available,
+        "final": final,
+        "pending_in": max(0, available - final),
+        "pending_out": max(0, final - available),
+        "escrow": _sum_held(market, account, "escrow"),
+        "bonded": _sum_held(market, account, "bond"),
+        "granted": _sum_held(market, account, "grant"),
+    }
+
+
+def view_supply(market: Market) -> View:
+    """Where all tokens are; the three parts add up to the supply."""
+    money = market.get_money()
+    return {
+        "supply": market.genesis.supply,
+        "balances": money.available,
+        "holds": money.held,
+        "treasury": money.treasury,
+    }
+
+
+def view_accounts(market: Market) -> list[View]:
+    """All accounts in the order of their opening."""
+    return [
+        _view_account(market, account, row) for account, row in get_rows(market.accounts, "number")
+    ]
+
+
+def view_account(market: Market, account: bytes) -> View | None:
+    """One account, or None."""
+    row = market.accounts.get(account)
+    return None if row is None else _view_account(market, account, row)
+
+
+def view_consent(market: Market, account: bytes) -> View:
+    """Whether an account may be given work, and how much it owes."""
+    provider = market.get_provider(account)
+    return {
+        "opted_in": provider.terms == market.genesis.terms,
+        "terms": None if provider.terms is None else provider.terms.hex(),
+        "owed": provider.owed,
+    }
+
+
+def view_invitations(market: Market) -> list[View]:
+    """All invitations in the order of their issue."""
+    return [
+        {
+            "one_time": one_time.hex(),
+            "number": row.number,
+            "inviter": row.account.hex(),
+            "role": row.role,
+            "grant": row.grant,
+            "expiry_ms": row.expiry_ms,
+            "state": row.state,
+            "used_by": row.used_by.hex(),
+        }
+        for one_time, row in get_rows(market.invitations, "number")
+    ]
+
+
+def view_tasks(market: Market) -> list[View]:
+    """All tasks in the order of their posting, without their seats."""
+    return [_view_task(market, key, task) for key, task in get_rows(market.tasks, "number")]
+
+
+def view_task(market: Market, task_id: bytes) -> View | None:
+    """One task with its seats and all assignments that there ever were, or None."""
+    task = market.tasks.get(task_id)
+    if task is None:
+        return None
+    seats = get_seats(market, task_id, task)
+    assignments = [
+        _view_assignment(market, key, row)
+        for seat_id, _ in seats
+        for key, row in get_rows(market.assignments, "seat", seat_id)
+    ]
+    return {
+        **_view_task(market, task_id, task),
+        "providers_min": task.providers_min,
+        "window_ms": task.window_ms,
+        "response_ms": task.response_ms,
+        "execution_ms": task.execution_ms,
+        "penalty": task.penalty,
+        "bond": task.bond,
+        "review_ms": task.review_ms,
+        "redispatch": task.redispatch,
+        "shards": [_view_seat(market, seat_id, seat) for seat_id, seat in seats],
+        "assignments": sorted(assignments, key=lambda view: view["number"]),
+    }
+
+
+def view_assignment(market: Market, assignment_id: bytes) -> View | None:
+    """One assignment, or None."""
+    row = market.assignments.get(assignment_id)
+    return None if row is None else _view_assignment(market, assignment_id, row)
+
+
+def view_work(market: Market, provider: bytes) -> list[View]:
+    """All assignments of one account in the order of their acceptance."""
+    return [
+        _view_assignment(market, key, row)
+        for key, row in get_rows(market.assignments, "provider", provider)
+    ]
+
+
+def view_payload(market: Market, task_id: bytes, number: int) -> View | None:
+    """Where a seat's payload is: in shard ``number`` of the entry that posted the task."""
+    seat = market.seats.get(get_seat_id(task_id, number))
+    if seat is None:
+        return None
+    shard = seat.shard
+    return {
+        "task": task_id.hex(),
+        "seat": number,
+        "entry": task_id.hex(),
+        "units": shard.units,
+        "media_type": shard.media_type,
+        "size": shard.size,
+        "hash": shard.hash.hex(),
+    }
+
+
+def view_result(market: Market, assignment_id: bytes) -> View | None:
+    """Where an assignment's result is: in the entry that delivered it. None before that."""
+    assignment = market.assignments.get(assignment_id)
+    delivery = None if assignment is None else market.deliveries.get(assignment.delivery)
+    if assignment is None or delivery is None:
+        return None
+    return {
+        "assignment": assignment_id.hex(),
+        "entry": assignment.delivery.hex(),
+        "media_type": delivery.media_type,
+        "size": delivery.size,
+        "hash": delivery.hash.hex(),
+    }
+
+
+def _view_account(market: Market, account: bytes, row: AccountRow) -> View:
+    return {
+        "account": account.hex(),
+        "number": row.number,
+        "name": row.name,
+        "role": row.role,
+        "exchange": row.exchange.hex(),
+        "paper": None if row.paper is None else row.paper.hex(),
+        "inviter": row.inviter.hex(),
+        "opened_ms": row.opened_ms,
+        "available": market.get_available(account),
+        **view_consent(market, account),
+    }
+
+
+def _view_task(market: Market, task_id: bytes, task: TaskRow) -> View:
+    seats = get_seats(market, task_id, task)
+    return {
+        "task": task_id.hex(),
+        "number": task.number,
+        "status": compute_status(task, seats),
+        "requester": task.requester.hex(),
+        "kind": task.kind,
+        "title": task.title,
+        "seats": task.seats,
+        "free": sum(seat.state == "OPEN" for _, seat in seats),
+        "units": sum(seat.shard.units for _, seat in seats),
+        "price": task.price,
+        "posted_ms": task.posted_ms,
+        "escrow": sum(holds.get_held(market, seat_id, "escrow") for seat_id, _ in seats),
+    }
+
+
+def _view_seat(market: Market, seat_id: bytes, seat: SeatRow) -> View:
+    return {
+        "seat": seat.number,
+        "units": seat.shard.units,
+        "media_type": seat.shard.media_type,
+        "size": seat.shard.size,
+        "hash": seat.shard.hash.hex(),
+        "state": seat.state,
+        "end": seat.end,
+        "explanation": explain_end(seat.end),
+        "assignment": seat.assignment.hex(),
+        "deadline_ms": market.timers.get(seat_id),
+        "escrow": holds.get_held(market, seat_id, "escrow"),
+        "bonded": holds.get_held(market, seat_id, "bond"),
+        "reopened": seat.reopened,
+        "declined": seat.declined,
+        "excluded": [account.hex() for account in seat.excluded],
+    }
+
+
+def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -> View:
+    seat = get_seat(market, row.seat)
+    task = get_task(market, seat)
+    return {
+        "assignment": assignment_id.hex(),
+        "number": row.number,
+        "task": seat.task.hex(),
+        "requester": task.requester.hex(),
+        "seat": seat.number,
+        "provider": row.provider.hex(),
+        "status": row.end or seat.state,
+        "ask": row.ask,
+        "price": row.ask * seat.shard.units,
+        "paid": row.paid,
+        "penalty": row.penalty,
+        "reason": row.reason,
+        "explanation": explain_end(row.reason),
+        "note": row.note,
+        "accepted_ms": row.accepted_ms,
+        "armed_ms": row.armed_ms,
+        "started_ms": row.started_ms,
+        "delivered_ms": row.delivered_ms,
+        "ended_ms": row.ended_ms,
+        "delivery": row.delivery.hex(),
+    }
+
+
+def _sum_held(market: Market, payer: bytes, purpose: Purpose) -> int:
+    held = get_rows(market.holds, "payer", payer)
+    return sum(hold.amount for key, hold in held if key[1] == purpose)
