@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from synaptic_crdt.errors import AuditFailed
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.invariants import check_all
+from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.state.loading import Damage
 
 
@@ -25,7 +25,7 @@ def audit_market(market: Market, damages: Sequence[Damage], root: str | None) ->
             f"checkpoint {first.index} claims root {first.claimed.hex()}, the replay gives"
             f" {first.computed.hex()}"
         )
-    check_all(market.contract.market)
+    check_market(market.contract.market)
     if root is not None and root.lower() != computed:
         raise AuditFailed(f"the replay gives root {computed}, claimed was {root.lower()}")
     tail = replica.machine.get_tail()

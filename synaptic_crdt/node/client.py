@@ -7,7 +7,7 @@ to whoever does; if that ends meanwhile, it tries again.
 import socket
 import time
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from synaptic_crdt.errors import LinkFailed, UsageError
 from synaptic_crdt.node.commands import run_command
@@ -27,6 +27,10 @@ from synaptic_crdt.node.wire import (
 
 _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.02
+
+
+class _Stream(Protocol):
+    def readline(self, size: int, /) -> bytes: ...
 
 
 class _OwnerGone(Exception):
@@ -112,7 +116,7 @@ def _ask_owner(path: Path, request: Request, emit: Emit) -> Json:
                 raise _OwnerGone from error
 
 
-def _receive_result(stream: BinaryIO, emit: Emit) -> Json:
+def _receive_result(stream: _Stream, emit: Emit) -> Json:
     while True:
         answer = decode_answer(_read_line(stream))
         if answer.failure is not None:
@@ -123,7 +127,7 @@ def _receive_result(stream: BinaryIO, emit: Emit) -> Json:
             emit(answer.event)
 
 
-def _read_line(stream: BinaryIO) -> bytes:
+def _read_line(stream: _Stream) -> bytes:
     line = stream.readline(ANSWER_BYTES)
     if not line:
         raise _OwnerGone

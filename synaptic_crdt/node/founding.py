@@ -1,6 +1,6 @@
 """Founding a market and joining one: what makes a home."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -118,7 +118,7 @@ def _describe(node: Node, paper: DeviceKey) -> Json:
 
 
 @contextmanager
-def _free_home(home: Home) -> Iterator[None]:
+def _free_home(home: Home) -> Generator[None]:
     home.make()
     lock = HomeLock.try_take(home)
     if lock is None:
@@ -129,7 +129,7 @@ def _free_home(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def _new_node(home: Home, key: DeviceKey, genesis_bytes: bytes) -> Iterator[Node]:
+def _new_node(home: Home, key: DeviceKey, genesis_bytes: bytes) -> Generator[Node]:
     """Yield a node on a new store, which becomes the home's once all that is written holds."""
     new = home.store_path.with_name(home.store_path.name + ".new")
     for leftover in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):

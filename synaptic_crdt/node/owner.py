@@ -66,7 +66,7 @@ async def _stop_at_signal(scope: trio.CancelScope, report: Json) -> None:
             return
 
 
-async def _serve(node: Node, task_status: trio.TaskStatus[None]) -> None:
+async def _serve(node: Node, task_status: trio.TaskStatus[object]) -> None:
     path = node.home.get_socket_path()
     # We hold the home's lock, so a socket that is there is a dead owner's.
     path.unlink(missing_ok=True)

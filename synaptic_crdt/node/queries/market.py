@@ -5,6 +5,7 @@ from pathlib import Path
 from synaptic_crdt.node.audit import audit_market
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.rules.views import view_supply
 from synaptic_crdt.sync.transports.bundle import write_bundle
 
 
@@ -12,7 +13,6 @@ def show_state(node: Node) -> Json:
     """Return root, heads and counts: two homes that hold the same show the same."""
     replica, machine = node.replica, node.replica.machine
     root = replica.root
-    money = node.market.contract.market.get_money()
     pending = len(machine.get_tail())
     return {
         "market": node.market.id.hex(),
@@ -25,10 +25,7 @@ def show_state(node: Node) -> Json:
         "final_epoch": replica.final_epoch,
         "checkpoints": replica.chain.index,
         "time": machine.now,
-        "supply": node.market.genesis.supply,
-        "treasury": money.treasury,
-        "balances": money.available,
-        "holds": money.held,
+        **view_supply(node.market.contract.market),
         "sandbox": node.market.genesis.sandbox,
         "halted": replica.is_halted,
         "diverged": [

@@ -3,6 +3,7 @@
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.terms import DEFAULT_TERMS, DEFAULT_TERMS_HASH
+from synaptic_crdt.rules.views import view_accounts, view_consent, view_invitations
 
 
 def show_identity(node: Node) -> Json:
@@ -25,35 +26,22 @@ def show_identity(node: Node) -> Json:
 
 def show_consent(node: Node) -> Json:
     """Return whether this account opted in, and to the terms in force."""
-    row = node.market.contract.market.providers.get(node.account)
-    accepted = None if row is None else row.terms
     in_force = node.market.genesis.terms
     return {
         "account": node.account.hex(),
-        "opted_in": accepted == in_force,
-        "accepted": None if accepted is None else accepted.hex(),
+        **view_consent(node.market.contract.market, node.account),
         "in_force": in_force.hex(),
-        "terms": DEFAULT_TERMS if in_force == DEFAULT_TERMS_HASH else None,
+        "text": DEFAULT_TERMS if in_force == DEFAULT_TERMS_HASH else None,
     }
 
 
 def list_invitations(node: Node) -> Json:
     """Return the invitations this account issued; tickets are not kept."""
-    market = node.market.contract.market
-    told: list[Json] = []
-    for _, key in market.invitations.index("number").ascend():
-        row = market.invitations.get(key)
-        assert row is not None
-        assert isinstance(key, bytes)
-        if row.account == node.account:
-            told.append(
-                {
-                    "invitation": key.hex(),
-                    "role": row.role,
-                    "grant": row.grant,
-                    "expiry_ms": row.expiry_ms,
-                    "state": row.state,
-                    "used_by": row.used_by.hex() or None,
-                }
-            )
-    return {"invitations": told}
+    views = view_invitations(node.market.contract.market)
+    mine = node.account.hex()
+    return {"invitations": [view for view in views if view["inviter"] == mine]}
+
+
+def list_accounts(node: Node) -> Json:
+    """Return all accounts in the order of their opening."""
+    return {"accounts": view_accounts(node.market.contract.market)}

@@ -3,6 +3,7 @@
 from synaptic_crdt.node.lookup import find_account
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.rules.views import view_wallet
 
 
 def show_wallet(node: Node, *, account: str | None = None) -> Json:
@@ -12,17 +13,11 @@ def show_wallet(node: Node, *, account: str | None = None) -> Json:
     ``pending_in`` and ``pending_out`` are what entries outside counted checkpoints bring and take.
     """
     owner = node.account if account is None else find_account(node, account)
-    market = node.market.contract.market
-    current = market.get_available(owner)
-    final = _get_final(node, owner)
-    return {
-        "account": owner.hex(),
+    view = view_wallet(node.market.contract.market, owner)
+    if node.market.genesis.sandbox:
+        view |= {"final": 0, "pending_in": view["available"], "pending_out": 0}
+    return view | {
         "available": get_spendable(node, owner),
-        "pending_in": max(0, current - final),
-        "pending_out": max(0, final - current),
-        "escrow": market.get_held(owner, "escrow"),
-        "bonded": market.get_held(owner, "bond"),
-        "granted": market.get_held(owner, "grant"),
         "symbol": node.market.genesis.symbol,
     }
 
@@ -32,13 +27,7 @@ def get_spendable(node: Node, account: bytes) -> int:
 
     In a sandbox market nothing is ever final, so there it is all that the account has.
     """
-    current = node.market.contract.market.get_available(account)
-    return min(current, _get_final(node, account))
-
-
-def _get_final(node: Node, account: bytes) -> int:
-    market = node.market.contract.market
+    view = view_wallet(node.market.contract.market, account)
     if node.market.genesis.sandbox:
-        return market.get_available(account)
-    row = node.replica.machine.tables.get_settled(market.balances, account)
-    return 0 if row is None else row.available
+        return view["available"]
+    return min(view["available"], view["final"])
