@@ -1,0 +1,22 @@
+"""Print every figure, with what the machine itself can do."""
+
+import platform
+import sys
+
+from benchmarks.folding import print_folding
+from benchmarks.machine import print_machine
+from benchmarks.starting import print_starting
+from benchmarks.syncing import print_syncing
+
+
+def main() -> None:
+    """Measure and print all groups."""
+    print(f"synaptic-crdt on {platform.python_implementation()} {sys.version.split()[0]}")
+    print_machine()
+    print_folding()
+    print_syncing()
+    print_starting()
+
+
+if __name__ == "__main__":
+    main()
