@@ -1,0 +1,71 @@
+"""What a worker may do at its node, and nothing else.
+
+A desk is one device's place in one market: it reads the folded state, signs through the node, and
+waits for news. It holds no policy; whoever sits at it decides. The node implements it.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from synaptic_crdt.rules.market import Market
+from synaptic_crdt.rules.operations import Operation
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What became of an operation: its entry (empty when none was written) and its verdict."""
+
+    entry: bytes
+    verdict: int
+    explanation: str
+
+
+class Desk(Protocol):
+    """One device's place in one market."""
+
+    @property
+    def account(self) -> bytes:
+        """The account this device writes for."""
+        ...
+
+    @property
+    def device(self) -> bytes:
+        """The device that signs what is appended here."""
+        ...
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Is nothing ever final in this market?"""
+        ...
+
+    @property
+    def market(self) -> Market:
+        """The state after every entry held; to be read, never written, and never kept."""
+        ...
+
+    def is_final(self, entry_id: bytes) -> bool:
+        """Is an entry in a counted checkpoint whose root, as all before it, is also ours?"""
+        ...
+
+    def get_wall_ms(self) -> int:
+        """Return this machine's clock, in ms since 1970."""
+        ...
+
+    def get_payload(self, task: bytes, seat: int) -> bytes | None:
+        """Return the payload of a seat by its number, or None while it is not held here."""
+        ...
+
+    def preview(self, operation: Operation) -> str | None:
+        """Say why the contract would refuse an operation now, or None when it would apply it."""
+        ...
+
+    async def append(self, operation: Operation) -> Appended:
+        """Sign an operation, make it durable and return what became of it.
+
+        One that the contract would refuse is not written.
+        """
+        ...
+
+    async def wait_for_news(self, timeout_seconds: float) -> None:
+        """Return when the state may have changed, at the latest after the timeout."""
+        ...

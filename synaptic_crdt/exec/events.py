@@ -1,0 +1,137 @@
+"""What a worker tells its owner while it works.
+
+Events are for people and logs; nothing decides by them. Their text is bounded and free of control
+characters, whoever wrote it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.exec.display import clean_text
+
+_TEXT_CHARACTERS: Final = 300
+_ID_DIGITS: Final = 16
+
+
+class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
+    """A seat was asked for; whose it is, a checkpoint makes final."""
+
+    task: bytes
+    assignment: bytes
+    ask: int
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
+    """Accepted work that cannot be begun or go on yet."""
+
+    assignment: bytes
+    reason: str
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """An executor is at work."""
+
+    assignment: bytes
+    executor: str
+    seconds: float
+
+
+class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
+    """A result was handed over; it is paid by approval, or by silence when the review ends."""
+
+    assignment: bytes
+    delivery: bytes
+    size: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Begun work was given up."""
+
+    assignment: bytes
+    reason: str
+
+
+class Declined(msgspec.Struct, frozen=True, tag="declined"):
+    """Accepted work was given back before it was begun."""
+
+    assignment: bytes
+    reason: str
+
+
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """An assignment ended, or went to somebody else, without our doing."""
+
+    assignment: bytes
+    reason: str
+
+
+class PassedOver(msgspec.Struct, frozen=True, tag="passed over"):
+    """A task, or an accepted assignment, that is left alone; said once for each."""
+
+    subject: bytes
+    by: str
+    reason: str
+
+
+class PolicyUnreadable(msgspec.Struct, frozen=True, tag="policy unreadable"):
+    """The policy was damaged while the worker ran: nothing new is begun until it is mended."""
+
+    reason: str
+
+
+Event = (
+    Accepted
+    | Waiting
+    | Started
+    | Delivered
+    | Failed
+    | Declined
+    | Lost
+    | PassedOver
+    | PolicyUnreadable
+)
+
+
+def encode_event(event: Event) -> dict[str, str | int | float]:
+    """Return an event as JSON fields: ``event``, then its own, ids in hex and texts cleaned."""
+    fields: dict[str, str | int | float] = {"event": str(event.__struct_config__.tag)}
+    for key, value in msgspec.structs.asdict(event).items():
+        if isinstance(value, bytes):
+            fields[key] = value.hex()
+        elif isinstance(value, str):
+            fields[key] = clean_text(value, _TEXT_CHARACTERS)
+        else:
+            fields[key] = value
+    return fields
+
+
+def describe_event(event: Event) -> str:
+    """Return an event as one line for a person."""
+    return clean_text(_describe(event), _TEXT_CHARACTERS)
+
+
+def _describe(event: Event) -> str:
+    match event:
+        case Accepted(task, assignment, ask):
+            return f"accepted {_short(assignment)} of task {_short(task)} at {ask} a unit"
+        case Waiting(assignment, reason):
+            return f"waiting with {_short(assignment)}: {reason}"
+        case Started(assignment, executor, seconds):
+            return f"started {_short(assignment)} with {executor}, {seconds:.0f} s at most"
+        case Delivered(assignment, delivery, size):
+            return f"delivered {_short(assignment)} as {_short(delivery)}, {size} bytes"
+        case Failed(assignment, reason):
+            return f"failed {_short(assignment)}: {reason}"
+        case Declined(assignment, reason):
+            return f"declined {_short(assignment)}: {reason}"
+        case Lost(assignment, reason):
+            return f"lost {_short(assignment)}: {reason}"
+        case PassedOver(subject, by, reason):
+            return f"passed over {_short(subject)} ({by}): {reason}"
+        case PolicyUnreadable(reason):
+            return f"the policy cannot be read, so nothing new is begun: {reason}"
+
+
+def _short(identifier: bytes) -> str:
+    return identifier.hex()[:_ID_DIGITS]

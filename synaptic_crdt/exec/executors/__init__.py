@@ -1,0 +1,1 @@
+"""What does the work: one module an executor, behind the interface in ``base``."""

@@ -1,0 +1,330 @@
+"""The worker: plans, acts, waits, and runs the executor's jobs as trio tasks.
+
+Guarantees: every run has a deadline; what an executor cannot do becomes ``task.fail`` with a
+reason, never a delivered text; a result is bounded before it is signed. It keeps no memory of its
+own: what was accepted, started and delivered stands in the state, so a restart goes on where the
+state is, and nothing is accepted or delivered twice. Started work that was in hand when the
+process died is run again; executors whose runs cost money need a journal for that.
+
+Cancelled, it gives running jobs a few seconds to end, delivers what is done, fails the rest, and
+leaves what it accepted and did not start to its next run.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import trio
+
+from synaptic_crdt.errors import PolicyRefused, SynapticError, UsageError
+from synaptic_crdt.exec.desk import Appended, Desk
+from synaptic_crdt.exec.events import (
+    Accepted,
+    Declined,
+    Delivered,
+    Event,
+    Failed,
+    Lost,
+    PassedOver,
+    PolicyUnreadable,
+    Started,
+    Waiting,
+)
+from synaptic_crdt.exec.executors.base import Executor, Failure, Job, Result
+from synaptic_crdt.exec.planner import BY_CONTRACT, Drop, Run, Sign, Signed, make_plan
+from synaptic_crdt.exec.policy import Policy, explain_idleness
+from synaptic_crdt.exec.situation import Situation, survey
+from synaptic_crdt.rules.explain import explain_end
+from synaptic_crdt.rules.fields import is_media_type
+from synaptic_crdt.rules.form import make_payload
+from synaptic_crdt.rules.limits import RESULT_BYTES
+from synaptic_crdt.rules.operations import (
+    Operation,
+    TaskAccept,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskStart,
+)
+from synaptic_crdt.rules.verdicts import Verdict
+
+TICK_SECONDS: Final = 2.0  # deadlines, caps and the policy file change without news
+STOP_SECONDS: Final = 5.0  # what running jobs get to end when the worker is stopped
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What a worker did while it ran."""
+
+    delivered: int = 0
+    failed: int = 0
+
+
+async def run_worker(
+    desk: Desk,
+    policy_source: Callable[[], Policy],
+    executor: Executor,
+    *,
+    once: bool,
+    on_event: Callable[[Event], None],
+) -> Tally:
+    """Work at a desk until cancelled; with ``once``, until one job was delivered or failed.
+
+    ``policy_source`` is asked before every plan, so that a changed policy acts at once. With
+    ``once`` it accepts one task at a time, and waits for one as long as there is none.
+    Raises ``PolicyRefused`` when the policy allows no work at all, ``UsageError`` when it cannot
+    be read at the beginning, and whatever the desk raises.
+    """
+    idleness = explain_idleness(policy_source(), is_sandbox=desk.is_sandbox)
+    if idleness is not None:
+        raise PolicyRefused(idleness)
+    worker = _Worker(desk, policy_source, executor, on_event, once=once)
+    failure: SynapticError | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await worker.run(nursery)
+        except trio.Cancelled:
+            await worker.wind_up()
+            raise
+        except SynapticError as error:
+            # Raised again outside of the nursery, which would wrap it.
+            failure = error
+        finally:
+            worker.stop_jobs()
+    if failure is not None:
+        raise failure
+    return worker.tally
+
+
+class _JobInHand:
+    """A job that runs, or has run and waits to be handed in."""
+
+    __slots__ = ("ended", "outcome", "scope")
+
+    def __init__(self) -> None:
+        # Shielded: when the worker is stopped, its jobs get a little time.
+        self.scope: Final = trio.CancelScope(shield=True)
+        self.ended: Final = trio.Event()
+        # What stands if the executor raises, which it should not.
+        self.outcome: Result | Failure = Failure("executor-error")
+
+
+class _Worker:
+    def __init__(
+        self,
+        desk: Desk,
+        policy_source: Callable[[], Policy],
+        executor: Executor,
+        on_event: Callable[[Event], None],
+        *,
+        once: bool,
+    ) -> None:
+        self._desk: Final = desk
+        self._policy_source: Final = policy_source
+        self._executor: Final = executor
+        self._on_event: Final = on_event
+        self._once: Final = once
+        self._jobs: Final[dict[bytes, _JobInHand]] = {}
+        self._waiting = trio.CancelScope()
+        # Told already, and the work seen last: what is gone without our doing is told as lost.
+        self._told: set[tuple[bytes, str]] = set()
+        self._living: set[bytes] = set()
+        self._policy_error = ""
+        self.tally = Tally()
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        while True:
+            await self._hand_in()
+            if self._once and self.tally != Tally():
+                return
+            if not await self._act(nursery):
+                await self._wait()
+
+    async def wind_up(self) -> None:
+        """Give running jobs a little time, stop the rest, and hand all of them in."""
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(STOP_SECONDS):
+                await self._wait_for_jobs()
+            self.stop_jobs()
+            await self._wait_for_jobs()
+            await self._hand_in()
+
+    def stop_jobs(self) -> None:
+        for job in self._jobs.values():
+            job.scope.cancel()
+
+    # -- planning and acting -----------------------------------------------------------------
+
+    async def _act(self, nursery: trio.Nursery) -> bool:
+        """Carry out one plan; return whether it changed the state."""
+        situation = survey(self._desk)
+        self._tell_losses(situation)
+        plan = make_plan(
+            situation,
+            self._read_policy(),
+            self._executor.skills,
+            frozenset(self._jobs),
+            self._desk.preview,
+        )
+        has_changed = False
+        for step in plan:
+            match step:
+                case Sign(operation):
+                    appended = await self._append(operation)
+                    self._tell(_make_event(operation, appended))
+                    has_changed |= appended.verdict == Verdict.APPLIED
+                case Run():
+                    self._begin(nursery, step)
+                case Drop(assignment):
+                    self._jobs.pop(assignment).scope.cancel()
+                case Waiting() | PassedOver():
+                    self._tell(step)
+        return has_changed
+
+    def _read_policy(self) -> Policy:
+        """Return the policy as it is now; one that cannot be read denies."""
+        try:
+            policy = self._policy_source()
+        except UsageError as error:
+            if str(error) != self._policy_error:
+                self._policy_error = str(error)
+                self._on_event(PolicyUnreadable(str(error)))
+            return Policy()
+        self._policy_error = ""
+        return msgspec.structs.replace(policy, parallel_tasks=1) if self._once else policy
+
+    async def _append(self, operation: Operation) -> Appended:
+        # Not to be interrupted: what was signed must be told and counted.
+        with trio.CancelScope(shield=True):
+            appended = await self._desk.append(operation)
+        return appended
+
+    async def _wait(self) -> None:
+        """Sleep until news, a tick, or the end of a job."""
+        if any(job.ended.is_set() for job in self._jobs.values()):
+            return
+        with trio.CancelScope() as self._waiting:
+            await self._desk.wait_for_news(TICK_SECONDS)
+
+    # -- jobs --------------------------------------------------------------------------------
+
+    def _begin(self, nursery: trio.Nursery, run: Run) -> None:
+        work = run.work
+        job = Job(
+            assignment=work.assignment,
+            kind=work.kind,
+            title=work.title,
+            units=work.units,
+            media_type=work.media_type,
+            payload=run.payload,
+        )
+        self._jobs[work.assignment] = in_hand = _JobInHand()
+        nursery.start_soon(self._do, job, in_hand, run.seconds)
+        self._on_event(Started(work.assignment, self._executor.name, run.seconds))
+
+    async def _do(self, job: Job, in_hand: _JobInHand, seconds: float) -> None:
+        scope = in_hand.scope
+        scope.deadline = trio.current_time() + seconds
+        try:
+            with scope:
+                in_hand.outcome = check_outcome(await self._executor.run(job))
+            if scope.cancelled_caught:
+                is_late = trio.current_time() >= scope.deadline
+                in_hand.outcome = Failure("deadline" if is_late else "stopped")
+        finally:
+            in_hand.ended.set()
+            self._waiting.cancel()
+
+    async def _wait_for_jobs(self) -> None:
+        for job in self._jobs.values():
+            await job.ended.wait()
+
+    async def _hand_in(self) -> None:
+        """Deliver what is done, and fail what is not to be had."""
+        done = [key for key, job in self._jobs.items() if job.ended.is_set()]
+        for assignment in done:
+            self._tell(await self._hand_in_one(assignment, self._jobs.pop(assignment).outcome))
+
+    async def _hand_in_one(self, assignment: bytes, outcome: Result | Failure) -> Event | None:
+        if isinstance(outcome, Result):
+            operation = TaskDeliver(assignment, make_payload(outcome.media_type, outcome.data))
+            appended = await self._append(operation)
+            if appended.verdict == Verdict.APPLIED:
+                return Delivered(assignment, appended.entry, len(outcome.data))
+            # Refused for what it holds, or because the assignment has ended: then so is this.
+            outcome = Failure("result-refused")
+        failure = TaskFail(assignment, outcome.reason)
+        return _make_event(failure, await self._append(failure))
+
+    # -- telling -----------------------------------------------------------------------------
+
+    def _tell(self, event: Event | None) -> None:
+        """Pass an event on and count it; what is left alone is told once."""
+        match event:
+            case None:
+                return
+            case Delivered(assignment):
+                self.tally = msgspec.structs.replace(self.tally, delivered=self.tally.delivered + 1)
+                self._living.discard(assignment)
+            case Failed(assignment):
+                self.tally = msgspec.structs.replace(self.tally, failed=self.tally.failed + 1)
+                self._living.discard(assignment)
+            case Declined(assignment):
+                self._living.discard(assignment)
+            case Waiting(subject, reason):
+                if not self._is_new(subject, reason):
+                    return
+            case PassedOver(subject):
+                if not self._is_new(subject, ""):
+                    return
+            case _:
+                pass
+        self._on_event(event)
+
+    def _is_new(self, subject: bytes, reason: str) -> bool:
+        is_new = (subject, reason) not in self._told
+        self._told.add((subject, reason))
+        return is_new
+
+    def _tell_losses(self, situation: Situation) -> None:
+        """Say which work is gone without our doing, and forget what was told of what is gone."""
+        living = {work.assignment for work in situation.work}
+        for assignment in sorted(self._living - living):
+            self._on_event(Lost(assignment, self._explain_loss(assignment)))
+        self._living = living
+        known = living.union(task.task for task in situation.tasks)
+        self._told = {told for told in self._told if told[0] in known}
+
+    def _explain_loss(self, assignment: bytes) -> str:
+        row = self._desk.market.assignments.get(assignment)
+        if row is None:
+            return "its acceptance was reversed: another entry took its place"
+        return explain_end(row.reason) if row.end else "it was delivered by its owner"
+
+
+def check_outcome(outcome: Result | Failure) -> Result | Failure:
+    """Return an outcome that can be handed in: a result is there, fits, and has a media type."""
+    match outcome:
+        case Failure():
+            return outcome
+        case Result(_, b""):
+            return Failure("result-empty")
+        case Result(media_type, data):
+            if len(data) > RESULT_BYTES:
+                return Failure("result-too-large")
+            return outcome if is_media_type(media_type) else Failure("executor-error")
+
+
+def _make_event(operation: Signed, appended: Appended) -> Event | None:
+    """Say what signing an operation did; work that was started is told when it runs."""
+    match operation:
+        case TaskAccept(subject, ask):
+            event = Accepted(subject, appended.entry, ask)
+        case TaskStart(subject):
+            event = None
+        case TaskDecline(subject, reason):
+            event = Declined(subject, reason)
+        case TaskFail(subject, reason):
+            event = Failed(subject, reason)
+    if appended.verdict != Verdict.APPLIED:
+        return PassedOver(subject, BY_CONTRACT, appended.explanation)
+    return event
