@@ -194,8 +194,10 @@ class _Worker:
 
     async def _append(self, operation: Operation) -> Appended:
         # Not to be interrupted: what was signed must be told and counted.
+        appended: Appended | None = None
         with trio.CancelScope(shield=True):
             appended = await self._desk.append(operation)
+        assert appended is not None  # nothing cancels this scope
         return appended
 
     async def _wait(self) -> None:
