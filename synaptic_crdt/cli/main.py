@@ -1,0 +1,75 @@
+"""The command itself: what it offers, and the one way in and out of it.
+
+Everything but click is imported by the command that needs it, so that help is quick.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from synaptic_crdt import __version__
+from synaptic_crdt.cli.command import Group, Member
+from synaptic_crdt.cli.failures import run_guarded
+
+PROGRAM: Final = "synaptic-crdt"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    line = sys.argv[1:] if args is None else list(args)
+    # Asked before the line is parsed: it may be the parsing that fails.
+    return run_guarded(lambda: _run(line), as_json="--json" in line)
+
+
+def _run(line: Sequence[str]) -> int:
+    code = root.main(list(line), PROGRAM, standalone_mode=False)
+    return code if isinstance(code, int) else os.EX_OK
+
+
+def _member(module: str, attribute: str, summary: str) -> Member:
+    return Member(f"synaptic_crdt.cli.{module}", attribute, summary)
+
+
+_MEMBERS: Final = {
+    "demo": _member("demo.command", "demo", "Play a whole market on this machine."),
+    "init": _member("market", "init", "Found a market in a new home."),
+    "invite": _member("invite", "invite", "Invite somebody: make a ticket."),
+    "join": _member("market", "join", "Join a market with a ticket."),
+    "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
+    "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
+    "consent": _member("consent", "consent", "Opt in to working for others, or out."),
+    "policy": _member("policy", "policy", "Say what this machine may work on."),
+    "task": _member("task", "task", "Post, accept, run and settle tasks."),
+    "provide": _member("provide", "provide", "Work: run the tasks that this home accepted."),
+    "sync": _member("sync", "sync", "Exchange entries with peers."),
+    "listen": _member("sync", "listen", "Let peers sync with this home."),
+    "bundle": _member("bundle", "bundle", "Carry a market in a file."),
+    "state": _member("state", "state", "Show root, entries, time and supply."),
+    "log": _member("state", "log", "Show all entries in order, with their verdicts."),
+    "audit": _member("audit", "audit", "Replay a bundle or a home and check its root."),
+    "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
+    "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
+}
+
+
+@click.group(
+    cls=Group,
+    name=PROGRAM,
+    members=_MEMBERS,
+    examples=(
+        "demo",
+        "init --name 'Our market'",
+        "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
+    ),
+    context_settings={"help_option_names": ["--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def root() -> None:
+    """A peer-to-peer market for AI work, without a server, a chain or an operator.
+
+    Every participant has a home directory with a key and a copy of the market. Homes sync with
+    each other, over a link or by a file, and all of them compute the same state.
+    """

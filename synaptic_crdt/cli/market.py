@@ -1,0 +1,152 @@
+"""Founding a market, joining one, and who this home is in it."""
+
+import getpass
+import sys
+import time
+
+import click
+
+from synaptic_crdt.cli.asking import choose_passphrase, open_home, read
+from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.output import (
+    Json,
+    print_fields,
+    print_line,
+    print_next,
+    print_note,
+    shorten,
+    show,
+)
+
+_NS_PER_MS = 1_000_000
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "init --name 'Our market' --account-name rita",
+        "--home ./rita init --sandbox",
+    ),
+)
+@click.option("--name", default="market", show_default=True, help="The market's name.")
+@click.option("--account-name", default=None, help="Your name in it; else the name of your login.")
+@click.option("--symbol", default="SYN", show_default=True, help="What its token is called.")
+@click.option("--supply", type=click.IntRange(min=1), help="All tokens there will be.")
+@click.option(
+    "--fund", type=click.IntRange(min=0), help="What the treasury pays you; else a day's cap."
+)
+@click.option("--open", "is_open", is_flag=True, help="Let anybody join, within a daily rate.")
+@click.option("--sandbox", is_flag=True, help="For trying out: nothing in it is ever final.")
+def init(
+    name: str,
+    account_name: str | None,
+    symbol: str,
+    supply: int | None,
+    fund: int | None,
+    *,
+    is_open: bool,
+    sandbox: bool,
+) -> None:
+    """Found a market in a new home.
+
+    You become its founder: your account gets the first tokens, your device closes its epochs.
+    """
+    from synaptic_crdt.node.founding import found_market
+
+    home = open_home()
+    home.check_free()
+    given = {} if supply is None else {"supply": supply}
+    answer = found_market(
+        home,
+        choose_passphrase(),
+        name=name,
+        symbol=symbol,
+        account_name=account_name or getpass.getuser(),
+        sandbox=sandbox,
+        is_open=is_open,
+        fund=fund,
+        wall_ms=_get_wall_ms(),
+        **given,
+    )
+    show(answer, _render_init)
+    print_next("invite --grant 1000", "listen tcp://127.0.0.1:7700")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "join synaptic1-... --account-name paul",
+        "join - < ticket.txt",
+    ),
+)
+@click.argument("ticket")
+@click.option("--account-name", default=None, help="Your name there; else the name of your login.")
+def join(ticket: str, account_name: str | None) -> None:
+    """Join a market with a ticket; `-` reads it from standard input.
+
+    Others learn of you with the first sync.
+    """
+    from synaptic_crdt.node.founding import join_market
+
+    home = open_home()
+    home.check_free()
+    text = sys.stdin.read() if ticket == "-" else ticket
+    answer = join_market(home, choose_passphrase(), text, account_name or getpass.getuser())
+    show(answer, _render_join)
+    addresses: list[str] = answer["addresses"]
+    print_next(f"sync {' '.join(addresses) or 'ADDRESS'}", "bundle write FILE")
+
+
+@click.command(cls=Command, examples=("whoami", "--home ./rita whoami --json"))
+def whoami() -> None:
+    """Show the market, account and device of a home."""
+    show(read("whoami"), _render_identity)
+
+
+def _render_init(answer: Json) -> None:
+    print_line(f"founded {answer['market_name']!r} in {answer['home']}")
+    print_fields(
+        ("market", answer["market"]),
+        ("account", answer["account"]),
+        ("name", answer["name"]),
+        ("tokens", f"{answer['funded']:,} of {answer['supply']:,} {answer['symbol']}"),
+        ("recovery key", answer["recovery_key"]),
+        ("paper key", answer["paper_key"]),
+    )
+    _warn_of_keys("the recovery key and the paper key")
+    if answer["sandbox"]:
+        print_note("this is a sandbox: nothing in it is ever final")
+
+
+def _render_join(answer: Json) -> None:
+    print_line(f"joined {answer['market_name']!r} as {answer['role']}, in {answer['home']}")
+    print_fields(
+        ("market", answer["market"]),
+        ("account", answer["account"]),
+        ("name", answer["name"]),
+        ("grant", answer["grant"]),
+        ("paper key", answer["paper_key"]),
+    )
+    _warn_of_keys("the paper key")
+    print_line("pending: nobody else knows of this account until the first sync")
+
+
+def _render_identity(answer: Json) -> None:
+    role = answer["role"] or "not known to the market yet: sync first"
+    print_fields(
+        ("market", f"{answer['market_name']}  {answer['market']}"),
+        ("account", f"{answer['name'] or '-'}  {answer['account']}"),
+        ("device", answer["device"]),
+        ("role", role + (", makes the checkpoints" if answer["sequencer"] else "")),
+        ("home", answer["home"]),
+    )
+    if answer["sandbox"]:
+        print_line(f"market {shorten(answer['market'])} is a sandbox: nothing is ever final")
+
+
+def _warn_of_keys(which: str) -> None:
+    print_note(f"print {which} now and keep them off this machine: no copy is kept here")
+
+
+def _get_wall_ms() -> int:
+    return time.time_ns() // _NS_PER_MS

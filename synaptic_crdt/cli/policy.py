@@ -1,0 +1,107 @@
+"""What this machine may work on: local, never sent, denying by default."""
+
+from collections.abc import Sequence
+
+import click
+
+from synaptic_crdt.cli.arguments import DURATION
+from synaptic_crdt.cli.asking import open_home
+from synaptic_crdt.cli.command import Group
+from synaptic_crdt.cli.output import Cell, Json, print_fields, print_next, show
+
+
+@click.group(
+    cls=Group,
+    examples=("policy show", "policy set --opt-in --kinds text.answer --approval auto"),
+)
+def policy() -> None:
+    """Say what this machine may work on. Nothing, until you say so; it stays on this machine."""
+
+
+@policy.command("show", examples=("policy show", "policy show --json"))
+def show_policy() -> None:
+    """Show the policy in force."""
+    from synaptic_crdt.node.policies import read_policy
+
+    show(read_policy(open_home()), _render_policy)
+
+
+@policy.command(
+    "set",
+    examples=(
+        "policy set --opt-in --kinds text.answer --approval auto",
+        "policy set --minimum-price 20 --parallel-tasks 2",
+        "policy set --opt-out",
+    ),
+)
+@click.option("--opt-in/--opt-out", "opted_in", default=None, help="Whether it works at all.")
+@click.option("--kinds", help="Of tasks, separated by commas; '*' for all.")
+@click.option("--minimum-price", type=click.IntRange(min=1), help="For one unit.")
+@click.option("--tasks-per-day", type=click.IntRange(min=0), help="Accepted by itself.")
+@click.option("--parallel-tasks", type=click.IntRange(min=1), help="Accepted and not delivered.")
+@click.option("--seconds-per-task", "task_time", type=DURATION, help="As 90s or 10m.")
+@click.option("--allow-requesters", help="Accounts in full, separated by commas; '*' for all.")
+@click.option("--block-requesters", help="Accounts in full, separated by commas; '' for none.")
+@click.option(
+    "--approval",
+    type=click.Choice(["manual", "auto"]),
+    help="manual: works on what you accepted; auto: accepts by itself.",
+)
+@click.option(
+    "--risk-sandbox/--no-risk-sandbox",
+    default=None,
+    help="Work in a market where nothing is ever final.",
+)
+def set_policy(
+    kinds: str | None,
+    minimum_price: int | None,
+    tasks_per_day: int | None,
+    parallel_tasks: int | None,
+    task_time: int | None,
+    allow_requesters: str | None,
+    block_requesters: str | None,
+    approval: str | None,
+    *,
+    opted_in: bool | None,
+    risk_sandbox: bool | None,
+) -> None:
+    """Change what is named; the rest stays as it is."""
+    from synaptic_crdt.node.policies import change_policy
+
+    changes: Json = {
+        "opted_in": opted_in,
+        "kinds": _split(kinds),
+        "minimum_price": minimum_price,
+        "tasks_per_day": tasks_per_day,
+        "parallel_tasks": parallel_tasks,
+        "seconds_per_task": task_time,
+        "requesters_allowed": _split(allow_requesters),
+        "requesters_blocked": _split(block_requesters),
+        "approval": approval,
+        "risk_sandbox": risk_sandbox,
+    }
+    given = {key: value for key, value in changes.items() if value is not None}
+    if not given:
+        raise click.UsageError("name what to change; `policy show` prints what is in force")
+    show(change_policy(open_home(), given), _render_policy)
+    print_next("provide --executor rehearsal", "consent on")
+
+
+def _split(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    return sorted({item.strip() for item in text.split(",")} - {""})
+
+
+def _render_policy(answer: Json) -> None:
+    print_fields(*((key, _format(value)) for key, value in answer.items()))
+
+
+def _format(value: bool | int | str | Sequence[str]) -> Cell:  # noqa: FBT001 - any value
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int() | str():
+            return value
+        case _:
+            return ", ".join(value) or "none"

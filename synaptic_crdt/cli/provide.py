@@ -1,0 +1,36 @@
+"""Working for others, by this machine's own policy."""
+
+import click
+
+from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.output import Json, print_fields, print_next
+from synaptic_crdt.cli.serving import describe_event, serve
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "provide --executor rehearsal --once",
+        "provide --executor rehearsal",
+    ),
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["rehearsal"]),
+    default="rehearsal",
+    show_default=True,
+    help="What does the work; `rehearsal` is offline and calls no model.",
+)
+@click.option("--once", is_flag=True, help="End when there is nothing left to do.")
+def provide(executor: str, *, once: bool) -> None:
+    """Work: accept what the local policy allows, run it, deliver.
+
+    The policy denies by default: see `policy set`. Work begins only on what is final, so keep a
+    `sync --live` running beside it; both use the home at once.
+    """
+    serve("provide", describe_event, _render_report, executor=executor, once=once)
+    print_next("sync ADDRESS", "wallet")
+
+
+def _render_report(report: Json) -> None:
+    print_fields(*report.items())

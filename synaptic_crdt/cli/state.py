@@ -1,0 +1,88 @@
+"""The market as a whole: its state, its log, its checkpoints."""
+
+import click
+
+from synaptic_crdt.cli.asking import append, read
+from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.output import (
+    Json,
+    format_time,
+    print_fields,
+    print_line,
+    print_note,
+    print_table,
+    shorten,
+    show,
+)
+
+
+@click.command(cls=Command, examples=("state", "state --json"))
+def state() -> None:
+    """Show root, entries, time and supply. Homes that hold the same show the same root."""
+    show(read("state"), _render_state)
+
+
+@click.command(cls=Command, examples=("log", "log --last 20", "log --json"))
+@click.option("--last", type=click.IntRange(min=1), help="Only so many, the newest.")
+def log(last: int | None) -> None:
+    """Show all entries in order, with author, time and verdict."""
+    arguments = {} if last is None else {"limit": last}
+    show(read("log", **arguments), _render_log)
+
+
+@click.command(cls=Command, examples=("checkpoint",))
+def checkpoint() -> None:
+    """Close an epoch: make what is ready final.
+
+    Only the market's sequencer can; while it runs `listen`, it does so by itself.
+    """
+    show(append("checkpoint"), _render_checkpoint)
+
+
+def _render_state(answer: Json) -> None:
+    print_fields(
+        ("root", answer["root"]),
+        ("heads", answer["heads"]),
+        ("entries", f"{answer['entries']:,}, {answer['pending']:,} of them pending"),
+        ("checkpoints", answer["checkpoints"]),
+        ("market time", format_time(answer["time"])),
+        ("treasury", answer["treasury"]),
+        ("balances", answer["balances"]),
+        ("held", answer["holds"]),
+        ("supply", answer["supply"]),
+    )
+    if answer["sandbox"]:
+        print_line("a sandbox: nothing in it is ever final")
+    if answer["halted"]:
+        print_note("halted: the sequencer signed two checkpoints of one index")
+    for item in answer["diverged"]:
+        print_note(
+            f"checkpoint {item['index']} claims root {shorten(item['claimed'])}, here it is"
+            f" {shorten(item['computed'])}"
+        )
+    for damage in answer["damaged"]:
+        print_note(f"damaged: {damage}")
+
+
+def _render_log(answer: Json) -> None:
+    print_table(
+        ("entry", "time", "account", "operation", "verdict", "standing", "why"),
+        [
+            (
+                shorten(row["entry"]),
+                format_time(row["time_ms"]),
+                shorten(row["account"]),
+                row["operation"],
+                row["verdict"],
+                row["standing"],
+                row["explanation"] if row["verdict"] != "APPLIED" else "",
+            )
+            for row in answer["entries"]
+        ],
+    )
+
+
+def _render_checkpoint(answer: Json) -> None:
+    word = "final" if answer["final"] else "diverged"
+    print_line(f"checkpoint {answer['index']}: what it includes is {word}")
+    print_fields(("root", answer["root"]), ("feeds moved", answer["feeds"]))

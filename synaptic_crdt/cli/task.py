@@ -1,0 +1,259 @@
+"""The requester's side of a task, and looking at tasks."""
+
+import base64
+from pathlib import Path
+
+import click
+
+from synaptic_crdt.cli.arguments import DURATION
+from synaptic_crdt.cli.asking import append, read
+from synaptic_crdt.cli.command import Group, Member
+from synaptic_crdt.cli.output import (
+    Json,
+    format_duration,
+    print_line,
+    print_next,
+    print_table,
+    shorten,
+    show,
+)
+from synaptic_crdt.cli.payloads import read_payload_file
+from synaptic_crdt.cli.standing import print_standing
+from synaptic_crdt.cli.task_views import render_result, render_task
+
+
+def _work(attribute: str, summary: str) -> Member:
+    return Member("synaptic_crdt.cli.work", attribute, summary)
+
+
+@click.group(
+    cls=Group,
+    members={
+        "accept": _work("accept", "Take a seat of a task."),
+        "decline": _work("decline", "Give an assignment back before the work began."),
+        "start": _work("start", "Say that the work is in hand, and begin."),
+        "deliver": _work("deliver", "Hand over a result."),
+        "fail": _work("fail", "Admit that begun work will not be delivered."),
+    },
+    examples=(
+        "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
+        "task list --status open",
+        "task show 3f9a",
+    ),
+)
+def task() -> None:
+    """Post, accept, run and settle tasks.
+
+    Titles, kinds, sizes and times are public, and so are payloads and results.
+    """
+
+
+@task.command(
+    "post",
+    examples=(
+        "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
+        "task post --kind text.summarize --title Report --file a.txt --file b.txt --price 20",
+    ),
+)
+@click.option("--kind", required=True, help="What kind of work, of those the market knows.")
+@click.option("--title", required=True, help="What people see; public.")
+@click.option("--text", "texts", multiple=True, help="A payload: one seat each time it is given.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A payload from a file: one seat each time it is given.",
+)
+@click.option(
+    "--units", type=click.IntRange(min=1), default=1, show_default=True, help="Of work, a seat."
+)
+@click.option("--price", type=click.IntRange(min=1), required=True, help="At most, for one unit.")
+@click.option(
+    "--providers-min",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Nobody begins before so many accepted.",
+)
+@click.option("--window", type=DURATION, help="How long it can be accepted; else the market's.")
+@click.option(
+    "--response", type=DURATION, default="10m", show_default=True, help="From winning to starting."
+)
+@click.option(
+    "--execution", type=DURATION, default="1h", show_default=True, help="From start to delivery."
+)
+@click.option(
+    "--penalty",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="For being late, each time, out of the provider's pay.",
+)
+@click.option(
+    "--bond",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="What a provider locks, and loses when it abandons the work.",
+)
+@click.option("--review", type=DURATION, help="Your time to approve; then silence approves.")
+@click.option(
+    "--redispatch", type=click.IntRange(min=0), help="How often a failed seat opens again."
+)
+@click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
+@click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
+def post(
+    kind: str,
+    title: str,
+    texts: tuple[str, ...],
+    files: tuple[Path, ...],
+    units: int,
+    price: int,
+    providers_min: int,
+    window: int | None,
+    response: int,
+    execution: int,
+    penalty: int,
+    bond: int,
+    review: int | None,
+    redispatch: int | None,
+    *,
+    dry_run: bool,
+    allow_pending: bool,
+) -> None:
+    """Post a task, and lock its price: units x price for every seat.
+
+    What is not paid out comes back when the task ends.
+    """
+    payloads = [{"text": text} for text in texts] + [read_payload_file(file) for file in files]
+    if not payloads:
+        raise click.UsageError("give a payload: --text TEXT or --file FILE")
+    answer = append(
+        "task.post",
+        kind=kind,
+        title=title,
+        seats=[{"units": units, **payload} for payload in payloads],
+        price=price,
+        providers_min=providers_min,
+        window_seconds=window,
+        response_seconds=response,
+        execution_seconds=execution,
+        penalty=penalty,
+        bond=bond,
+        review_seconds=review,
+        redispatch=redispatch,
+        dry_run=dry_run,
+        allow_pending=allow_pending,
+    )
+    show(answer, _render_posted)
+    if not dry_run:
+        print_next("sync ADDRESS", f"task show {shorten(answer['task'])}")
+
+
+@task.command("list", examples=("task list", "task list --status open", "task list --json"))
+@click.option(
+    "--status",
+    type=click.Choice(
+        ["open", "min_reached", "closed", "expired", "cancelled", "done"], case_sensitive=False
+    ),
+    help="Only those of one status.",
+)
+def list_tasks(status: str | None) -> None:
+    """Show all tasks in the order in which they were posted."""
+    show(read("task.list", status=status), _render_list)
+
+
+@task.command("show", examples=("task show 3f9a", "task show 3f9a --json"))
+@click.argument("task_id", metavar="TASK")
+def show_task(task_id: str) -> None:
+    """Show a task, its seats and assignments, and why each ended."""
+    answer = read("task.show", task=task_id)
+    show(answer, render_task)
+
+
+@task.command(
+    "result",
+    examples=("task result 3f9a", "task result 3f9a --output result.txt"),
+)
+@click.argument("task_id", metavar="TASK")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the one result to a file, byte for byte.",
+)
+def result(task_id: str, output: Path | None) -> None:
+    """Show what was delivered for a task, or for one assignment.
+
+    What cannot be printed safely is written out visibly; --output keeps every byte.
+    """
+    answer = read("task.result", task=task_id)
+    if output is not None:
+        _keep_result(answer, output)
+    show(answer, render_result)
+    for delivered in answer["results"]:
+        if delivered["status"] == "DELIVERED":
+            print_next(f"task approve {shorten(delivered['assignment'])}")
+
+
+@task.command("approve", examples=("task approve 3f9a", "task approve 3f9a --reject"))
+@click.argument("assignment", metavar="TASK|ASSIGNMENT")
+@click.option("--reject", is_flag=True, help="Reject it instead.")
+def approve(assignment: str, *, reject: bool) -> None:
+    """Approve what was delivered: the provider is paid, the rest of the lock returns."""
+    answer = append("task.approve", assignment=assignment, reject=reject)
+    show(answer, lambda told: _render_done(told, "rejected" if reject else "approved"))
+    print_next("wallet", f"task show {assignment}")
+
+
+@task.command("cancel", examples=("task cancel 3f9a",))
+@click.argument("task_id", metavar="TASK")
+def cancel(task_id: str) -> None:
+    """Close the seats that nobody works on; what they locked returns."""
+    answer = append("task.cancel", task=task_id)
+    show(answer, lambda told: _render_done(told, "cancelled"))
+    print_next("wallet", f"task show {task_id}")
+
+
+def _keep_result(answer: Json, output: Path) -> None:
+    results = answer["results"]
+    if len(results) != 1:
+        raise click.UsageError(
+            f"{len(results)} results were delivered; name the one assignment to write"
+        )
+    output.write_bytes(base64.b64decode(results[0]["base64"]))
+
+
+def _render_posted(answer: Json) -> None:
+    window = format_duration(answer["window_ms"])
+    if answer.get("dry_run"):
+        print_line(f"would lock {answer['locked']:,}, open for {window}; nothing was written")
+        return
+    print_line(
+        f"posted task {shorten(answer['task'])}: {answer['locked']:,} locked, open for {window}"
+    )
+    print_standing(answer)
+
+
+def _render_list(answer: Json) -> None:
+    print_table(
+        ("task", "status", "kind", "title", "price", "seats", "free", "standing"),
+        [
+            (
+                shorten(row["task"]),
+                row["status"],
+                row["kind"],
+                row["title"],
+                row["price"],
+                row["seats"],
+                row["free"],
+                row["standing"],
+            )
+            for row in answer["tasks"]
+        ],
+    )
+
+
+def _render_done(answer: Json, what: str) -> None:
+    print_line(f"{what}, entry {shorten(answer['entry'])}")
+    print_standing(answer)

@@ -1,0 +1,100 @@
+"""Tasks and results as people read them."""
+
+from synaptic_crdt.cli.output import (
+    Json,
+    format_duration,
+    format_time,
+    print_block,
+    print_fields,
+    print_line,
+    print_next,
+    print_table,
+    shorten,
+)
+
+# What a seat in this state usually waits for.
+_NEXT_COMMANDS = {
+    "OPEN": ("task accept {task}",),
+    "ASSIGNED": ("task start {task}", "provide --executor rehearsal --once"),
+    "STARTED": ("task deliver {task} --text RESULT",),
+    "DELIVERED": ("task result {task}", "task approve {task}"),
+}
+
+
+def render_task(answer: Json) -> None:
+    """Print a task, its seats, its assignments."""
+    print_line(f"{answer['title']}  ({answer['kind']})")
+    print_fields(
+        ("task", answer["task"]),
+        ("status", answer["status"]),
+        ("standing", answer["standing"]),
+        ("requester", answer["requester"]),
+        ("price", f"{answer['price']:,} a unit, {answer['units']:,} units"),
+        ("escrow", answer["escrow"]),
+        ("posted", format_time(answer["posted_ms"])),
+        ("window", format_duration(answer["window_ms"])),
+        ("bond", answer["bond"] or None),
+        ("penalty", answer["penalty"] or None),
+    )
+    print_line()
+    print_table(
+        ("seat", "units", "state", "until", "escrow", "why"),
+        [
+            (
+                seat["seat"],
+                seat["units"],
+                seat["end"] or seat["state"],
+                format_time(seat["deadline_ms"]),
+                seat["escrow"],
+                seat["explanation"],
+            )
+            for seat in answer["shards"]
+        ],
+    )
+    if answer["assignments"]:
+        print_line()
+        _print_assignments(answer)
+    _print_next_of_task(answer)
+
+
+def render_result(answer: Json) -> None:
+    """Print what was delivered; bytes that are no text are described."""
+    if not answer["results"]:
+        print_line("nothing was delivered yet")
+    for result in answer["results"]:
+        print_line(
+            f"seat {result['seat']} by {shorten(result['provider'])}: {result['size']:,} bytes of"
+            f" {result['media_type']}, {result['status']}, {result['standing']}"
+        )
+        if result["text"] is None:
+            print_line("not a text: --output FILE keeps it")
+        else:
+            print_block(result["text"])
+
+
+def _print_assignments(answer: Json) -> None:
+    print_table(
+        ("assignment", "seat", "provider", "status", "standing", "price", "paid", "penalty", "why"),
+        [
+            (
+                shorten(row["assignment"]),
+                row["seat"],
+                shorten(row["provider"]),
+                row["status"],
+                row["standing"],
+                row["price"],
+                row["paid"],
+                row["penalty"],
+                row["explanation"] + (f" ({row['note']})" if row["note"] else ""),
+            )
+            for row in answer["assignments"]
+        ],
+    )
+
+
+def _print_next_of_task(answer: Json) -> None:
+    states = [seat["state"] for seat in answer["shards"]]
+    for state, commands in _NEXT_COMMANDS.items():
+        if state in states:
+            print_next(*(command.format(task=shorten(answer["task"])) for command in commands))
+            return

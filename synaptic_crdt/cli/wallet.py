@@ -1,0 +1,72 @@
+"""What an account has, and sending it."""
+
+import click
+
+from synaptic_crdt.cli.asking import append, read
+from synaptic_crdt.cli.command import Group
+from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, shorten, show
+from synaptic_crdt.cli.standing import print_standing
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    examples=("wallet", "wallet --account paul", "wallet send paul 250 --memo 'thanks'"),
+)
+@click.option(
+    "--account", default=None, help="Another account: its name, id or the id's beginning."
+)
+@click.pass_context
+def wallet(context: click.Context, account: str | None) -> None:
+    """Show what you have: available, on its way, in escrow, bonded; send tokens."""
+    if context.invoked_subcommand is not None:
+        return
+    arguments = {} if account is None else {"account": account}
+    show(read("wallet", **arguments), _render_wallet)
+
+
+@wallet.command(
+    "send",
+    examples=(
+        "wallet send paul 250",
+        "wallet send 3f9a 250 --memo 'for the review' --dry-run",
+    ),
+)
+@click.argument("account")
+@click.argument("amount", type=click.IntRange(min=1))
+@click.option("--memo", default="", help="A word to go with it, public.")
+@click.option("--dry-run", is_flag=True, help="Say what it would cost; write nothing.")
+@click.option("--allow-pending", is_flag=True, help="Also spend what is not final yet.")
+def send(account: str, amount: int, memo: str, *, dry_run: bool, allow_pending: bool) -> None:
+    """Give tokens to another account, named by its name or id."""
+    answer = append(
+        "wallet.send",
+        to=account,
+        amount=amount,
+        memo=memo,
+        dry_run=dry_run,
+        allow_pending=allow_pending,
+    )
+    show(answer, _render_sent)
+    print_next("wallet", "sync ADDRESS")
+
+
+def _render_wallet(answer: Json) -> None:
+    print_fields(
+        ("account", answer["account"]),
+        ("available", f"{answer['available']:,} {answer['symbol']}"),
+        ("pending in", f"{answer['pending_in']:,}"),
+        ("pending out", f"{answer['pending_out']:,}"),
+        ("in escrow", f"{answer['escrow']:,}"),
+        ("bonded", f"{answer['bonded']:,}"),
+        ("granted", f"{answer['granted']:,}"),
+    )
+
+
+def _render_sent(answer: Json) -> None:
+    to = shorten(answer["to"])
+    if answer.get("dry_run"):
+        print_line(f"would send {answer['amount']:,} to {to}; nothing was written")
+        return
+    print_line(f"sent {answer['amount']:,} to {to}, entry {shorten(answer['entry'])}")
+    print_standing(answer)
