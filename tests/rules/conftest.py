@@ -1,0 +1,273 @@
+"""A stage for the contract: tables, timers, and nobody else. Time is set, never read.
+
+After every act all invariants are checked, and after every refusal that nothing changed.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from synaptic_crdt.rules.certificates import make_certificate, make_proof
+from synaptic_crdt.rules.contract import MarketContract
+from synaptic_crdt.rules.form import make_payload
+from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
+from synaptic_crdt.rules.invariants import check_market
+from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    Consent,
+    InviteIssue,
+    Operation,
+    Payload,
+    ServiceLevel,
+    Shard,
+    TaskAccept,
+    TaskDeliver,
+    TaskPost,
+    TaskStart,
+    TreasuryPay,
+    encode_operation,
+)
+from synaptic_crdt.rules.verdicts import Verdict
+from synaptic_crdt.state.codec import Value, decode_body, encode
+from synaptic_crdt.state.contract import Timers
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.tables import Tables
+
+DOCS: Final = Path(__file__).parents[2] / "docs" / "contract.md"
+START_MS: Final = 1_700_000_000_000
+EXCHANGE: Final = b"x" * 32
+PAYLOAD: Final = make_payload("text/plain", b"count the vowels")
+RESULT: Final = make_payload("text/plain", b"five")
+Dump = dict[str, Any]
+
+
+def make_key(name: str) -> DeviceKey:
+    return DeviceKey(name.encode().ljust(32, b"."))
+
+
+def compute_id(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def make_task(
+    *,
+    units: Sequence[int] = (1,),
+    price: int = 100,
+    providers_min: int = 1,
+    bond: int = 0,
+    penalty: int = 0,
+    redispatch: int = 1,
+    window_ms: int = 15 * MINUTE_MS,
+    payload: Payload = PAYLOAD,
+    kind: str = "text.answer",
+) -> TaskPost:
+    return TaskPost(
+        kind=kind,
+        title="Vowels",
+        mode="split",
+        seats=tuple(Shard(count, payload) for count in units),
+        auction="first-accept",
+        price=price,
+        providers_min=providers_min,
+        window_ms=window_ms,
+        service=ServiceLevel(response_ms=MINUTE_MS, execution_ms=HOUR_MS, penalty=penalty),
+        bond=bond,
+        release="requester",
+        review_ms=2 * HOUR_MS,
+        redispatch=redispatch,
+    )
+
+
+class Stage:
+    """One market, driven entry by entry."""
+
+    def __init__(self, *, funds: int = 1_000, **parameters: Any) -> None:
+        self.keys: Final[dict[str, DeviceKey]] = {}
+        self.names: Final[dict[bytes, str]] = {}
+        founder = self.key("founder")
+        parameters = {"sandbox": False, "supply": 1_000_000, "treasury_day_cap": 10**6} | parameters
+        self.genesis: Final[Genesis] = make_genesis(
+            name="stage",
+            symbol="TOK",
+            founder=founder,
+            recovery=self.key("recovery"),
+            created_ms=START_MS,
+            **parameters,
+        )
+        self.market_id: Final = compute_market_id(encode_genesis(self.genesis))
+        self.tables: Final = Tables()
+        self.timers: Final = Timers(self.tables)
+        self.contract: Final = MarketContract(
+            self.genesis, self.market_id, self.tables, self.timers
+        )
+        self.market: Final = self.contract.market
+        self.now = START_MS
+        self.positions: Final[dict[str, int]] = {}
+        self.entries = 0
+        self.did("founder", AccountOpen("founder", EXCHANGE, None, None, None))
+        if funds:
+            self.did("founder", TreasuryPay(founder, funds, b"funds", ""))
+
+    def key(self, name: str) -> bytes:
+        """The device of a person, made when first named."""
+        if name not in self.keys:
+            self.keys[name] = make_key(name)
+            self.names[self.keys[name].public] = name
+        return self.keys[name].public
+
+    def send(self, name: str, operation: Operation | list[Value], *, position: int = 0) -> Verdict:
+        """Write an entry as its author would and fold it, through both doors."""
+        device = self.key(name)
+        self.entries += 1
+        self.positions[name] = position or self.positions.get(name, 0) + 1
+        array = operation if isinstance(operation, list) else encode_operation(operation)
+        _, plain = decode_body(encode([self.now << 16, array]))
+        typed = self.contract.read(plain)
+        if not isinstance(operation, list) and not hasattr(typed, "verdict"):
+            assert typed == operation
+        self.fire_due()
+        before = self.dump()
+        verdict = self.contract.apply(
+            self.now, device, self.positions[name], compute_id(self.entries), typed
+        )
+        if verdict != Verdict.APPLIED:
+            assert self.dump() == before
+        check_market(self.market)
+        return Verdict(verdict)
+
+    def did(self, name: str, operation: Operation) -> bytes:
+        """Send what must be applied; return the entry's id."""
+        verdict = self.send(name, operation)
+        assert verdict == Verdict.APPLIED, self.explain()
+        return compute_id(self.entries)
+
+    def explain(self) -> str:
+        """Say what became of the last entry, if it was refused."""
+        refusals = self.contract._refusals  # noqa: SLF001 - the stage looks behind the curtain
+        refusal = refusals.get(compute_id(self.entries))
+        return self.contract.explain(
+            compute_id(self.entries), refusal.verdict if refusal else Verdict.APPLIED
+        )
+
+    def wait(self, duration_ms: int) -> None:
+        """Let market time pass and deadlines fire."""
+        self.now += duration_ms
+        self.fire_due()
+
+    def fire_due(self) -> None:
+        while True:
+            due = self.timers.next_due()
+            if due is None or due[0] > self.now:
+                return
+            deadline, subject = due
+            self.timers.clear(subject)
+            self.contract.fire(deadline, subject)
+            check_market(self.market)
+
+    def close_epoch(self) -> None:
+        self.contract.close_epoch(self.now, 1)
+        check_market(self.market)
+
+    def dump(self) -> Dump:
+        """All rows and all indexes."""
+        return {
+            table.name: (
+                dict(table._rows),
+                {name: list(index.ascend()) for name, index in table._indexes.items()},
+            )
+            for table in self.tables.get_tables()
+        }
+
+    def ticket(self, invite: InviteIssue, inviter: str, device: str) -> AccountOpen:
+        """The first entry of somebody who holds the one-time key of an invitation."""
+        one_time = next(key for key in self.keys.values() if key.public == invite.one_time)
+        certificate = make_certificate(
+            self.market_id,
+            self.keys[inviter],
+            one_time=invite.one_time,
+            role=invite.role,
+            grant=invite.grant,
+            expiry_ms=invite.expiry_ms,
+            issued=self.now << 16,
+        )
+        proof = make_proof(self.market_id, one_time, self.key(device))
+        return AccountOpen(device, EXCHANGE, None, certificate, proof)
+
+    def make_invite(self, to: str, *, grant: int = 0, **changes: Any) -> InviteIssue:
+        fields = {"role": "member", "expiry_ms": self.now + HOUR_MS, "from_treasury": False}
+        fields |= changes
+        return InviteIssue(one_time=self.key(f"once-{to}"), grant=grant, **fields)
+
+    def join(self, name: str, *, grant: int = 0, opt_in: bool = True, **changes: Any) -> bytes:
+        """Invite somebody by the founder, and let them open an account."""
+        invite = self.make_invite(name, grant=grant, from_treasury=True, **changes)
+        self.did("founder", invite)
+        self.did(name, self.ticket(invite, "founder", name))
+        if opt_in:
+            self.did(name, Consent(self.genesis.terms))
+        return self.key(name)
+
+    def assign(self, task: bytes, name: str, ask: int = 100) -> bytes:
+        """Accept a task and let the acceptance become final."""
+        assignment = self.did(name, TaskAccept(task, ask))
+        self.close_epoch()
+        return assignment
+
+    def deliver(self, task: bytes, name: str, ask: int = 100) -> tuple[bytes, bytes]:
+        """Accept, start and deliver; return assignment and delivery."""
+        assignment = self.assign(task, name, ask)
+        self.did(name, TaskStart(assignment))
+        return assignment, self.did(name, TaskDeliver(assignment, RESULT))
+
+    def available(self, name: str) -> int:
+        return self.market.get_available(self.key(name))
+
+    def state(self, task: bytes, number: int = 0) -> str:
+        seat = self.market.seats.get(task + bytes((number,)))
+        assert seat is not None
+        return seat.end or seat.state
+
+
+class Ladder:
+    """Everything wrong at once, mended one rule at a time, in the order that the docs promise."""
+
+    def __init__(self, stage: Stage, tag: str) -> None:
+        self._stage: Final = stage
+        self._tag: Final = tag
+        self._climbed: Final[list[str]] = []
+
+    def expect(
+        self,
+        verdict: Verdict,
+        name: str,
+        operation: Operation,
+        *,
+        position: int = 0,
+        stage: "Stage | None" = None,
+    ) -> None:
+        """Stand on one rung; some rungs are only there in another market."""
+        assert (stage or self._stage).send(name, operation, position=position) == verdict
+        if verdict.name not in self._climbed[-1:]:
+            self._climbed.append(verdict.name)
+
+    def reach_top(self, name: str, operation: Operation) -> bytes:
+        """The last repair: applied. Every rung of the docs was stood on, in their order."""
+        entry = self._stage.did(name, operation)
+        assert self._climbed == read_refusals(self._tag)
+        return entry
+
+
+def read_refusals(tag: str) -> list[str]:
+    """The verdicts of an operation as the docs list them."""
+    _, _, section = DOCS.read_text("utf-8").partition(f"### `{tag}`\n")
+    row = next(line for line in section.splitlines() if line.startswith("Refused when: "))
+    return re.findall("`([A-Z_]+)`", row)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
