@@ -31,7 +31,7 @@ _APPROVALS: Final[tuple[Approval, ...]] = ("manual", "auto")
 _HEADER: Final = "# What this machine does for others. A key that is left out denies.\n"
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the owner of this machine allows; every default denies or is the least.
 
     ``kinds``, ``requesters_allowed`` and ``requesters_blocked`` are lists of kinds and of accounts
