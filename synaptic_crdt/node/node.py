@@ -58,16 +58,22 @@ class Market:
         row = self.contract.market.devices.get(device)
         return device if row is None else row.account
 
-    def make_gate(self, writer: Writer) -> Gate:
-        """Return the gate into this market that makes what it admits durable with ``writer``."""
-        return Gate(self.replica, writer, self._find_issuer)
+    def make_gate(self, writer: Writer, own_device: bytes | None = None) -> Gate:
+        """Return the gate into this market that makes what it admits durable with ``writer``.
+
+        A device lets its own feed in unasked: it may have joined without its inviter's feed.
+        """
+
+        def find_issuer(device: bytes, operation: list[Value]) -> bytes | None:
+            if device == own_device:
+                return None
+            return get_issuer(self.genesis, self.id, device, operation)
+
+        return Gate(self.replica, writer, find_issuer)
 
     def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:
         self._contract = MarketContract(self.genesis, self.id, tables, timers)
         return self._contract
-
-    def _find_issuer(self, device: bytes, operation: list[Value]) -> bytes | None:
-        return get_issuer(self.genesis, self.id, device, operation)
 
 
 class Node:
@@ -80,7 +86,7 @@ class Node:
         self.market: Final = Market(store.genesis)
         self.replica: Final = self.market.replica
         self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
-        self.gate: Final = self.market.make_gate(store)
+        self.gate: Final = self.market.make_gate(store, key.public)
         self._known_reversals: Final = store.read_reversals()
 
     @classmethod
@@ -185,7 +191,7 @@ class Node:
 
     def _check_own_feed(self) -> None:
         for damage in self.damages:
-            if damage.device == self.key.public:
+            if damage.forbids_writing(self.key.public):
                 raise StoreDamaged(
                     f"{damage}; this is your own feed, so nothing is written until a sync with a"
                     " peer has repaired it"

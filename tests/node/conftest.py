@@ -1,0 +1,60 @@
+"""Homes to test with: made on disk, opened in this process."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.founding import found_market, join_market
+from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.statements import encode_statement
+
+
+@pytest.fixture
+def founder(tmp_path: Path) -> Iterator[Node]:
+    """The founder's open home of a new market."""
+    home = Home(tmp_path / "founder")
+    found_market(home, "", name="Test", account_name="Fay", wall_ms=time.time_ns() // 1_000_000)
+    node = Node.open(home, "")
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def join(founder: Node, tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Invite and join by name; the new home holds what the founder holds."""
+    opened: list[Node] = []
+
+    def join_as(name: str, grant: int = 0, role: str = "member") -> Node:
+        ticket = run_command(founder, "invite", {"grant": grant, "role": role})["ticket"]
+        home = Home(tmp_path / name)
+        join_market(home, "", ticket, name)
+        node = Node.open(home, "")
+        opened.append(node)
+        carry(founder, node)
+        carry(node, founder)
+        return node
+
+    yield join_as
+    for node in opened:
+        node.close()
+
+
+def carry(source: Node, target: Node) -> None:
+    """Bring all that one node holds to another, as any way of syncing does."""
+    pieces: list[Piece] = []
+    for device, feed in source.replica.feeds.items():
+        first = target.replica.get_feed(device).position + 1
+        while (piece := feed.get_piece(first)) is not None:
+            pieces.append(piece)
+            first = piece.last + 1
+    target.gate.admit_pieces(pieces)
+    counted = range(target.replica.chain.index + 1, source.replica.chain.index + 1)
+    checkpoints = [source.replica.chain.get(index) for index in counted]
+    target.gate.admit_statements(
+        [encode_statement(checkpoint) for checkpoint in checkpoints if checkpoint is not None]
+    )

@@ -1,0 +1,62 @@
+"""A ticket is taken as a whole or not at all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.tickets import decode_ticket, encode_ticket, make_ticket
+
+
+def _make_text(founder: Node) -> str:
+    return run_command(founder, "invite", {"addresses": ["tcp://127.0.0.1:7000"]})["ticket"]
+
+
+def test_a_ticket_reads_back_as_it_was_written(founder: Node) -> None:
+    text = _make_text(founder)
+    ticket = decode_ticket(text)
+    assert encode_ticket(ticket) == text
+    assert ticket.market == founder.market.id
+    assert ticket.addresses == ("tcp://127.0.0.1:7000",)
+    assert ticket.certificate.inviter == founder.key.public
+
+
+def test_line_breaks_of_a_mail_do_no_harm(founder: Node) -> None:
+    text = _make_text(founder)
+    broken = "\n".join(text[start : start + 60] for start in range(0, len(text), 60))
+    assert decode_ticket(f"  {broken}\n") == decode_ticket(text)
+
+
+def test_every_changed_character_is_noticed(founder: Node) -> None:
+    text = _make_text(founder)
+    for place in range(len("synaptic1-"), len(text) - 1):
+        changed = "A" if text[place] != "A" else "B"
+        with pytest.raises(UsageError):
+            decode_ticket(text[:place] + changed + text[place + 1 :])
+
+
+def test_a_cut_ticket_is_refused(founder: Node) -> None:
+    text = _make_text(founder)
+    for end in (0, 5, 12, len(text) // 2, len(text) - 1):
+        with pytest.raises(UsageError):
+            decode_ticket(text[:end])
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises_anything_else(text: str) -> None:
+    with pytest.raises(UsageError):
+        decode_ticket(text)
+    with pytest.raises(UsageError):
+        decode_ticket("synaptic1-" + text)
+
+
+def test_a_ticket_with_too_many_addresses_is_refused(founder: Node) -> None:
+    ticket = decode_ticket(_make_text(founder))
+    crowded = make_ticket(ticket.genesis, ticket.certificate, ticket.secret, ["tcp://h:1"] * 17)
+    with pytest.raises(UsageError, match="addresses"):
+        decode_ticket(encode_ticket(crowded))
+    short = make_ticket(ticket.genesis, ticket.certificate, b"short", [])
+    with pytest.raises(UsageError, match="secret"):
+        decode_ticket(encode_ticket(short))
