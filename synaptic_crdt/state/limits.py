@@ -27,3 +27,10 @@ STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about
 GENESIS_BYTES: Final = 64 * KIB
 
 CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not followed
+
+# The wire: what one frame, one page and one link may hold.
+FRAME_BYTES: Final = STATEMENT_BYTES + KIB  # the largest single thing is a statement
+FRAME_FILL_BYTES: Final = 128 * KIB  # a frame of many things is closed once it is this large
+PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
+LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
+WANTS: Final = 4096  # asked for and not answered, on one link

@@ -95,18 +95,16 @@ class Gate:
     def admit_statements(self, statements: Sequence[bytes]) -> list[Admission]:
         """Admit statements in order, and say of each what became of it; errors as for pieces.
 
-        Of checkpoints beside the counted ones the first is kept as the proof; more add nothing.
+        A checkpoint beside a counted one is kept as the proof that the sequencer signed twice.
         """
         admissions: list[Admission] = []
         inspection = self.inspect()
-        is_halted = self.replica.is_halted
         found: list[tuple[Checkpoint, bytes]] = []
         try:
             for data in statements:
                 checkpoint, judgement = inspection.inspect_statement(data)
-                if judgement == "counts" or (judgement == "conflict" and not is_halted):
+                if judgement in {"counts", "conflict"}:
                     found.append((checkpoint, data))
-                is_halted = is_halted or judgement == "conflict"
                 admissions.append(_ADMISSION_BY_JUDGEMENT[judgement])
         finally:
             self._take_statements(found)

@@ -1,0 +1,230 @@
+"""What two peers say to each other: a clear preface, then frames of one message each.
+
+A frame is a 4-byte big-endian length and the canonical CBOR array of a message, whose first item
+names its kind. The length is checked before anything is kept for it. A message that passes
+``decode_message`` has exactly the shape and the bounds declared here; its meaning is the
+session's to judge.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from synaptic_crdt.errors import MalformedInput, ProtocolViolation, VersionMismatch, WrongMarket
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.codec import decode, encode_trusted
+
+PROTOCOL_VERSION: Final = 1
+LENGTH_BYTES: Final = 4
+
+_MAGIC: Final = b"synaptic"
+_VERSION_BYTES: Final = 2
+_MARKET_BYTES: Final = 8
+PREFACE_BYTES: Final = len(_MAGIC) + _VERSION_BYTES + _MARKET_BYTES
+
+Hash = Annotated[bytes, Meta(min_length=limits.HASH_BYTES, max_length=limits.HASH_BYTES)]
+Signature = Annotated[
+    bytes, Meta(min_length=limits.SIGNATURE_BYTES, max_length=limits.SIGNATURE_BYTES)
+]
+Position = Annotated[int, Meta(ge=1, le=limits.POSITION_MAX)]
+Count = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
+Clock = Annotated[int, Meta(ge=0, le=limits.TIMESTAMP_MAX >> 16)]
+Windows = Annotated[int, Meta(ge=1, le=4)]
+PieceCount = Annotated[int, Meta(ge=1, le=limits.WINDOW_ENTRIES)]
+PieceSize = Annotated[int, Meta(ge=1, le=limits.PIECE_BYTES)]
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A row of a message's list."""
+
+
+class Message(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    array_like=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+):
+    """One frame's content."""
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """What the sender holds, in short: equal short forms leave nothing to do.
+
+    ``checkpoint`` is the id of the newest counted one (the market id for none), at ``index``;
+    ``halted`` says that the sequencer is known to have signed twice; ``leaves`` is the digest of
+    the vector of leaves; ``clock_ms`` is shown to people and decides nothing.
+    """
+
+    view: Count
+    index: Count
+    checkpoint: Hash
+    halted: bool
+    leaves: Hash
+    clock_ms: Clock
+    live: bool
+    role: Annotated[str, Meta(pattern="^(member|auditor)$")]
+
+
+class Leaf(Row, frozen=True):
+    """One feed that the sender has: its sealed end, never a position without its id.
+
+    ``rank`` is its place in the sender's order of admission: a hint, so that issuers are asked
+    for before those they invited.
+    """
+
+    device: Hash
+    position: Position
+    id: Hash
+    rank: Count
+
+
+class Leaves(Message, frozen=True, tag="leaves"):
+    """A page of the vector of leaves, which ascends strictly by device across pages."""
+
+    leaves: Annotated[tuple[Leaf, ...], Meta(max_length=limits.PAGE_LEAVES)]
+    last: bool
+
+
+class Wanted(Row, frozen=True):
+    """A feed's continuation: exactly ``pieces`` pieces from position ``first`` on."""
+
+    device: Hash
+    first: Position
+    pieces: Windows
+
+
+class Want(Message, frozen=True, tag="want"):
+    """What the sender lacks of what the other side announced; answered in this order."""
+
+    feeds: Annotated[tuple[Wanted, ...], Meta(min_length=1, max_length=limits.PAGE_LEAVES)]
+
+
+class Header(Message, frozen=True, tag="piece"):
+    """Announces a piece, so that it can be refused before any of its bodies is taken."""
+
+    device: Hash
+    first: Position
+    predecessor: Hash
+    count: PieceCount
+    size: PieceSize
+    signature: Signature
+
+
+class Bodies(Message, frozen=True, tag="bodies"):
+    """Some of the announced piece's bodies, in order."""
+
+    bodies: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=limits.WINDOW_ENTRIES)]
+
+
+class Statements(Message, frozen=True, tag="statements"):
+    """Checkpoints in order, or the proof that the sequencer signed twice.
+
+    ``index`` is that of the newest counted checkpoint which the sender now has in common with
+    the receiver. ``last`` ends what the sender had when it said hello.
+    """
+
+    statements: Annotated[tuple[bytes, ...], Meta(max_length=limits.PAGE_LEAVES)]
+    index: Count
+    last: bool
+
+
+class Done(Message, frozen=True, tag="done"):
+    """The sender lacks nothing that was announced, or cannot get it; and what it now holds."""
+
+    root: Hash
+    heads: Hash
+    index: Count
+    entries: Count
+
+
+AnyMessage = Hello | Leaves | Want | Header | Bodies | Statements | Done
+
+
+def make_preface(market: bytes) -> bytes:
+    """Return what both sides send first, in the clear."""
+    version = PROTOCOL_VERSION.to_bytes(_VERSION_BYTES, "big")
+    return _MAGIC + version + market[:_MARKET_BYTES]
+
+
+def check_preface(market: bytes, preface: bytes) -> None:
+    """Compare the other side's preface with ours.
+
+    Raises ``ProtocolViolation``, ``VersionMismatch`` or ``WrongMarket``.
+    """
+    magic, rest = preface[: len(_MAGIC)], preface[len(_MAGIC) :]
+    if magic != _MAGIC:
+        raise ProtocolViolation(
+            f"the other end speaks another protocol: it began with {preface.hex()}"
+        )
+    version = int.from_bytes(rest[:_VERSION_BYTES], "big")
+    if version != PROTOCOL_VERSION:
+        raise VersionMismatch(
+            f"the other end speaks protocol {version}, this program {PROTOCOL_VERSION};"
+            " upgrade the older one"
+        )
+    theirs = rest[_VERSION_BYTES:]
+    if theirs != market[:_MARKET_BYTES]:
+        raise WrongMarket(
+            f"the other end is in market {theirs.hex()}, this one is {market.hex()[:16]};"
+            " join that market in a home of its own"
+        )
+
+
+def encode_frame(message: AnyMessage) -> bytes:
+    """Return a message as it travels: length, then canonical CBOR."""
+    payload = encode_trusted(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    assert len(payload) <= limits.FRAME_BYTES
+    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def decode_message(payload: bytes) -> AnyMessage:
+    """Return the message of one frame. Raises ``MalformedInput``."""
+    value = decode(payload, limits.FRAME_BYTES)
+    try:
+        return msgspec.convert(value, AnyMessage, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise MalformedInput(f"not a message of this protocol: {error}") from error
+
+
+class FrameReader:
+    """Cuts a stream of bytes into the preface and then into frames' payloads."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer: Final = bytearray()
+
+    @property
+    def buffered(self) -> int:
+        """The number of bytes that wait for the rest of their frame."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they come."""
+        self._buffer.extend(data)
+
+    def take_preface(self) -> bytes | None:
+        """Return the preface once it is complete."""
+        return self._take(0, PREFACE_BYTES)
+
+    def take_payload(self) -> bytes | None:
+        """Return the next frame's payload once it is complete.
+
+        Raises ``MalformedInput`` as soon as a length is known to be out of bounds.
+        """
+        if len(self._buffer) < LENGTH_BYTES:
+            return None
+        size = int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+        if not 1 <= size <= limits.FRAME_BYTES:
+            raise MalformedInput(f"a frame of {size} bytes, expected 1 to {limits.FRAME_BYTES}")
+        return self._take(LENGTH_BYTES, size)
+
+    def _take(self, start: int, size: int) -> bytes | None:
+        if len(self._buffer) < start + size:
+            return None
+        taken = bytes(self._buffer[start : start + size])
+        del self._buffer[: start + size]
+        return taken

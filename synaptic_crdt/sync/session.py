@@ -1,0 +1,408 @@
+"""The session: how two peers that hold parts of one market come to hold the same.
+
+The protocol as a value: bytes in and events out, and bytes to send when the driver asks for them.
+It reads a replica and changes nothing: what the other side offers goes out as an ``Offered``
+event, the driver takes it to the gate, and answers with ``settle``. No clock, no store, no task.
+Both sides run the same code.
+
+Order of a session: preface, hello; when the short forms differ, statements and leaves; then wants
+and pieces both ways, until both sides are done. A link that both sides want live goes on: what
+becomes durable is pushed, and relayed, but never to where it came from.
+
+Memory is bounded by one frame, one piece, the vector of leaves and the wants on their way; pieces
+are served one at a time, as the driver asks for bytes. Whatever breaks shape, order or limits
+raises, and the session must then be dropped with its link.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from synaptic_crdt.errors import LinkFailed, MalformedInput, ProtocolViolation, VersionMismatch
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.assembly import Assembly
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.messages import (
+    AnyMessage,
+    Bodies,
+    Done,
+    FrameReader,
+    Header,
+    Hello,
+    Leaf,
+    Leaves,
+    Statements,
+    Want,
+    check_preface,
+    decode_message,
+    encode_frame,
+    make_preface,
+)
+from synaptic_crdt.sync.offers import Offers, compute_digest, make_leaves
+from synaptic_crdt.sync.wants import Wants
+
+_VIEW: Final = 0  # handovers, which begin further views, are not known yet
+
+Role = Literal["member", "auditor"]
+
+
+class Greeted(msgspec.Struct, frozen=True):
+    """The other side said hello. Its clock is ahead of ours by ``skew_ms``."""
+
+    role: str
+    live: bool
+    skew_ms: int
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Pieces and statements to take to the gate; to be answered with ``settle``."""
+
+    pieces: tuple[Piece, ...]
+    statements: tuple[bytes, ...]
+
+
+class ForkFound(msgspec.Struct, frozen=True):
+    """The two sides hold two histories of a feed, which is left out from here on."""
+
+    device: bytes
+    position: int
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """Both sides are done, holding ``ours`` and ``theirs``."""
+
+    ours: Done
+    theirs: Done
+
+    @property
+    def equal(self) -> bool:
+        """Do both sides hold the same entries, in the same state?"""
+        return self.ours == self.theirs
+
+
+Event = Greeted | Offered | ForkFound | Reconciled
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What moved over a link so far.
+
+    Received are those that were new here; held are those that the other side has and that wait
+    for others to be admitted.
+    """
+
+    entries_sent: int
+    entries_received: int
+    entries_held: int
+    statements_sent: int
+    statements_received: int
+    bytes_sent: int
+    bytes_received: int
+
+
+class Session:
+    """One end of a link. Drive it by ``receive``, ``take_events``, ``settle``, ``data_to_send``."""
+
+    def __init__(self, replica: Replica, *, live: bool, role: Role, clock_ms: int) -> None:
+        self._replica: Final = replica
+        self._live: Final = live
+        self._clock_ms: Final = clock_ms
+        self._reader: Final = FrameReader()
+        self._wants: Final = Wants(replica)
+        self._offers: Final = Offers(replica, self._wants)
+        self._leaves: Final = make_leaves(replica)
+        self._outbox: Final[deque[bytes]] = deque()
+        self._events: Final[list[Event]] = []
+        # What the other side said, as far as it is needed later.
+        self._has_preface = False
+        self._their_hello: Hello | None = None
+        self._their_last_device = b""
+        self._their_feeds: Final[list[tuple[int, bytes]]] = []
+        self._owes_leaves = True
+        self._owes_statements = True
+        self._assembly: Assembly | None = None
+        self._pieces: list[Piece] = []
+        self._statements: list[bytes] = []
+        self._their_done: Done | None = None
+        # What is still to be said.
+        self._opening: Iterator[AnyMessage] = iter(())
+        self._our_done: Done | None = None
+        self._entries_received = 0
+        self._statements_received = 0
+        self._bytes_sent = 0
+        self._bytes_received = 0
+        self._hello: Final = Hello(
+            view=_VIEW,
+            index=replica.chain.index,
+            checkpoint=replica.chain.head,
+            halted=replica.is_halted,
+            leaves=compute_digest(self._leaves),
+            clock_ms=clock_ms,
+            live=live,
+            role=role,
+        )
+        self._outbox.append(make_preface(replica.market))
+        self._say(self._hello)
+
+    # -- what the driver sees ----------------------------------------------------------------
+
+    @property
+    def counts(self) -> Counts:
+        """What has moved so far."""
+        return Counts(
+            entries_sent=self._offers.entries_sent,
+            entries_received=self._entries_received,
+            entries_held=self._wants.entries_held,
+            statements_sent=self._offers.statements_sent,
+            statements_received=self._statements_received,
+            bytes_sent=self._bytes_sent,
+            bytes_received=self._bytes_received,
+        )
+
+    @property
+    def buffered(self) -> int:
+        """The bytes kept for what the other side has begun to send."""
+        return self._reader.buffered + (self._assembly.size if self._assembly else 0)
+
+    @property
+    def is_live(self) -> bool:
+        """Do both sides want the link to go on once they are done?"""
+        return self._live and self._their_hello is not None and self._their_hello.live
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Are both sides done?"""
+        return self._our_done is not None and self._their_done is not None
+
+    @property
+    def is_finished(self) -> bool:
+        """Is there nothing more to send or to wait for, so that the link can be closed?"""
+        return self.is_reconciled and not self.is_live and not self._outbox
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the other side; answer the ``Offered`` event before the next ones.
+
+        Raises ``MalformedInput``, ``ProtocolViolation``, ``WrongMarket`` or ``VersionMismatch``.
+        """
+        self._bytes_received += len(data)
+        self._reader.feed(data)
+        if not self._has_preface:
+            preface = self._reader.take_preface()
+            if preface is None:
+                return
+            check_preface(self._replica.market, preface)
+            self._has_preface = True
+        while (payload := self._reader.take_payload()) is not None:
+            self._handle(decode_message(payload))
+        if self._pieces or self._statements:
+            self._events.append(Offered(tuple(self._pieces), tuple(self._statements)))
+
+    def receive_end(self) -> None:
+        """Take note that the other side will send no more.
+
+        Raises ``LinkFailed`` when that leaves anything open.
+        """
+        if not self.is_reconciled or self.buffered:
+            raise LinkFailed("the other end was gone before both were done; sync again")
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call; call it after every other method."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def settle(self, pieces: Sequence[Admission], statements: Sequence[Admission]) -> None:
+        """Answer the last ``Offered`` event: what became of each thing, in its order."""
+        assert len(statements) == len(self._statements)
+        self._statements = []
+        self._statements_received += statements.count(Admission.ACCEPT)
+        offered, self._pieces = self._pieces, []
+        for piece, admission in zip(offered, pieces, strict=True):
+            if admission is Admission.ACCEPT:
+                self._entries_received += len(piece.bodies)
+            elif admission is Admission.FORK:
+                self._leave_out(piece.device, piece.first)
+            self._wants.settle(piece, admission)
+
+    def note_news(self, devices: Sequence[bytes]) -> None:
+        """Take note that feeds moved here, or statements came, whoever brought them."""
+        # Whoever said done and is not live asks for no more.
+        if devices and (self._our_done is None or self.is_live):
+            self._wants.release()
+            self._offers.note_moved(devices)
+
+    def data_to_send(self) -> bytes:
+        """Return the next bytes to send, or none while there is nothing to say."""
+        chunks: list[bytes] = []
+        size = 0
+        while size < limits.FRAME_FILL_BYTES and (self._outbox or self._fill_outbox()):
+            chunks.append(self._outbox.popleft())
+            size += len(chunks[-1])
+        self._bytes_sent += size
+        return b"".join(chunks)
+
+    # -- what the other side says ------------------------------------------------------------
+
+    def _handle(self, message: AnyMessage) -> None:
+        expected = self._get_expected()
+        if not isinstance(message, expected):
+            kinds = ", ".join(kind.__name__ for kind in expected)
+            raise ProtocolViolation(f"{type(message).__name__} came where {kinds} may come")
+        match message:
+            case Hello():
+                self._take_hello(message)
+            case Statements():
+                self._take_statements(message)
+            case Leaves():
+                self._take_leaves(message)
+            case Want():
+                self._offers.take_want(message.feeds)
+            case Header():
+                self._take_header(message)
+            case Bodies():
+                self._take_bodies(message)
+            case Done():
+                self._take_done(message)
+
+    def _get_expected(self) -> tuple[type[AnyMessage], ...]:
+        if self._their_hello is None:
+            return (Hello,)
+        if self._assembly is not None:
+            return (Bodies,)
+        if self._their_done is None:
+            return (Statements, Leaves, Want, Header, Done)
+        return (Statements, Want, Header) if self.is_live else (Header,)
+
+    def _take_hello(self, hello: Hello) -> None:
+        if hello.view != _VIEW:
+            raise VersionMismatch(
+                f"the other end follows view {hello.view} of this market, this program knows only"
+                f" {_VIEW}; upgrade it"
+            )
+        if hello.index == 0 and hello.checkpoint != self._replica.market:
+            raise ProtocolViolation("a checkpoint before the first one")
+        self._their_hello = hello
+        skew_ms = hello.clock_ms - self._clock_ms
+        self._events.append(Greeted(hello.role, hello.live, skew_ms))
+        if _get_short_form(hello) == _get_short_form(self._hello):
+            self._owes_leaves = self._owes_statements = False
+            self._offers.note_index(hello.index)
+            for leaf in self._leaves:
+                self._wants.note_theirs(leaf.device, leaf.position)
+        else:
+            self._opening = self._offers.make_opening(hello, self._leaves)
+
+    def _take_statements(self, message: Statements) -> None:
+        if not message.statements and not (message.last and self._owes_statements):
+            raise ProtocolViolation("statements without any")
+        if message.last:
+            self._owes_statements = False
+        self._offers.note_index(message.index)
+        self._statements.extend(message.statements)
+
+    def _take_leaves(self, message: Leaves) -> None:
+        if not self._owes_leaves or not (message.leaves or message.last):
+            raise ProtocolViolation("leaves after the last ones, or none")
+        if len(self._their_feeds) + len(message.leaves) > limits.LINK_FEEDS:
+            raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds")
+        for leaf in message.leaves:
+            if leaf.device <= self._their_last_device:
+                raise MalformedInput("the vector of leaves is not strictly ascending")
+            self._their_last_device = leaf.device
+            self._take_leaf(leaf)
+        if message.last:
+            self._owes_leaves = False
+            for _, device in sorted(self._their_feeds):
+                self._wants.add(device)
+            self._their_feeds.clear()
+
+    def _take_leaf(self, leaf: Leaf) -> None:
+        self._wants.note_theirs(leaf.device, leaf.position)
+        self._their_feeds.append((leaf.rank, leaf.device))
+        feed = self._replica.get_feed(leaf.device)
+        if leaf.position <= feed.position and feed.get_id(leaf.position) != leaf.id:
+            self._leave_out(leaf.device, leaf.position)
+
+    def _take_header(self, header: Header) -> None:
+        is_push = self.is_live and self.is_reconciled
+        if not is_push and not self._wants.is_next(header.device, header.first):
+            raise ProtocolViolation(
+                f"feed {header.device.hex()[:16]}: nobody asked for a piece at {header.first}"
+            )
+        self._assembly = Assembly(header)
+
+    def _take_bodies(self, message: Bodies) -> None:
+        assert self._assembly is not None
+        piece = self._assembly.add(message.bodies)
+        if piece is None:
+            return
+        self._assembly = None
+        self._wants.take_piece(piece)
+        # What follows a fork cannot be placed either.
+        if not self._wants.is_left_out(piece.device):
+            self._pieces.append(piece)
+
+    def _take_done(self, done: Done) -> None:
+        if self._owes_leaves or self._owes_statements or self._offers.is_asked:
+            raise ProtocolViolation("done too early")
+        self._their_done = done
+        self._reconcile()
+
+    def _leave_out(self, device: bytes, position: int) -> None:
+        if not self._wants.is_left_out(device):
+            self._wants.leave_out(device)
+            self._events.append(ForkFound(device, position))
+
+    def _reconcile(self) -> None:
+        if self._our_done is not None and self._their_done is not None:
+            self._events.append(Reconciled(self._our_done, self._their_done))
+            # From here on a live link pushes, beginning with what came meanwhile.
+            self._offers.note_moved(tuple(self._replica.feeds))
+
+    # -- what we say -------------------------------------------------------------------------
+
+    def _say(self, message: AnyMessage) -> None:
+        self._outbox.append(encode_frame(message))
+
+    def _fill_outbox(self) -> bool:
+        """Take the next step of what we have to say; is there anything?"""
+        for message in self._make_next():
+            self._say(message)
+        return bool(self._outbox)
+
+    def _make_next(self) -> Sequence[AnyMessage]:
+        if (opening := next(self._opening, None)) is not None:
+            return [opening]
+        if wants := list(self._wants.take_requests()):
+            return wants
+        if answer := self._offers.make_answer():
+            return answer
+        if self._our_done is None:
+            return self._make_done()
+        if self.is_reconciled and self.is_live:
+            statements = self._offers.make_statements()
+            return self._offers.make_push() if statements is None else [statements]
+        return []
+
+    def _make_done(self) -> Sequence[AnyMessage]:
+        owes = self._owes_leaves or self._owes_statements or not self._wants.is_settled
+        if self._their_hello is None or owes or self._pieces or self._statements:
+            return []
+        # A proof found meanwhile goes first.
+        if (statements := self._offers.make_statements()) is not None:
+            return [statements]
+        self._our_done = Done(
+            root=self._replica.root,
+            heads=self._replica.compute_heads(),
+            index=self._replica.chain.index,
+            entries=self._replica.entries,
+        )
+        self._reconcile()
+        return [self._our_done]
+
+
+def _get_short_form(hello: Hello) -> tuple[object, ...]:
+    return hello.leaves, hello.index, hello.checkpoint, hello.halted

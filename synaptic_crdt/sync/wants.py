@@ -1,0 +1,151 @@
+"""What one side of a link lacks of the other: what to ask for, what is asked, what must wait.
+
+Asks for nothing that is held, for at most four windows' worth of entries at a time, and for a
+refused feed again only after something was admitted. Nothing with a gap is kept: the rest is
+asked for from our own end.
+
+Answers withheld bodies, differences that never shrink (what was refused is not asked for again
+while nothing changes), and one bad feed stopping the others (a forked feed is left out, alone).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.messages import Want, Wanted
+
+_WINDOWS_ASKED: Final = 4
+
+
+class _Asked(msgspec.Struct):
+    """A want on its way: the next piece's first position, and the pieces still to come."""
+
+    first: int
+    pieces: int
+    cost: int
+
+
+class Wants:
+    """Compares what the other side is known to have with what the replica holds."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica: Final = replica
+        # By device: what the other side is known to have.
+        self._theirs: Final[dict[bytes, int]] = {}
+        self._lacking: Final[dict[bytes, None]] = {}
+        self._asked: Final[dict[bytes, _Asked]] = {}
+        self._cost = 0
+        self._held: Final[dict[bytes, None]] = {}
+        self._left_out: Final[set[bytes]] = set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Is there nothing to ask for, and nothing asked?"""
+        return not self._lacking and not self._asked
+
+    @property
+    def entries_held(self) -> int:
+        """The number of entries that the other side has and that wait for others to be admitted."""
+        return sum(
+            self._theirs[device] - self._replica.get_feed(device).position for device in self._held
+        )
+
+    def get_theirs(self, device: bytes) -> int:
+        """Return up to where the other side is known to hold a feed."""
+        return self._theirs.get(device, 0)
+
+    def note_theirs(self, device: bytes, position: int) -> None:
+        """Remember that the other side has, or was just sent, a feed up to ``position``."""
+        if position > self._theirs.get(device, 0):
+            self._theirs[device] = position
+
+    def is_left_out(self, device: bytes) -> bool:
+        """Is this feed forked as seen on this link?"""
+        return device in self._left_out
+
+    def leave_out(self, device: bytes) -> None:
+        """Exchange nothing more of a feed on this link: the two sides hold two histories."""
+        self._left_out.add(device)
+        self._held.pop(device, None)
+        self._lacking.pop(device, None)
+
+    def add(self, device: bytes) -> None:
+        """Ask for a feed if the other side has more of it and nothing stands against it."""
+        if (
+            self._lacks(device)
+            and device not in self._asked
+            and device not in self._held
+            and device not in self._left_out
+        ):
+            self._lacking[device] = None
+
+    def release(self) -> None:
+        """Ask again for what had to wait, since something was admitted."""
+        held = tuple(self._held)
+        self._held.clear()
+        for device in held:
+            self.add(device)
+
+    def take_requests(self) -> Iterator[Want]:
+        """Yield what to ask for now, within what may be on its way at a time."""
+        rows: list[Wanted] = []
+        while self._lacking and self._cost < limits.WANTS:
+            device = next(iter(self._lacking))
+            del self._lacking[device]
+            # Another link may have brought it meanwhile.
+            if self._lacks(device):
+                rows.append(self._ask(device))
+            if len(rows) == limits.PAGE_LEAVES:
+                yield Want(feeds=tuple(rows))
+                rows = []
+        if rows:
+            yield Want(feeds=tuple(rows))
+
+    def is_next(self, device: bytes, first: int) -> bool:
+        """Is a piece that begins at ``first`` the next one asked for of this feed?"""
+        asked = self._asked.get(device)
+        return asked is not None and asked.first == first
+
+    def take_piece(self, piece: Piece) -> None:
+        """Take note of a piece that came; count it if it was asked for."""
+        self.note_theirs(piece.device, piece.last)
+        if self.is_next(piece.device, piece.first):
+            asked = self._asked[piece.device]
+            asked.first = piece.last + 1
+            asked.pieces -= 1
+            if asked.pieces == 0:
+                self._cost -= asked.cost
+                del self._asked[piece.device]
+
+    def settle(self, piece: Piece, admission: Admission) -> None:
+        """Take note of what became of a piece that the other side sent."""
+        device = piece.device
+        if admission is Admission.ACCEPT:
+            self.release()
+        elif admission is Admission.FORK:
+            self.leave_out(device)
+        elif admission is Admission.HOLD and not self._has_gap(piece):
+            self._held[device] = None
+        self.add(device)
+
+    def _lacks(self, device: bytes) -> bool:
+        return self._theirs.get(device, 0) > self._replica.get_feed(device).position
+
+    def _has_gap(self, piece: Piece) -> bool:
+        return piece.first > self._replica.get_feed(piece.device).position + 1
+
+    def _ask(self, device: bytes) -> Wanted:
+        first = self._replica.get_feed(device).position + 1
+        last = self._theirs[device]
+        # Pieces end where windows do, so this many are needed at least, and exist.
+        windows = (last - 1) // limits.WINDOW_ENTRIES - (first - 1) // limits.WINDOW_ENTRIES + 1
+        pieces = min(windows, _WINDOWS_ASKED)
+        cost = min(last - first + 1, pieces * limits.WINDOW_ENTRIES)
+        self._asked[device] = _Asked(first, pieces, cost)
+        self._cost += cost
+        return Wanted(device, first, pieces)
