@@ -41,9 +41,7 @@ def _fill(folder: Path, entries: int) -> None:
 
 def _measure_opening(home: Path, size: int) -> list[Figure]:
     # In a process of its own, so that neither caches nor memory of the filling count.
-    script = (
-        "from benchmarks.folding import open_and_fold; import sys; open_and_fold(sys.argv[1])"
-    )
+    script = "from benchmarks.folding import open_and_fold; import sys; open_and_fold(sys.argv[1])"
     output = subprocess.run(
         [sys.executable, "-c", script, str(home)], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -104,9 +102,7 @@ def _measure_appending() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, open_market(Path(folder) / "home") as node:
         node.gate.admit_pieces(make_transfers(node, 2, 10))
         to = make_key(1).public
-        single = measure_median(
-            lambda: node.append_unasked(TokenTransfer(to, 1, b"", "")), 500
-        )
+        single = measure_median(lambda: node.append_unasked(TokenTransfer(to, 1, b"", "")), 500)
         start = node.replica.get_feed(node.key.public).tip.time + pack_timestamp(1)
         operation = encode_operation(TokenTransfer(to, 1, b"", ""))
         batch = 20_000

@@ -1,7 +1,7 @@
 """Histories to measure with: an open market whose accounts send each other tokens."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _STEP = 65_536 // 8
 
 
 @contextmanager
-def open_market(folder: Path) -> Iterator[Node]:
+def open_market(folder: Path) -> Generator[Node]:
     """Yield the founder's node of a new open market."""
     home = Home(folder)
     wall_ms = time.time_ns() // 1_000_000
@@ -70,7 +70,7 @@ def fund_each(node: Node, keys: list[DeviceKey]) -> None:
 
 
 def _seal(
-    node: Node, key: DeviceKey, operations: list[Operation], start_ms: int
+    node: Node, key: DeviceKey, operations: Sequence[Operation], start_ms: int
 ) -> tuple[Piece, ...]:
     tip = node.replica.get_feed(key.public).tip
     start = pack_timestamp(start_ms)

@@ -22,6 +22,4 @@ def print_starting() -> None:
         )
         seconds.append(time.perf_counter() - start)
     milliseconds = statistics.median(seconds) * 1_000
-    print_figures(
-        "starting", [Figure("--help", milliseconds, "ms", 120, is_floor=False)]
-    )
+    print_figures("starting", [Figure("--help", milliseconds, "ms", 120, is_floor=False)])

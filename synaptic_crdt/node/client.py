@@ -132,7 +132,9 @@ def _read_line(stream: _Stream) -> bytes:
     if not line:
         raise _OwnerGone
     if not line.endswith(b"\n"):
-        raise LinkFailed(f"an answer over {ANSWER_BYTES} bytes from the process that owns this home")
+        raise LinkFailed(
+            f"an answer over {ANSWER_BYTES} bytes from the process that owns this home"
+        )
     return line
 
 

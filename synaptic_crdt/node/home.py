@@ -11,7 +11,7 @@ import stat
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 import platformdirs
 
@@ -120,7 +120,7 @@ class HomeLock:
         """Let others own the home."""
         os.close(self._descriptor)
 
-    def __enter__(self) -> "HomeLock":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -199,9 +199,7 @@ class Node:
 
     def _next_timestamp(self, operation: Operation, fields: list[Value]) -> int:
         wall_ms = self.get_wall_ms()
-        newest_named = max(
-            (entry.time for entry in self._get_named_entries(fields)), default=0
-        )
+        newest_named = max((entry.time for entry in self._get_named_entries(fields)), default=0)
         if isinstance(operation, AccountOpen) and operation.certificate is not None:
             # The invitation may not have arrived here yet; what it begot must still follow it.
             newest_named = max(newest_named, operation.certificate.issued)

@@ -121,20 +121,17 @@ async def _run_for_client(node: Node, stream: trio.SocketStream, request: Reques
         except trio.WouldBlock as error:
             raise LinkFailed("a client does not read its events; its service ends") from error
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_when_gone, stream, nursery.cancel_scope)
-        nursery.start_soon(_send_events, stream, receive)
-        await run_service(node, request, emit, report)
-        send.close()
-        while receive.statistics().current_buffer_used:
-            await trio.sleep(0)
-        nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as watching:
+        watching.start_soon(_stop_when_gone, stream, watching.cancel_scope)
+        async with trio.open_nursery() as sending:
+            sending.start_soon(_send_events, stream, receive)
+            with send:
+                await run_service(node, request, emit, report)
+        watching.cancel_scope.cancel()
     return report
 
 
-async def _send_events(
-    stream: trio.SocketStream, events: trio.MemoryReceiveChannel[Json]
-) -> None:
+async def _send_events(stream: trio.SocketStream, events: trio.MemoryReceiveChannel[Json]) -> None:
     async for event in events:
         await stream.send_all(encode_line(Answer(event=event)))
 

@@ -1,5 +1,6 @@
 """A node writes what the contract would apply, durably, and says what became of it later."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,8 +193,6 @@ def test_nothing_is_written_after_a_damaged_own_entry(founder: Node) -> None:
 
 
 def _damage_last_body(home: Home) -> None:
-    import sqlite3
-
     with sqlite3.connect(home.store_path) as connection:
         place, body = connection.execute(
             "SELECT place, body FROM entries ORDER BY place DESC LIMIT 1"

@@ -1,7 +1,5 @@
 """Commands about the document itself: checkpoints, and bundles that come in."""
 
-from pathlib import Path
-
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.sync.transports.bundle import read_bundle

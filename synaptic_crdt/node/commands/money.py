@@ -20,9 +20,7 @@ def send_tokens(
     allow_pending: bool = False,
 ) -> Json:
     """Give tokens to another account."""
-    operation = TokenTransfer(
-        to=find_account(node, to), amount=amount, reference=b"", memo=memo
-    )
+    operation = TokenTransfer(to=find_account(node, to), amount=amount, reference=b"", memo=memo)
     return spend(node, operation, amount, dry_run=dry_run, allow_pending=allow_pending) | {
         "to": operation.to.hex(),
         "amount": amount,

@@ -11,6 +11,7 @@ from synaptic_crdt.node.lookup import find_assignment, find_task
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.operations import (
     Payload,
     ServiceLevel,
@@ -24,7 +25,6 @@ from synaptic_crdt.rules.operations import (
     TaskPost,
     TaskStart,
 )
-from synaptic_crdt.rules.form import make_payload
 
 _SECOND_MS: Final = 1_000
 _TEXT: Final = "text/plain"
