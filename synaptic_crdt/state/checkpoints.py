@@ -17,14 +17,14 @@ Judgement = Literal["counts", "known", "too early", "conflict"]
 class CheckpointChain:
     """The counted checkpoints of one market, in order, and the feeds' fixed positions."""
 
-    __slots__ = ("_conflicts", "_counted", "_fixed", "_market", "_opened_ms", "_sequencer")
+    __slots__ = ("_conflict", "_counted", "_fixed", "_market", "_opened_ms", "_sequencer")
 
     def __init__(self, market: bytes, sequencer: bytes | None, opened_ms: int) -> None:
         self._market: Final = market
         self._sequencer: Final = sequencer
         self._opened_ms: Final = opened_ms
         self._counted: Final[list[Checkpoint]] = []
-        self._conflicts: Final[list[Checkpoint]] = []
+        self._conflict: Checkpoint | None = None
         self._fixed: Final[dict[bytes, tuple[int, bytes]]] = {}
 
     @property
@@ -40,7 +40,7 @@ class CheckpointChain:
     @property
     def head(self) -> bytes:
         """What the next checkpoint names as its previous one."""
-        return self._counted[-1].id if self._counted else self._market
+        return self.get_id(self.index)
 
     @property
     def time_ms(self) -> int:
@@ -49,12 +49,16 @@ class CheckpointChain:
 
     @property
     def conflicts(self) -> Sequence[Checkpoint]:
-        """Checkpoints that the sequencer signed beside counted ones: evidence, never obeyed."""
-        return self._conflicts
+        """What the sequencer signed beside a counted checkpoint: evidence, never obeyed."""
+        return () if self._conflict is None else (self._conflict,)
 
     def get(self, index: int) -> Checkpoint | None:
         """Return the counted checkpoint at ``index``, from 1."""
         return self._counted[index - 1] if 1 <= index <= len(self._counted) else None
+
+    def get_id(self, index: int) -> bytes:
+        """Return the id of the counted checkpoint at ``index``; at 0 the market id."""
+        return self._counted[index - 1].id if index else self._market
 
     def get_fixed_position(self, device: bytes) -> int:
         """Return up to where counted checkpoints fix a device's feed; 0 when they do not."""
@@ -71,13 +75,21 @@ class CheckpointChain:
                 f"checkpoint {checkpoint.index}: signed by {checkpoint.signer.hex()[:16]}, who is"
                 " not this market's sequencer"
             )
-        known = self.get(checkpoint.index)
-        if known is not None:
-            return "known" if known.id == checkpoint.id else "conflict"
+        if checkpoint.view != 0:
+            raise MalformedInput(
+                f"checkpoint {checkpoint.index}: view {checkpoint.view}, expected 0"
+            )
+        counted = self.get(checkpoint.index)
+        if counted is not None and counted.id == checkpoint.id:
+            return "known"
+        # One proof is enough. Until a handover nothing else can be judged, and a sequencer that
+        # goes on signing fills nobody's disk.
+        if self._conflict is not None:
+            return "known" if self._conflict.id == checkpoint.id else "too early"
+        if counted is not None:
+            return "conflict"
         if checkpoint.index > self.index + 1:
             return "too early"
-        if self._conflicts:
-            return "conflict"
         self._check_well_formed(checkpoint)
         return "counts"
 
@@ -88,22 +100,19 @@ class CheckpointChain:
             self._fixed[item.device] = (item.position, item.id)
 
     def add_conflict(self, checkpoint: Checkpoint) -> None:
-        """Keep the evidence that the sequencer signed twice."""
-        if all(known.id != checkpoint.id for known in self._conflicts):
-            self._conflicts.append(checkpoint)
+        """Keep a checkpoint that was judged a conflict: the proof of signing twice."""
+        self._conflict = checkpoint
 
     def copy(self) -> "CheckpointChain":
         """Return a chain of its own, to judge what follows without taking it."""
         copied = CheckpointChain(self._market, self._sequencer, self._opened_ms)
         copied._counted.extend(self._counted)
-        copied._conflicts.extend(self._conflicts)
+        copied._conflict = self._conflict
         copied._fixed.update(self._fixed)
         return copied
 
     def _check_well_formed(self, checkpoint: Checkpoint) -> None:
         name = f"checkpoint {checkpoint.index}"
-        if checkpoint.view != 0:
-            raise MalformedInput(f"{name}: view {checkpoint.view}, expected 0")
         if checkpoint.previous != self.head:
             raise MalformedInput(
                 f"{name}: continues {checkpoint.previous.hex()[:16]}, not {self.head.hex()[:16]}"

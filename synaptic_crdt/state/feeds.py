@@ -8,7 +8,7 @@ history are bound into every id, and a seal covers all of the feed up to its pos
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +16,12 @@ import msgspec
 from synaptic_crdt.errors import Forged, ForkSeen, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import Value, decode_body, encode
-from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id, compute_hash
+from synaptic_crdt.state.hashes import (
+    compute_body_hash,
+    compute_chain,
+    compute_entry_id,
+    compute_hash,
+)
 from synaptic_crdt.state.keys import DeviceKey, verify_signature
 
 
@@ -100,41 +105,48 @@ class Feed:
     def extend(self, entries: Sequence[Entry], tip: Tip, signature: bytes | None) -> None:
         """Append verified entries that end at ``tip``, sealed there by ``signature``.
 
-        Without a signature they are the sound front of a feed whose storage is damaged: they
-        are folded, but offered to nobody until a peer's piece repairs the rest.
+        Without a signature they are sound entries of a feed whose storage is damaged: they are
+        folded, but offered to nobody.
         """
         assert entries[0].position == self.position + 1
+        assert entries[-1].id == tip.head
+        replaced = self.get_passing_seal()
         self.entries.extend(entries)
         self.tip = tip
-        if signature is None:
-            return
-        replaced = self.get_passing_seal()
-        if replaced is not None:
-            del self.seals[replaced]
-        self.seals[tip.position] = signature
-        self.sealed_position = tip.position
         if tip.is_window_end:
             self._window_ends.append(tip.position)
+        if signature is not None:
+            if replaced is not None:
+                del self.seals[replaced]
+            self.seals[tip.position] = signature
+            self.sealed_position = tip.position
 
     def get_passing_seal(self) -> int | None:
         """Return the position of the seal that the next one makes superfluous, if any."""
-        ends = self._window_ends
-        newest = self.sealed_position
-        return None if newest == 0 or (ends and ends[-1] == newest) else newest
+        newest, ends = self.sealed_position, self._window_ends
+        index = bisect_left(ends, newest)
+        is_kept = newest == 0 or (index < len(ends) and ends[index] == newest)
+        return None if is_kept else newest
 
     def get_piece(self, first: int) -> Piece | None:
-        """Return the longest piece that begins at ``first``, or None when nothing follows."""
+        """Return the longest piece that begins at ``first``.
+
+        None when nothing sealed follows, or when the seal of its window was damaged in storage.
+        """
         if not 1 <= first <= self.sealed_position:
             return None
-        index = bisect_left(self._window_ends, first)
         ends = self._window_ends
+        index = bisect_left(ends, first)
         last = ends[index] if index < len(ends) else self.sealed_position
+        signature = self.seals.get(last)
+        if signature is None:
+            return None
         return Piece(
             device=self.device,
             first=first,
             predecessor=self.get_id(first - 1),
             bodies=tuple(entry.body for entry in self.entries[first - 1 : last]),
-            signature=self.seals[last],
+            signature=signature,
         )
 
 
@@ -178,42 +190,45 @@ def seal_bodies(
 
 
 def verify_piece(market: bytes, tip: Tip, piece: Piece) -> tuple[list[Entry], Tip]:
-    """Return the entries of a piece that continues a feed at ``tip``, and the feed's new tip.
+    """Return a piece's entries and the feed's new tip, once everything about it holds.
 
-    Cheap checks come first. Raises ``ForkSeen`` when the piece continues another branch of the
-    feed, ``Forged`` when its seal does not verify, ``MalformedInput`` when it breaks the format.
+    Raises ``ForkSeen`` when its device sealed another history than the one up to ``tip``,
+    ``Forged`` when its seal does not verify, ``MalformedInput`` when it breaks the format.
     """
     name = f"feed {piece.device.hex()[:16]}"
-    # 1. It begins where ours ends, and on the same history.
+    # 1. It begins where ours ends.
     if piece.device != tip.device or piece.first != tip.position + 1:
         raise MalformedInput(
             f"{name}: piece begins at {piece.first}, expected {tip.position + 1}; ask again"
         )
-    if piece.predecessor != tip.head:
-        raise ForkSeen(f"{name}: two histories at or before position {tip.position}")
     # 2. It stays within its limits and its window.
     size = _check_extent(name, tip, piece)
     # 3. The chain over the bodies' hashes ends where the seal says.
-    ids: list[bytes] = []
-    chain_id = piece.predecessor
-    for body in piece.bodies:
-        chain_id = compute_entry_id(chain_id, compute_body_hash(body))
-        ids.append(chain_id)
-    message = make_seal_message(market, piece.last, chain_id)
+    ids = compute_chain(piece.predecessor, [compute_body_hash(body) for body in piece.bodies])
+    message = make_seal_message(market, piece.last, ids[-1])
     if not verify_signature(piece.device, "seal", message, piece.signature):
         raise Forged(f"{name}: the seal at position {piece.last} does not verify")
-    # 4. Every body passes the first door, and time strictly increases.
+    # 4. It continues our history. (Asked after the seal: a sender's word alone is no fork.)
+    if piece.predecessor != tip.head:
+        raise ForkSeen(f"{name}: its device sealed two histories up to position {tip.position}")
+    # 5. Every body passes the first door, and time strictly increases.
     entries = decode_entries(tip, ids, piece.bodies)
-    return entries, Tip(piece.device, piece.last, chain_id, entries[-1].time, size)
+    return entries, Tip(piece.device, piece.last, ids[-1], entries[-1].time, size)
 
 
-def advance_tip(tip: Tip, entries: Sequence[Entry]) -> Tip:
-    """Return the tip of a feed after decoded entries that follow ``tip``."""
-    size = tip.bytes
-    for entry in entries:
+def split_at_seals(
+    tip: Tip, entries: Sequence[Entry], sealed: Container[int]
+) -> Iterator[tuple[Sequence[Entry], Tip]]:
+    """Yield decoded entries that follow ``tip`` in stretches, each with the tip at its end.
+
+    A stretch ends at every sealed position, at every window's end, and with the last entry.
+    """
+    start, size = 0, tip.bytes
+    for stop, entry in enumerate(entries, 1):
         size = _grow_window(size, entry.position, len(entry.body))
-    last = entries[-1]
-    return Tip(tip.device, last.position, last.id, last.time, size)
+        if size == 0 or stop == len(entries) or entry.position in sealed:
+            yield entries[start:stop], Tip(tip.device, entry.position, entry.id, entry.time, size)
+            start = stop
 
 
 def decode_entries(tip: Tip, ids: Sequence[bytes], bodies: Sequence[bytes]) -> list[Entry]:

@@ -8,7 +8,6 @@ Verification is libsodium's alone: other implementations accept small-order forg
 from typing import Final, Literal
 
 import nacl.exceptions
-import nacl.public
 import nacl.pwhash.argon2id
 import nacl.secret
 import nacl.signing
@@ -103,7 +102,8 @@ def is_locked(data: bytes) -> bool:
 def _make_box(passphrase: str, salt: bytes) -> nacl.secret.SecretBox:
     key = nacl.pwhash.argon2id.kdf(
         nacl.secret.SecretBox.KEY_SIZE,
-        passphrase.encode(),
+        # As the environment had it: bytes that are no UTF-8 are a passphrase too.
+        passphrase.encode(errors="surrogateescape"),
         salt,
         opslimit=nacl.pwhash.argon2id.OPSLIMIT_INTERACTIVE,
         memlimit=nacl.pwhash.argon2id.MEMLIMIT_INTERACTIVE,

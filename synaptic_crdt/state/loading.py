@@ -1,170 +1,200 @@
-"""Opening a store: every hash is recomputed and every newest seal verified before use.
+"""Opening a store: every hash is recomputed and every seal verified before use.
 
 What verifies is loaded. Torn or tampered entries are named by feed and position; the sound front
 of their feed stays usable, the rest waits until a peer repairs it. Nothing is deleted.
+
+Answers torn writes, bit rot and edited files. A tail that is gone together with its seals cannot
+be seen from the store alone: peers that hold it show it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Literal
 
 import msgspec
 
-from synaptic_crdt.errors import Forged, MalformedInput
-from synaptic_crdt.state.feeds import Entry, Feed, advance_tip, decode_entries, make_seal_message
-from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
+from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged
+from synaptic_crdt.state.feeds import Entry, Feed, decode_entries, make_seal_message, split_at_seals
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import verify_statement
+from synaptic_crdt.state.statements import Checkpoint, verify_statement
 from synaptic_crdt.state.store import Store
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """A stored thing that does not verify: ``device`` and ``position``, or a statement."""
+    """A stored thing that does not verify.
 
+    ``entry``: the feed of ``device`` is usable before ``position`` only. ``hash``, ``seal``: all
+    of it is usable. ``feed``: feed number ``position`` has lost its device. ``statement``: the
+    one numbered ``position``.
+    """
+
+    kind: Literal["entry", "hash", "seal", "feed", "statement"]
     device: bytes
     position: int
     reason: str
 
     def __str__(self) -> str:
-        if not self.device:
-            return f"statement {self.position}: {self.reason}"
-        return f"feed {self.device.hex()} position {self.position}: {self.reason}"
+        if self.device:
+            return f"feed {self.device.hex()} position {self.position}: {self.reason}"
+        return f"{self.kind} {self.position}: {self.reason}"
+
+    def forbids_writing(self, device: bytes) -> bool:
+        """Could ``device`` fork its own feed by writing before this is repaired?
+
+        Where nothing of a feed verifies, its device's name may be what is damaged.
+        """
+        return self.kind == "feed" or (
+            self.kind == "entry" and (self.device == device or self.position == 1)
+        )
 
 
-class _Row(msgspec.Struct, frozen=True):
-    position: int
-    body_hash: bytes
-    body: bytes
+class _Stored(msgspec.Struct, frozen=True):
+    """A feed as it was read: its unbroken front, and why that ends early, if it does."""
+
+    bodies: Sequence[bytes]
+    body_hashes: Sequence[bytes]
+    seals: Mapping[int, bytes]
+    end: str | None
 
 
 def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
     """Fill an empty replica from a store; return what is damaged in it."""
-    damages: list[Damage] = []
+    damages: list[Damage] = [
+        Damage("feed", b"", number, "the store has lost the device whose entries these are")
+        for number in store.read_nameless_feeds()
+    ]
     for device in store.get_devices():
-        rows = [_Row(*row) for row in store.read_bodies(device)]
-        damage = _load_feed(replica, device, rows, store.read_seals(device))
-        if damage is not None:
-            damages.append(damage)
-    for number, statement in enumerate(store.read_statements(), 1):
-        try:
-            replica.add_checkpoint(verify_statement(replica.market, statement))
-        except (Forged, MalformedInput) as error:
-            damages.append(Damage(b"", number, str(error)))
-            break
+        feed = replica.get_feed(device)
+        damages += _load_feed(replica, feed, _read_feed(store, device))
+    damages += _load_statements(store, replica)
     return tuple(damages)
 
 
-def _load_feed(
-    replica: Replica, device: bytes, rows: Sequence[_Row], seals: Sequence[tuple[int, bytes]]
-) -> Damage | None:
-    feed = replica.get_feed(device)
-    damage = _find_damage(replica.market, feed, rows, seals)
-    sound = len(rows) if damage is None else damage.position - 1
-    ids = _compute_ids(feed, [compute_body_hash(row.body) for row in rows[:sound]])
+def _read_feed(store: Store, device: bytes) -> _Stored:
+    bodies: list[bytes] = []
+    body_hashes: list[bytes] = []
+    seals: dict[int, bytes] = {}
+    end: str | None = None
     try:
-        entries = decode_entries(feed.tip, ids, [row.body for row in rows[:sound]])
+        seals.update(store.read_seals(device))
+        for position, body_hash, body in store.read_bodies(device):
+            if position != len(bodies) + 1:
+                end = "the entry is missing"
+                break
+            bodies.append(body)
+            body_hashes.append(body_hash)
+    except StoreDamaged as error:
+        end = str(error)
+    if end is None and len(bodies) < max(seals, default=0):
+        end = "the entry is missing"
+    return _Stored(bodies, body_hashes, seals, end)
+
+
+def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
+    found = [compute_body_hash(body) for body in stored.bodies]
+    ids = compute_chain(feed.origin, found)
+    seals = _verify_seals(replica.market, feed.device, stored.seals, ids)
+    altered = _count_equal(stored.body_hashes, found)
+    sound = len(ids)
+    damages: list[Damage] = []
+    if stored.end is not None or sound not in seals:
+        sound, reason = _find_front(replica.market, feed, stored, altered, max(seals, default=0))
+        damages.append(Damage("entry", feed.device, sound + 1, reason))
+    elif altered < sound:
+        damages.append(Damage("hash", feed.device, altered + 1, "the stored hash is altered"))
+    try:
+        entries = decode_entries(feed.tip, ids[:sound], stored.bodies[:sound])
     except MalformedInput as error:
-        return Damage(device, 1, f"{error}; the rest of the feed is unusable")
-    _extend_by_seals(replica, feed, entries, seals)
-    return damage
+        # Sealed by its device and admitted by no program that keeps the format.
+        return [Damage("entry", feed.device, 1, str(error))]
+    return damages + _extend(replica, feed, entries, seals)
 
 
-def _find_damage(
-    market: bytes, feed: Feed, rows: Sequence[_Row], seals: Sequence[tuple[int, bytes]]
-) -> Damage | None:
-    """Return the first damaged position, or None when the newest seal covers every body."""
-    last, signature = seals[-1] if seals else (0, b"")
-    is_whole = len(rows) == last and all(
-        row.position == position for position, row in enumerate(rows, 1)
-    )
-    if is_whole and last:
-        ids = _compute_ids(feed, [compute_body_hash(row.body) for row in rows])
-        if _is_sealed(market, feed.device, last, ids[-1], signature):
-            return None
-    return _name_damage(market, feed, rows, seals)
+def _find_front(
+    market: bytes, feed: Feed, stored: _Stored, altered: int, sealed: int
+) -> tuple[int, str]:
+    """Return up to where a damaged feed can be trusted, and what is wrong behind that.
 
-
-def _name_damage(
-    market: bytes, feed: Feed, rows: Sequence[_Row], seals: Sequence[tuple[int, bytes]]
-) -> Damage:
-    last = seals[-1][0] if seals else 0
-    for position, row in enumerate(rows, 1):
-        if row.position != position:
-            return _trust_front(market, feed, rows, seals, position, "the entry is missing")
-        if compute_body_hash(row.body) != row.body_hash:
-            return _trust_front(market, feed, rows, seals, position, "the body is altered")
-    if len(rows) < last:
-        return _trust_front(market, feed, rows, seals, len(rows) + 1, "the entry is missing")
-    sealed = _get_sealed_front(market, feed, rows, seals, len(rows))
-    return Damage(feed.device, sealed + 1, "no valid seal covers the entries from here on")
-
-
-def _trust_front(
-    market: bytes,
-    feed: Feed,
-    rows: Sequence[_Row],
-    seals: Sequence[tuple[int, bytes]],
-    position: int,
-    reason: str,
-) -> Damage:
-    """Return the damage at ``position`` if what stands before it can be trusted, else earlier.
-
-    The stored body hashes, when they chain up to the newest seal, vouch for every other body.
+    ``altered`` is the number of bodies before the first that does not have its stored hash,
+    ``sealed`` the newest position whose valid seal covers all bodies up to it.
     """
-    last, signature = seals[-1] if seals else (0, b"")
-    if len(rows) == last and position <= last:
-        ids = _compute_ids(feed, [row.body_hash for row in rows])
-        if _is_sealed(market, feed.device, last, ids[-1], signature):
-            return Damage(feed.device, position, reason)
-    sealed = _get_sealed_front(market, feed, rows, seals, position - 1)
-    if sealed == position - 1:
-        return Damage(feed.device, position, reason)
-    return Damage(
-        feed.device, sealed + 1, f"no valid seal up to position {position}, where {reason}"
-    )
+    newest = max(stored.seals, default=0)
+    if altered < newest <= len(stored.bodies):
+        # The stored hashes, when they chain up to the newest seal, vouch for each other body.
+        ids = compute_chain(feed.origin, stored.body_hashes[:newest])
+        if newest in _verify_seals(market, feed.device, {newest: stored.seals[newest]}, ids):
+            return altered, "the body is altered"
+    if altered < len(stored.bodies):
+        broken, reason = altered + 1, "the body or its stored hash is altered"
+    elif stored.end is not None:
+        broken, reason = altered + 1, stored.end
+    else:
+        return sealed, "no valid seal covers the entries from here on"
+    if sealed + 1 < broken:
+        reason = f"no valid seal up to position {broken}, where {reason}"
+    return sealed, reason
 
 
-def _get_sealed_front(
-    market: bytes,
-    feed: Feed,
-    rows: Sequence[_Row],
-    seals: Sequence[tuple[int, bytes]],
-    limit: int,
-) -> int:
-    """Return the newest position up to ``limit`` that a valid seal covers; 0 for none."""
-    ids = _compute_ids(feed, [compute_body_hash(row.body) for row in rows[:limit]])
-    for position, signature in reversed(seals):
-        if position <= len(ids) and _is_sealed(
-            market, feed.device, position, ids[position - 1], signature
-        ):
-            return position
-    return 0
+def _extend(
+    replica: Replica, feed: Feed, entries: Sequence[Entry], seals: Mapping[int, bytes]
+) -> list[Damage]:
+    """Hand the sound entries to the replica; return the windows whose seals are damaged."""
+    damages: list[Damage] = []
+    for stretch, tip in split_at_seals(feed.tip, entries, seals):
+        signature = seals.get(tip.position)
+        replica.extend(feed, stretch, tip, signature)
+        if signature is None and tip.is_window_end:
+            reason = "no valid seal of this window; it cannot be passed on"
+            damages.append(Damage("seal", feed.device, tip.position, reason))
+    return damages
 
 
-def _extend_by_seals(
-    replica: Replica, feed: Feed, entries: Sequence[Entry], seals: Sequence[tuple[int, bytes]]
-) -> None:
-    start = 0
-    for position, signature in seals:
-        if start < position <= len(entries):
-            segment = entries[start:position]
-            replica.extend(feed, segment, advance_tip(feed.tip, segment), signature)
-            start = position
-    if start < len(entries):
-        front = entries[start:]
-        replica.extend(feed, front, advance_tip(feed.tip, front), None)
+def _load_statements(store: Store, replica: Replica) -> list[Damage]:
+    damages: list[Damage] = []
+    verified: list[tuple[int, Checkpoint]] = []
+    for number, statement in store.read_statements():
+        try:
+            verified.append((number, verify_statement(replica.market, statement)))
+        except (Forged, MalformedInput) as error:
+            damages.append(Damage("statement", b"", number, str(error)))
+    # By index, since one that was repaired may stand behind its successors; and the proof of
+    # signing twice last, since nothing counts after it.
+    verified.sort(key=lambda item: (item[1].index, item[0]))
+    conflicts: list[Checkpoint] = []
+    for number, checkpoint in verified:
+        judgement = replica.chain.judge(checkpoint)
+        if judgement == "conflict":
+            conflicts.append(checkpoint)
+        elif judgement == "too early":
+            reason = f"checkpoint {checkpoint.index}: one before it is missing or damaged"
+            damages.append(Damage("statement", b"", number, reason))
+            break
+        else:
+            replica.add_checkpoint(checkpoint)
+    for checkpoint in conflicts:
+        replica.add_checkpoint(checkpoint)
+    return damages
 
 
-def _compute_ids(feed: Feed, body_hashes: Sequence[bytes]) -> list[bytes]:
-    ids: list[bytes] = []
-    chain_id = feed.origin
-    for body_hash in body_hashes:
-        chain_id = compute_entry_id(chain_id, body_hash)
-        ids.append(chain_id)
-    return ids
+def _verify_seals(
+    market: bytes, device: bytes, seals: Mapping[int, bytes], ids: Sequence[bytes]
+) -> dict[int, bytes]:
+    """Return the seals that vouch for the chain ``ids`` of a feed's first entries."""
+    return {
+        position: signature
+        for position, signature in seals.items()
+        if 1 <= position <= len(ids)
+        and verify_signature(
+            device, "seal", make_seal_message(market, position, ids[position - 1]), signature
+        )
+    }
 
 
-def _is_sealed(
-    market: bytes, device: bytes, position: int, chain_id: bytes, signature: bytes
-) -> bool:
-    message = make_seal_message(market, position, chain_id)
-    return verify_signature(device, "seal", message, signature)
+def _count_equal(stored: Sequence[bytes], found: Sequence[bytes]) -> int:
+    """Return how many of the first hashes are as they were stored."""
+    if stored == found:
+        return len(found)
+    pairs = zip(stored, found, strict=True)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

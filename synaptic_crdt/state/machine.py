@@ -62,12 +62,13 @@ class Outcome(msgspec.Struct, gc=False):
 
 
 class _Staged(msgspec.Struct, frozen=True):
-    """An epoch that was folded and not yet kept."""
+    """An epoch that was folded and not yet kept, and what it takes to forget it."""
 
     tail: list[Outcome]
     included: list[Outcome]
     rest: list[Outcome]
     folded: int
+    verdicts: list[int]
     mark: int
     before: int
     closed_ms: int
@@ -86,6 +87,7 @@ class Machine:
         self._tables.forget_journal()
         # What counted checkpoints closed, in order.
         self._settled: Final[list[Outcome]] = []
+        self._settled_positions: Final[dict[bytes, int]] = {}
         self._epoch = 0
         self._epoch_ms = opened_ms
         # The provisional tail in order, of which the first `_folded` are folded; and newcomers.
@@ -95,6 +97,8 @@ class Machine:
         self._now = opened_ms
         self._outcomes: Final[dict[bytes, Outcome]] = {}
         self._reversals: Final[dict[bytes, bytes]] = {}
+        # While an epoch is staged: the causes it changed, as they were.
+        self._reversals_before: dict[bytes, bytes | None] | None = None
         self._tree: merkle.Node = None
         self._staged: _Staged | None = None
 
@@ -118,14 +122,11 @@ class Machine:
         assert closed_ms >= self._epoch_ms
         self._merge_added()
         tail = self._tail
-        included: list[Outcome] = []
-        rest: list[Outcome] = []
-        for outcome in tail:
-            entry = outcome.entry
-            inside = entry.position <= frontier.get(entry.device, 0)
-            (included if inside else rest).append(outcome)
+        included, rest = self._split_tail(frontier)
         self._roll_back(_count_unmoved(tail, included, closed_ms))
         folded = self._folded
+        before_staging = [outcome.verdict for outcome in included[folded:]]
+        self._reversals_before = {}
         self._tail = included
         self._fold_tail(closed_ms)
         mark, before = self._tables.mark(), self._now
@@ -135,7 +136,9 @@ class Machine:
         self._contract.close_epoch(closed_ms, epoch)
         verdicts = merkle.compute_verdicts_root([(o.entry.id, o.verdict) for o in included])
         self._epochs.set(epoch.to_bytes(8, "big"), EpochRow(closed_ms, len(included), verdicts))
-        self._staged = _Staged(tail, included, rest, folded, mark, before, closed_ms)
+        self._staged = _Staged(
+            tail, included, rest, folded, before_staging, mark, before, closed_ms
+        )
         return self._compute_root(epoch)
 
     def commit_epoch(self) -> None:
@@ -143,11 +146,13 @@ class Machine:
         staged = self._staged
         assert staged is not None
         self._staged = None
+        self._reversals_before = None
         self._epoch += 1
         self._epoch_ms = staged.closed_ms
         for outcome in staged.included:
             outcome.epoch = self._epoch
             outcome.operation = None
+            self._settled_positions[outcome.entry.device] = outcome.entry.position
         self._settled.extend(staged.included)
         self._tables.forget_journal()
         self._tail = staged.rest
@@ -163,6 +168,9 @@ class Machine:
         else:
             self._tables.undo_to(staged.mark)
             self._now = staged.before
+        for outcome, verdict in zip(staged.included[staged.folded :], staged.verdicts, strict=True):
+            outcome.verdict = verdict
+        self._restore_reversals()
         self._tail = staged.tail
         self._folded = staged.folded
 
@@ -265,6 +273,26 @@ class Machine:
             behind.sort(key=lambda outcome: compute_order(outcome.entry))
         self._tail[start:] = behind
 
+    def _split_tail(self, frontier: Mapping[bytes, int]) -> tuple[list[Outcome], list[Outcome]]:
+        """Return the tail's entries that a frontier includes, and the others, each in order."""
+        settled = self._settled_positions
+        missing = sum(position - settled.get(device, 0) for device, position in frontier.items())
+        included: list[Outcome] = []
+        rest: list[Outcome] = []
+        tail = self._tail
+        index = 0
+        # Not the whole tail: opening a store closes one epoch after the other.
+        while missing:
+            outcome = tail[index]
+            index += 1
+            if outcome.entry.position <= frontier.get(outcome.entry.device, 0):
+                included.append(outcome)
+                missing -= 1
+            else:
+                rest.append(outcome)
+        rest.extend(tail[index:])
+        return included, rest
+
     def _roll_back(self, start: int) -> None:
         """Undo what the tail's entries from index ``start`` on did."""
         if start < self._folded:
@@ -291,15 +319,34 @@ class Machine:
             changes = tables.mark()
             verdict = apply(now, entry.device, entry.position, entry.id, outcome.operation)
             assert verdict == APPLIED or tables.mark() == changes, (verdict, mark)
-            feeds.set(entry.device, FeedRow(entry.position, entry.id, False))
-            if verdict != outcome.verdict:
+            feeds.set(entry.device, FeedRow(entry.position, entry.id, closed=False))
+            previous = outcome.verdict
+            if verdict != previous:
                 if verdict == APPLIED:
                     cause = entry.id
-                    self._reversals.pop(entry.id, None)
-                elif outcome.verdict == APPLIED:
-                    self._reversals[entry.id] = cause
+                if previous != UNFOLDED:
+                    self._note_change(outcome, verdict, cause)
                 outcome.verdict = verdict
         self._folded = len(tail)
+
+    def _note_change(self, outcome: Outcome, verdict: int, cause: bytes) -> None:
+        """Keep in mind that an entry's verdict is no longer what somebody may have read."""
+        entry_id = outcome.entry.id
+        if self._reversals_before is not None:
+            self._reversals_before.setdefault(entry_id, self._reversals.get(entry_id))
+        if verdict == APPLIED:
+            self._reversals.pop(entry_id, None)
+        elif outcome.verdict == APPLIED:
+            self._reversals[entry_id] = cause
+
+    def _restore_reversals(self) -> None:
+        assert self._reversals_before is not None
+        for entry_id, cause in self._reversals_before.items():
+            if cause is None:
+                self._reversals.pop(entry_id, None)
+            else:
+                self._reversals[entry_id] = cause
+        self._reversals_before = None
 
     def _fire_deadlines(self, up_to_ms: int) -> None:
         """Fire what is due, in order of (deadline, subject), each at its own time."""

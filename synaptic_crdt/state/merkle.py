@@ -9,7 +9,7 @@ Nodes are immutable tuples, shared between versions of the tree.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from synaptic_crdt.state.codec import encode_trusted
 from synaptic_crdt.state.hashes import compute_hash
@@ -20,6 +20,7 @@ EMPTY_HASH: Final = bytes(32)
 # (hash, key) of a leaf, (hash, left, right) of a branch, None when empty.
 Leaf = tuple[bytes, bytes]
 Node = tuple[bytes, "Node", "Node"] | Leaf | None
+_LEAF_FIELDS: Final = 2
 
 
 def compute_row_key(table: str, key: Key) -> bytes:
@@ -67,7 +68,7 @@ def compute_verdicts_root(verdicts: Sequence[tuple[bytes, int]]) -> bytes:
 def _update(node: Node, changes: list[tuple[bytes, bytes | None]], depth: int) -> Node:
     if not changes:
         return node
-    if node is None or len(node) == 2:
+    if node is None or len(node) == _LEAF_FIELDS:
         return _grow(node, changes, depth)
     split = _find_split(changes, depth)
     return _join(
@@ -98,9 +99,9 @@ def _build(leaves: list[Leaf], depth: int) -> Node:
 
 def _join(left: Node, right: Node) -> Node:
     # A lone leaf moves up to where its subtree begins; two subtrees, or one deeper one, stay.
-    if left is None and (right is None or len(right) == 2):
+    if left is None and (right is None or len(right) == _LEAF_FIELDS):
         return right
-    if right is None and left is not None and len(left) == 2:
+    if right is None and left is not None and len(left) == _LEAF_FIELDS:
         return left
     return (compute_hash("node", get_hash(left), get_hash(right)), left, right)
 
@@ -122,5 +123,5 @@ def _to_plain(value: object) -> object:
     if isinstance(value, Record):
         return [_to_plain(getattr(value, field)) for field in value.__struct_fields__]
     if isinstance(value, tuple):
-        return [_to_plain(item) for item in value]
+        return [_to_plain(item) for item in cast("tuple[object, ...]", value)]
     return value

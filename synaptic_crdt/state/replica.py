@@ -4,6 +4,7 @@ Takes only what was verified, and stores nothing: durability is the store's, and
 does so there first.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -124,8 +125,15 @@ class Replica:
 
     def get_newest_time(self, wall_ms: int) -> int:
         """Return the newest held timestamp that is at most 60 s ahead of the wall clock."""
-        newest = (feed.entries[-1].time for feed in self._feeds.values())
-        return max((time for time in newest if follows_clock(time, wall_ms)), default=0)
+        newest = 0
+        for feed in self._feeds.values():
+            # Time increases within a feed: those that follow the clock come first.
+            count = bisect_left(
+                feed.entries, True, key=lambda entry: not follows_clock(entry.time, wall_ms)
+            )
+            if count:
+                newest = max(newest, feed.entries[count - 1].time)
+        return newest
 
     # -- checkpoints -------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ CHECKPOINT_TAG: Final = "checkpoint"
 _TIME_MS_MAX: Final = limits.TIMESTAMP_MAX >> 16
 
 
-class FrontierItem(msgspec.Struct, frozen=True, array_like=True):
+class FrontierItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A feed that a checkpoint moves: everything up to ``position`` is included."""
 
     device: bytes

@@ -1,27 +1,39 @@
 """One market's storage in SQLite: what is acknowledged as written survives power loss.
 
 One connection, used by the process that owns the home's lock. Every write is one transaction,
-durable when the call returns. Reading verifies nothing; ``loading`` recomputes every hash.
+durable when the call returns. Reading verifies nothing but the genesis; ``loading`` recomputes
+every hash. What is read has the type it was written with, whatever became of the file.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
 from synaptic_crdt.state.feeds import Piece
-from synaptic_crdt.state.hashes import compute_body_hash
+from synaptic_crdt.state.hashes import compute_body_hash, compute_hash
 
 FORMAT_VERSION: Final = 1
 
 # A feed's entries stand together: the key of an entry is feed number * 2^40 + position.
 _POSITION_BITS: Final = 40
+_REFUSED_BY_DISK: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 _SCHEMA: Final = """
 CREATE TABLE market (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL,
-                     genesis BLOB NOT NULL) STRICT;
-CREATE TABLE feeds (feed INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE) STRICT;
+                     id BLOB NOT NULL, genesis BLOB NOT NULL) STRICT;
+CREATE TABLE feeds (feed INTEGER PRIMARY KEY AUTOINCREMENT,
+                    device BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE entries (place INTEGER PRIMARY KEY, body_hash BLOB NOT NULL,
                       body BLOB NOT NULL) STRICT;
 CREATE TABLE seals (feed INTEGER NOT NULL, position INTEGER NOT NULL, signature BLOB NOT NULL,
@@ -33,41 +45,49 @@ CREATE TABLE reversals (entry BLOB PRIMARY KEY, cause BLOB NOT NULL) STRICT, WIT
 
 
 class Store:
-    """An open store. Raises ``StoreFailed`` when the disk refuses, ``StoreDamaged`` when the
-    database itself is not readable any more."""
+    """An open store.
+
+    Raises ``StoreFailed`` when the disk refuses, ``StoreDamaged`` when the database itself is
+    not readable any more.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, genesis: bytes) -> None:
         self.path: Final = path
         self.genesis: Final = genesis
         self._connection: Final = connection
-        self._feed_numbers: Final[dict[bytes, int]] = dict(self._read_feeds())
+        self._feed_numbers: Final = self._read_feeds()
 
     @classmethod
     def create(cls, path: Path, genesis: bytes) -> "Store":
         """Make the store of a market that this home does not hold yet."""
-        with _failures_named(path):
-            connection = _connect(path)
+        with _failures_named(path), _connected(path) as connection:
             connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA)
-            connection.execute("INSERT INTO market VALUES (1, ?, ?)", (FORMAT_VERSION, genesis))
+            connection.execute(
+                "INSERT INTO market VALUES (1, ?, ?, ?)",
+                (FORMAT_VERSION, compute_hash("market", genesis), genesis),
+            )
             connection.execute("COMMIT")
-        return cls(path, connection, genesis)
+            return cls(path, connection, genesis)
 
     @classmethod
     def open(cls, path: Path) -> "Store":
         """Open an existing store. Raises ``VersionMismatch`` for a newer format."""
-        with _failures_named(path):
-            if not path.exists():
-                raise StoreDamaged(f"{path} is missing; restore it, or join the market again")
-            connection = _connect(path)
-            row = connection.execute("SELECT version, genesis FROM market").fetchone()
-        if row is None:
-            raise StoreDamaged(f"{path} holds no market; restore it, or join the market again")
-        version, genesis = row
-        if version != FORMAT_VERSION:
-            raise VersionMismatch(
-                f"{path} has format {version}, this program knows {FORMAT_VERSION}; upgrade it"
-            )
-        return cls(path, connection, genesis)
+        if not path.exists():
+            raise StoreDamaged(f"{path} is missing; restore it, or join the market again")
+        with _failures_named(path), _connected(path) as connection:
+            row = connection.execute(
+                "SELECT version, CAST(id AS BLOB), CAST(genesis AS BLOB) FROM market"
+            ).fetchone()
+            if row is None:
+                raise StoreDamaged(f"{path} holds no market; restore it, or join it again")
+            version, market, genesis = row
+            if version != FORMAT_VERSION:
+                raise VersionMismatch(
+                    f"{path} has format {version}, this program knows {FORMAT_VERSION}; upgrade it"
+                )
+            if compute_hash("market", genesis or b"") != market:
+                raise StoreDamaged(f"{path}: the genesis is altered; restore it, or join again")
+            return cls(path, connection, genesis)
 
     def close(self) -> None:
         """Close the connection; what was written stays written."""
@@ -88,6 +108,7 @@ class Store:
         """
         with _failures_named(self.path):
             connection = self._connection
+            new_feeds: dict[bytes, int] = {}
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for device, position in replaced_seals:
@@ -96,62 +117,73 @@ class Store:
                         (self._feed_numbers[device], position),
                     )
                 for piece in pieces:
-                    self._write_piece(piece)
+                    self._write_piece(piece, new_feeds)
+                # One that was damaged is written anew in its place.
                 connection.executemany(
-                    "INSERT OR IGNORE INTO statements (id, statement) VALUES (?, ?)", statements
+                    "INSERT INTO statements (id, statement) VALUES (?, ?)"
+                    " ON CONFLICT (id) DO UPDATE SET statement = excluded.statement",
+                    statements,
                 )
                 connection.executemany("INSERT OR REPLACE INTO reversals VALUES (?, ?)", reversals)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                self._feed_numbers.clear()
-                self._feed_numbers.update(self._read_feeds())
                 raise
+            self._feed_numbers.update(new_feeds)
 
     def get_devices(self) -> list[bytes]:
         """Return the devices of all feeds, in order of admission."""
         return list(self._feed_numbers)
 
+    def read_nameless_feeds(self) -> list[int]:
+        """Return the numbers of feeds that have seals and no device: damage."""
+        with _failures_named(self.path):
+            rows = self._connection.execute(
+                "SELECT DISTINCT feed FROM seals WHERE feed NOT IN (SELECT feed FROM feeds)"
+            )
+            return [feed for (feed,) in rows]
+
     def read_bodies(self, device: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield (position, stored body hash, body) of a feed in order."""
         low = self._feed_numbers[device] << _POSITION_BITS
         with _failures_named(self.path):
-            yield from (
-                (place - low, body_hash, body)
-                for place, body_hash, body in self._connection.execute(
-                    "SELECT place, body_hash, body FROM entries"
-                    " WHERE place > ? AND place < ? ORDER BY place",
-                    (low, low + (1 << _POSITION_BITS)),
-                )
+            yield from self._connection.execute(
+                "SELECT place - ?1, ifnull(CAST(body_hash AS BLOB), x''),"
+                " ifnull(CAST(body AS BLOB), x'')"
+                " FROM entries WHERE place > ?1 AND place < ?1 + ?2 ORDER BY place",
+                (low, 1 << _POSITION_BITS),
             )
 
     def read_seals(self, device: bytes) -> list[tuple[int, bytes]]:
         """Return (position, signature) of a feed's kept seals, ascending."""
         with _failures_named(self.path):
             return self._connection.execute(
-                "SELECT position, signature FROM seals WHERE feed = ? ORDER BY position",
+                "SELECT ifnull(CAST(position AS INTEGER), 0), ifnull(CAST(signature AS BLOB), x'')"
+                " FROM seals WHERE feed = ? ORDER BY position",
                 (self._feed_numbers[device],),
             ).fetchall()
 
-    def read_statements(self) -> list[bytes]:
-        """Return all statements in the order they were taken."""
+    def read_statements(self) -> list[tuple[int, bytes]]:
+        """Return (number, statement) of all statements in the order they were first taken."""
         with _failures_named(self.path):
-            rows = self._connection.execute("SELECT statement FROM statements ORDER BY number")
-            return [statement for (statement,) in rows]
+            return self._connection.execute(
+                "SELECT number, ifnull(CAST(statement AS BLOB), x'') FROM statements"
+                " ORDER BY number"
+            ).fetchall()
 
     def read_reversals(self) -> dict[bytes, bytes]:
         """Return the cause by entry of every reversal this home has seen."""
         with _failures_named(self.path):
             return dict(self._connection.execute("SELECT entry, cause FROM reversals"))
 
-    def _write_piece(self, piece: Piece) -> None:
+    def _write_piece(self, piece: Piece, new_feeds: dict[bytes, int]) -> None:
         connection = self._connection
-        number = self._feed_numbers.get(piece.device)
+        number = self._feed_numbers.get(piece.device) or new_feeds.get(piece.device)
         if number is None:
             cursor = connection.execute("INSERT INTO feeds (device) VALUES (?)", (piece.device,))
             assert cursor.lastrowid is not None
-            self._feed_numbers[piece.device] = number = cursor.lastrowid
+            new_feeds[piece.device] = number = cursor.lastrowid
         place = (number << _POSITION_BITS) + piece.first
         # Damaged rows are written anew when their feed is repaired from a peer.
         connection.executemany(
@@ -161,37 +193,52 @@ class Store:
                 for offset, body in enumerate(piece.bodies)
             ],
         )
+        # Then, too, seals may stand where this one covers the feed.
         connection.execute(
-            "INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", (number, piece.last, piece.signature)
+            "DELETE FROM seals WHERE feed = ? AND position BETWEEN ? AND ?",
+            (number, piece.first, piece.last),
+        )
+        connection.execute(
+            "INSERT INTO seals VALUES (?, ?, ?)", (number, piece.last, piece.signature)
         )
 
-    def _read_feeds(self) -> list[tuple[bytes, int]]:
+    def _read_feeds(self) -> dict[bytes, int]:
         with _failures_named(self.path):
-            return self._connection.execute(
-                "SELECT device, feed FROM feeds ORDER BY feed"
-            ).fetchall()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    # Exclusive, since one process owns the store and a WAL written by two connections can be
-    # corrupted by a known defect of SQLite before 3.51.3.
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection
+            rows = self._connection.execute(
+                "SELECT ifnull(CAST(device AS BLOB), x''), feed FROM feeds ORDER BY feed"
+            )
+            return dict(rows.fetchall())
 
 
 @contextmanager
-def _failures_named(path: Path) -> Iterator[None]:
+def _connected(path: Path) -> Generator[sqlite3.Connection]:
+    """Yield a new connection; it stays open unless something fails."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Exclusive, since one process owns the store and a WAL written by two connections can
+        # be corrupted by a known defect of SQLite before 3.51.3.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+@contextmanager
+def _failures_named(path: Path) -> Generator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise StoreFailed(
-            f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
-        ) from error
+    except sqlite3.ProgrammingError:
+        # Our own mistake, such as using a store that was closed.
+        raise
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in _REFUSED_BY_DISK:
+            raise StoreFailed(
+                f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
+            ) from error
         raise StoreDamaged(
             f"{path}: {error}; keep the file, and restore a copy or join the market again"
         ) from error

@@ -30,15 +30,19 @@ JournalItem = tuple["Table[Any]", Key, Record | None]
 class Index(Generic[R]):
     """A sorted view of a table: one sort key a row; rows whose sort key is None are left out."""
 
-    __slots__ = ("_indexer", "_sorted")
+    __slots__ = ("_first", "_indexer", "_sorted")
 
     def __init__(self, indexer: Indexer[R]) -> None:
         self._indexer: Final = indexer
-        self._sorted: Final[SortedList[tuple[SortKey, Key]]] = SortedList()
+        self._sorted: Final[SortedList[Any]] = SortedList()
+        # The least item, once somebody asked for it. Before every entry somebody does.
+        self._first: tuple[SortKey, Key] | None = None
 
     def first(self) -> tuple[SortKey, Key] | None:
         """Return the least (sort key, row key), or None when the index is empty."""
-        return self._sorted[0] if self._sorted else None
+        if self._first is None and self._sorted:
+            self._first = self._sorted[0]
+        return self._first
 
     def ascend(
         self, low: SortKey | None = None, high: SortKey | None = None
@@ -64,8 +68,12 @@ class Index(Generic[R]):
             return
         if before is not None:
             self._sorted.remove((before, key))
+            if (before, key) == self._first:
+                self._first = None
         if after is not None:
             self._sorted.add((after, key))
+            if self._first is not None and (after, key) < self._first:
+                self._first = (after, key)
 
 
 class Table(Generic[R]):
