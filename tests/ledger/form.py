@@ -1,0 +1,169 @@
+"""The form of operations, a second time: which fields, of which shape, within which bounds.
+
+A field's shape is a word of ``_fits``; what does not fit is MALFORMED. Then each operation's
+bounds, in the order in which they are asked.
+"""
+
+from typing import Any, Final
+
+from synaptic_crdt.state.hashes import compute_hash
+
+SECOND: Final = 1_000
+DAY: Final = 86_400 * SECOND
+MONTH: Final = 30 * DAY
+SUPPLY_MAX: Final = 2**53 - 1
+PRICE_MAX: Final = 10**12
+UNITS_MAX: Final = 10**9
+
+Shape = Any
+
+_PAYLOAD: Final[Shape] = ["text", "int", "hash", ("or nothing", "bytes")]
+_CERTIFICATE: Final[Shape] = ["hash", "hash", "role", "int", "int", "int", "signature"]
+
+FIELDS: Final[dict[str, list[Shape]]] = {
+    "account.open": [
+        "text",
+        "hash",
+        ("or nothing", "hash"),
+        ("or nothing", _CERTIFICATE),
+        ("or nothing", "signature"),
+    ],
+    "invite.issue": ["hash", "role", "int", "int", "flag"],
+    "invite.revoke": ["hash"],
+    "consent": [("or nothing", "hash")],
+    "token.transfer": ["hash", "int", "reference", "text"],
+    "treasury.pay": ["hash", "int", "reference", "text"],
+    "task.post": [
+        "text",
+        "text",
+        ("only", "split"),
+        ("many", ["int", _PAYLOAD]),
+        ("only", "first-accept"),
+        "int",
+        "int",
+        "int",
+        ["int", "int", "int"],
+        "int",
+        ("only", "requester"),
+        "int",
+        "int",
+    ],
+    "task.cancel": ["hash"],
+    "task.accept": ["hash", "int"],
+    "task.decline": ["hash", "text"],
+    "task.start": ["hash"],
+    "task.deliver": ["hash", _PAYLOAD],
+    "task.fail": ["hash", "text"],
+    "task.approve": ["hash", "flag"],
+}
+
+
+class No(Exception):  # noqa: N818 - a refusal, not an error
+    """The ledger does not take this entry; its argument is the name of the reason."""
+
+
+def need(holds: bool, reason: str) -> None:  # noqa: FBT001 - a condition reads best first
+    """Refuse for ``reason`` unless it holds."""
+    if not holds:
+        raise No(reason)
+
+
+def check_form(operation: list[Any]) -> None:
+    """Refuse what its own bytes already show to be wrong."""
+    tag, fields = operation[0], operation[1:]
+    need(tag in FIELDS, "UNKNOWN_OPERATION")
+    need(_fits(fields, FIELDS[tag]), "MALFORMED")
+    match [tag, *fields]:
+        case ["account.open", name, _, _, certificate, proof]:
+            need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")
+            need((certificate is None) == (proof is None), "CERTIFICATE_INCOMPLETE")
+        case ["invite.issue", _, _, grant, *_]:
+            need(0 <= grant <= SUPPLY_MAX, "GRANT_OUT_OF_RANGE")
+        case ["token.transfer" | "treasury.pay", _, amount, _, memo]:
+            need(amount != 0, "AMOUNT_ZERO")
+            need(1 <= amount <= SUPPLY_MAX, "AMOUNT_OUT_OF_RANGE")
+            need(len(memo.encode()) <= 256, "MEMO_LENGTH")
+        case ["task.post", *_]:
+            _check_post(fields)
+        case ["task.accept", _, ask]:
+            need(1 <= ask <= PRICE_MAX, "ASK_OUT_OF_RANGE")
+        case ["task.decline" | "task.fail", _, reason]:
+            need(_is_slug(reason), "REASON_INVALID")
+        case ["task.deliver", _, result]:
+            need(result[3] is None or len(result[3]) <= 48 * 1024, "RESULT_TOO_LARGE")
+            _check_payload(result)
+        case _:
+            pass
+
+
+def _check_post(fields: list[Any]) -> None:
+    kind, title, _, shards, _, price, least, window, service, bond, _, review, redispatch = fields
+    need(_is_slug(kind), "KIND_INVALID")
+    need(1 <= len(title.encode()) <= 200, "TITLE_LENGTH")
+    need(1 <= len(shards) <= 64, "SEATS_OUT_OF_RANGE")
+    for units, payload in shards:
+        need(1 <= units <= UNITS_MAX, "UNITS_OUT_OF_RANGE")
+        _check_payload(payload)
+    need(sum(units for units, _ in shards) <= UNITS_MAX, "UNITS_OUT_OF_RANGE")
+    need(1 <= price <= PRICE_MAX, "PRICE_OUT_OF_RANGE")
+    need(1 <= least <= len(shards), "PROVIDERS_MIN_OUT_OF_RANGE")
+    need(SECOND <= window <= MONTH, "WINDOW_OUT_OF_RANGE")
+    response, execution, penalty = service
+    need(SECOND <= response <= MONTH, "RESPONSE_OUT_OF_RANGE")
+    need(SECOND <= execution <= MONTH, "EXECUTION_OUT_OF_RANGE")
+    need(0 <= penalty <= PRICE_MAX, "PENALTY_OUT_OF_RANGE")
+    need(0 <= bond <= price, "BOND_OUT_OF_RANGE")
+    need(SECOND <= review <= MONTH, "REVIEW_OUT_OF_RANGE")
+    need(0 <= redispatch <= 16, "REDISPATCH_OUT_OF_RANGE")
+
+
+def _check_payload(payload: list[Any]) -> None:
+    media_type, size, name, inline = payload
+    need(
+        1 <= len(media_type) <= 64 and all("\x20" <= letter <= "\x7e" for letter in media_type),
+        "MEDIA_TYPE_INVALID",
+    )
+    need(inline is not None, "PAYLOAD_NOT_INLINE")
+    need(size == len(inline), "PAYLOAD_SIZE_WRONG")
+    need(name == compute_hash("blob", inline), "PAYLOAD_HASH_WRONG")
+
+
+def _is_slug(text: str) -> bool:
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    return (
+        1 <= len(text) <= 48
+        and text[0] in letters
+        and all(letter in letters + ".-" for letter in text)
+    )
+
+
+def _fits(value: Any, shape: Shape) -> bool:  # noqa: ANN401 - whatever was decoded
+    match shape:
+        case "text":
+            return isinstance(value, str)
+        case "flag":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "role":
+            return value in ("member", "auditor")
+        case "bytes":
+            return isinstance(value, bytes)
+        case "hash":
+            return isinstance(value, bytes) and len(value) == 32
+        case "signature":
+            return isinstance(value, bytes) and len(value) == 64
+        case "reference":
+            return isinstance(value, bytes) and len(value) <= 32
+        case ("only", word):
+            return value == word
+        case ("or nothing", inner):
+            return value is None or _fits(value, inner)
+        case ("many", inner):
+            return isinstance(value, list) and all(_fits(item, inner) for item in value)
+        case _:
+            return (
+                isinstance(value, list)
+                and len(value) == len(shape)
+                and all(_fits(item, inner) for item, inner in zip(value, shape, strict=True))
+            )

@@ -1,0 +1,362 @@
+"""The second ledger: the market's rules of money and seats, written again, slowly and plainly.
+
+It shares no code with the contract. It takes the document (feeds of bodies, and checkpoints) and
+goes through it from the first entry to the last; there is no undo, no index, no cache, and all
+tokens are counted after every movement. Where it and the contract disagree, one of them is wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import nacl.exceptions
+import nacl.signing
+
+from ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
+from ledger.form import DAY, MONTH, No, check_form, need
+from ledger.money import TREASURY, Money
+from ledger.seats import Assignment, Seat, Task, Terms, Work
+from synaptic_crdt.state.codec import decode, encode
+from synaptic_crdt.state.hashes import compute_hash
+
+_SIGNED: Final = b"synaptic-crdt 1 "
+
+
+@dataclass
+class Invitation:
+    """A way in that somebody paid for."""
+
+    device: bytes
+    account: bytes
+    role: str
+    grant: int
+    expiry: int
+    state: str = "OPEN"
+
+
+@dataclass
+class Votes:
+    """The council's voices for one proposal."""
+
+    device: bytes
+    voters: list[bytes]
+    decided: bool = False
+
+
+class Ledger:
+    """What a market has come to, computed from its document alone."""
+
+    def __init__(self, genesis: bytes, feeds: Feeds, closings: Sequence[Closing]) -> None:
+        fields: Any = decode(genesis, len(genesis))
+        self.market: Final = compute_hash("market", genesis)
+        self.created: Final[int] = fields[4]
+        self.terms: Final[bytes] = fields[5]
+        self.founder: Final[bytes] = fields[6]
+        self.rate: Final[int] = fields[7]
+        self.supply: Final[int] = fields[8]
+        self.day_cap: Final[int] = fields[9]
+        self.kinds: Final = [slug for slug, _ in fields[11]]
+        self.council: Final[list[bytes]] = fields[20]
+        self.needed: Final[int] = fields[21]
+        self.money: Final = Money(self.supply)
+        self.work: Final = Work(
+            self.money,
+            Terms(
+                fee_ppm=fields[10],
+                contest=fields[14],
+                finality_wait=fields[19],
+                sandbox=fields[18],
+            ),
+        )
+        self.roles: Final[dict[bytes, str]] = {}
+        self.consents: Final[dict[bytes, bytes | None]] = {}
+        self.invitations: Final[dict[bytes, Invitation]] = {}
+        self.votes: Final[dict[bytes, Votes]] = {}
+        self.paid: Final[dict[int, int]] = {}
+        self.opened: Final[dict[int, int]] = {}
+        self.verdicts: Final[dict[bytes, str]] = {}
+        self.now = self.created
+        for happening in arrange(self.market, self.created, feeds, closings):
+            self._pass_deadlines(happening.now)
+            self.now = happening.now
+            if isinstance(happening, EpochEnd):
+                self.work.close_epoch(happening.now)
+            else:
+                self.verdicts[happening.id] = self._judge(happening)
+
+    def get_deadlines(self) -> list[tuple[int, bytes]]:
+        """Return (deadline, subject) of all that waits for one, the next one first."""
+        seats = [seat for task in self.work.tasks.values() for seat in task.seats]
+        waiting = [(s.deadline, s.id) for s in seats if s.state not in ("SETTLED", "CLOSED")]
+        waiting += [(i.expiry, key) for key, i in self.invitations.items() if i.state == "OPEN"]
+        return sorted(waiting)
+
+    def get_seats(self) -> dict[bytes, tuple[str, str, bytes]]:
+        """Return (state, end, assignment) of every seat."""
+        return {
+            seat.id: (seat.state, seat.end, b"" if seat.holder is None else seat.holder.id)
+            for task in self.work.tasks.values()
+            for seat in task.seats
+        }
+
+    # -- time --------------------------------------------------------------------------------
+
+    def _pass_deadlines(self, until: int) -> None:
+        while (waiting := self.get_deadlines()) and waiting[0][0] <= until:
+            deadline, subject = waiting[0]
+            self.now = max(self.now, deadline)
+            if subject in self.invitations:
+                self._end_invitation(subject, "EXPIRED")
+                continue
+            for task in self.work.tasks.values():
+                for seat in task.seats:
+                    if seat.id == subject:
+                        self.work.pass_deadline(task, seat, self.now)
+
+    # -- entries -----------------------------------------------------------------------------
+
+    def _judge(self, entry: Placed) -> str:
+        try:
+            check_form(entry.operation)
+            tag, *fields = entry.operation
+            need(entry.device in self.roles or tag == "account.open", "ACCOUNT_UNKNOWN")
+            self._apply(tag, fields, entry)
+        except No as no:
+            return str(no)
+        return "APPLIED"
+
+    def _apply(self, tag: str, fields: list[Any], entry: Placed) -> None:
+        match tag:
+            case "account.open":
+                self._open(fields, entry)
+            case "invite.issue":
+                self._invite(fields, entry)
+            case "invite.revoke":
+                self._revoke(fields, entry)
+            case "consent":
+                self._consent(fields, entry)
+            case "token.transfer":
+                self._transfer(fields, entry)
+            case "treasury.pay":
+                self._pay(fields, entry)
+            case "task.post":
+                self._post(fields, entry)
+            case "task.cancel":
+                self._cancel(fields, entry)
+            case "task.accept":
+                self._accept(fields, entry)
+            case "task.approve":
+                self._approve(fields, entry)
+            case _:
+                self._work(tag, fields, entry)
+
+    # -- accounts ----------------------------------------------------------------------------
+
+    def _open(self, fields: list[Any], entry: Placed) -> None:
+        _, _, _, certificate, proof = fields
+        need(entry.position == 1 or entry.device not in self.roles, "ACCOUNT_EXISTS")
+        need(entry.position == 1, "NOT_FIRST_ENTRY")
+        day = self.now // DAY
+        role, grant = "member", 0
+        if certificate is not None:
+            one_time = certificate[1]
+            self._check_invited(certificate, proof, entry)
+            role, grant = certificate[2], certificate[3]
+            self.money.free[entry.device] = 0
+            self.money.unlock(one_time, "grant", {entry.device: grant})
+            self.invitations[one_time].state = "USED"
+        elif entry.device != self.founder:
+            need(self.rate > 0, "CERTIFICATE_MISSING")
+            need(self.opened.get(day, 0) < self.rate, "OPENINGS_OVER_RATE")
+            self.opened[day] = self.opened.get(day, 0) + 1
+        self.money.free.setdefault(entry.device, 0)
+        self.roles[entry.device] = role
+
+    def _check_invited(self, certificate: list[Any], proof: bytes, entry: Placed) -> None:
+        inviter, one_time, role, grant, expiry, _, signature = certificate
+        need(one_time in self.invitations, "INVITATION_UNKNOWN")
+        invitation = self.invitations[one_time]
+        need(invitation.state == "OPEN", f"INVITATION_{invitation.state}")
+        need(
+            (invitation.device, invitation.role, invitation.grant, invitation.expiry)
+            == (inviter, role, grant, expiry),
+            "CERTIFICATE_MISMATCH",
+        )
+        said = self.market + encode(certificate[:-1])
+        need(_is_signed(inviter, b"certificate", said, signature), "CERTIFICATE_FORGED")
+        said = self.market + entry.device
+        need(_is_signed(one_time, b"invitation", said, proof), "PROOF_FORGED")
+
+    def _consent(self, fields: list[Any], entry: Placed) -> None:
+        (terms,) = fields
+        self._check_member(entry)
+        need(terms in (None, self.terms), "TERMS_OLD")
+        self.consents[entry.device] = terms
+
+    def _check_member(self, entry: Placed) -> None:
+        need(self.roles[entry.device] != "auditor", "AUDITOR_MAY_NOT")
+
+    # -- invitations and the council -----------------------------------------------------------
+
+    def _invite(self, fields: list[Any], entry: Placed) -> None:
+        one_time, role, grant, expiry, from_treasury = fields
+        self._check_member(entry)
+        if from_treasury:
+            self._check_vote(entry)
+        need(one_time not in self.invitations, "INVITATION_EXISTS")
+        need(expiry > self.now, "EXPIRY_TOO_SOON")
+        need(expiry <= self.now + MONTH, "EXPIRY_TOO_LATE")
+        payer, device, account = entry.device, entry.device, entry.device
+        if from_treasury:
+            self._check_treasury(entry, grant)
+            votes = self._vote(entry)
+            if not votes.decided:
+                return
+            self._count_paid(grant)
+            payer, device, account = TREASURY, votes.device, votes.voters[0]
+        else:
+            need(grant <= self.money.free[payer], "BALANCE_TOO_LOW")
+        self.money.lock(payer, one_time, "grant", grant)
+        self.invitations[one_time] = Invitation(device, account, role, grant, expiry)
+
+    def _revoke(self, fields: list[Any], entry: Placed) -> None:
+        (one_time,) = fields
+        need(one_time in self.invitations, "INVITATION_UNKNOWN")
+        invitation = self.invitations[one_time]
+        need(invitation.account == entry.device, "NOT_THE_INVITER")
+        need(invitation.state == "OPEN", f"INVITATION_{invitation.state}")
+        self._end_invitation(one_time, "REVOKED")
+
+    def _end_invitation(self, one_time: bytes, state: str) -> None:
+        self.money.unlock(one_time, "grant", {})
+        self.invitations[one_time].state = state
+
+    def _check_vote(self, entry: Placed) -> None:
+        need(entry.device in self.council, "NOT_COUNCIL")
+        votes = self._get_votes(entry)
+        need(not votes.decided, "ALREADY_DECIDED")
+        need(entry.device not in votes.voters, "ALREADY_VOTED")
+
+    def _check_treasury(self, entry: Placed, amount: int) -> None:
+        """Only the voice that decides needs the treasury to have the money."""
+        if len(self._get_votes(entry).voters) + 1 >= self.needed:
+            need(self.paid.get(self.now // DAY, 0) + amount <= self.day_cap, "TREASURY_OVER_DAY_CAP")
+            need(amount <= self.money.free[TREASURY], "TREASURY_TOO_LOW")
+
+    def _vote(self, entry: Placed) -> Votes:
+        votes = self._get_votes(entry)
+        votes.voters.append(entry.device)
+        votes.decided = len(votes.voters) >= self.needed
+        self.votes[encode(entry.operation)] = votes
+        return votes
+
+    def _get_votes(self, entry: Placed) -> Votes:
+        return self.votes.get(encode(entry.operation), Votes(entry.device, []))
+
+    def _count_paid(self, amount: int) -> None:
+        day = self.now // DAY
+        self.paid[day] = self.paid.get(day, 0) + amount
+
+    # -- payments ----------------------------------------------------------------------------
+
+    def _transfer(self, fields: list[Any], entry: Placed) -> None:
+        to, amount, _, _ = fields
+        need(to in self.roles, "RECIPIENT_UNKNOWN")
+        need(to != entry.device, "RECIPIENT_IS_SENDER")
+        need(amount <= self.money.free[entry.device], "BALANCE_TOO_LOW")
+        self.money.move(entry.device, to, amount)
+
+    def _pay(self, fields: list[Any], entry: Placed) -> None:
+        to, amount, _, _ = fields
+        need(to in self.roles, "RECIPIENT_UNKNOWN")
+        self._check_vote(entry)
+        self._check_treasury(entry, amount)
+        if self._vote(entry).decided:
+            self._count_paid(amount)
+            self.money.move(TREASURY, to, amount)
+
+    # -- tasks -------------------------------------------------------------------------------
+
+    def _post(self, fields: list[Any], entry: Placed) -> None:
+        kind, shards, price = fields[0], fields[3], fields[5]
+        worth = price * sum(units for units, _ in shards)
+        need(worth <= self.supply, "LOCK_OVER_SUPPLY")
+        need(kind in self.kinds, "KIND_UNKNOWN")
+        self._check_member(entry)
+        need(worth <= self.money.free[entry.device], "BALANCE_TOO_LOW")
+        self.work.post(entry.id, entry.device, fields, self.now)
+
+    def _cancel(self, fields: list[Any], entry: Placed) -> None:
+        task = self._get_task(fields[0])
+        need(task.requester == entry.device, "NOT_THE_REQUESTER")
+        closable = [seat for seat in task.seats if seat.state in ("OPEN", "RESERVED")]
+        need(bool(closable), "NOTHING_TO_CANCEL")
+        self.work.cancel(task)
+
+    def _accept(self, fields: list[Any], entry: Placed) -> None:
+        name, ask = fields
+        task, who = self._get_task(name), entry.device
+        free = [seat for seat in task.seats if seat.state == "OPEN"]
+        need(bool(free), "NO_FREE_SEAT")
+        need(who != task.requester, "PROVIDER_IS_REQUESTER")
+        self._check_member(entry)
+        need(self.consents.get(who) is not None, "NOT_OPTED_IN")
+        need(self.consents[who] == self.terms, "TERMS_OLD")
+        free = [seat for seat in free if who not in seat.excluded]
+        need(bool(free), "EXCLUDED")
+        reserved = [seat.holder for seat in task.seats if seat.state == "RESERVED"]
+        need(who not in [holder.provider for holder in reserved if holder], "ALREADY_RESERVED")
+        need(self.work.count_owed(who) < 10, "TOO_MANY_ASSIGNMENTS")
+        need(ask <= task.price, "ASK_ABOVE_LIMIT")
+        need(task.bond <= self.money.free[who], "BOND_SHORT")
+        self.work.accept(task, free[0], Assignment(entry.id, who, ask), self.now)
+
+    def _work(self, tag: str, fields: list[Any], entry: Placed) -> None:
+        """What the provider does with an assignment."""
+        task, seat = self._get_seat(fields[0], entry)
+        if tag == "task.decline":
+            self.work.decline(task, seat, self.now)
+        elif tag == "task.start":
+            self.work.start(task, seat, self.now)
+        elif tag == "task.deliver":
+            self.work.deliver(task, seat, entry.id, self.now)
+        else:
+            self.work.fail(task, seat, self.now)
+
+    def _get_seat(self, name: bytes, entry: Placed) -> tuple[Task, Seat]:
+        """Find the seat that an assignment of the writer has now."""
+        for task in self.work.tasks.values():
+            for assignment in task.assignments:
+                if assignment.id == name:
+                    need(assignment.provider == entry.device, "NOT_THE_PROVIDER")
+                    return task, _get_held_seat(task, assignment)
+        raise No("ASSIGNMENT_UNKNOWN")
+
+    def _approve(self, fields: list[Any], entry: Placed) -> None:
+        delivery, approve = fields
+        for task in self.work.tasks.values():
+            for assignment in task.assignments:
+                if assignment.delivery == delivery:
+                    need(task.requester == entry.device, "NOT_THE_REQUESTER")
+                    seat = _get_held_seat(task, assignment)
+                    self.work.review(task, seat, approve=approve, now=self.now)
+                    return
+        raise No("DELIVERY_UNKNOWN")
+
+    def _get_task(self, name: bytes) -> Task:
+        need(name in self.work.tasks, "TASK_UNKNOWN")
+        return self.work.tasks[name]
+
+
+def _get_held_seat(task: Task, assignment: Assignment) -> Seat:
+    need(assignment.end == "", "ASSIGNMENT_CLOSED")
+    (seat,) = [seat for seat in task.seats if seat.holder is assignment]
+    return seat
+
+
+def _is_signed(key: bytes, kind: bytes, said: bytes, signature: bytes) -> bool:
+    try:
+        nacl.signing.VerifyKey(key).verify(_SIGNED + kind + b"\n" + said, signature)
+    except nacl.exceptions.BadSignatureError:
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""What must hold between a market and everything else that can be computed from its document.
+
+The second ledger reads the document alone; a replay starts from nothing, in one go, and asks for
+every invariant after every entry, every deadline and every epoch.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ledger.document import Closing
+from ledger.ledger import Ledger
+from ledger.money import TREASURY
+from simulation.scenario import Peer
+from synaptic_crdt.node.node import Market
+from synaptic_crdt.rules.contract import MarketContract
+from synaptic_crdt.rules.invariants import check_market
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.verdicts import Verdict
+from synaptic_crdt.state.contract import Timers
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.feeds import Feed, seal_bodies
+from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.state.tables import Tables
+from synaptic_crdt.sync.gate import KeepNothing
+
+
+class CheckedContract(MarketContract):
+    """The contract, with every invariant asked after everything it does."""
+
+    def apply(
+        self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
+    ) -> int:
+        verdict = super().apply(now, device, position, entry_id, operation)
+        check_market(self.market)
+        return verdict
+
+    def fire(self, now: int, subject: bytes) -> None:
+        super().fire(now, subject)
+        check_market(self.market)
+
+    def close_epoch(self, now: int, epoch: int) -> None:
+        super().close_epoch(now, epoch)
+        check_market(self.market)
+
+
+class CheckedMarket(Market):
+    """A market that is folded with the invariants asked all the time."""
+
+    def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:
+        self._contract = CheckedContract(self.genesis, self.id, tables, timers)
+        return self._contract
+
+
+def replay(peer: Peer) -> Market:
+    """Fold everything a peer holds from nothing, statements last."""
+    fresh = CheckedMarket(peer.market.genesis_bytes)
+    gate = fresh.make_gate(KeepNothing())
+    for feed in peer.replica.feeds.values():
+        while (piece := feed.get_piece(fresh.replica.get_feed(feed.device).position + 1)) is not None:
+            gate.admit_piece(piece)
+    gate.admit_statements([encode_statement(each) for each in _get_counted(peer.market)])
+    return fresh
+
+
+def replay_prefix(peer: Peer, epoch: int, keys: dict[bytes, DeviceKey]) -> Market:
+    """Fold what counted checkpoints up to ``epoch`` include, as if nothing else existed."""
+    fresh = Market(peer.market.genesis_bytes)
+    gate = fresh.make_gate(KeepNothing())
+    included = dict[bytes, int]()
+    for checkpoint in _get_counted(peer.market)[:epoch]:
+        included |= {item.device: item.position for item in checkpoint.frontier}
+    for device, feed in peer.replica.feeds.items():
+        if device in included:
+            bodies = [entry.body for entry in feed.entries[: included[device]]]
+            empty = Feed(fresh.id, device).tip
+            gate.admit_pieces(seal_bodies(fresh.id, keys[device], empty, bodies))
+    gate.admit_statements([encode_statement(each) for each in _get_counted(peer.market)[:epoch]])
+    return fresh
+
+
+def read_ledger(market: Market, epochs: int | None = None) -> Ledger:
+    """Give the document of a market to the second ledger; only some epochs of it if told so."""
+    feeds = {
+        device: [entry.body for entry in feed.entries]
+        for device, feed in market.replica.feeds.items()
+    }
+    closings = get_closings(market)
+    if epochs is not None:
+        closings = closings[:epochs]
+        included = {key: place for _, positions in closings for key, place in positions.items()}
+        feeds = {device: bodies[: included.get(device, 0)] for device, bodies in feeds.items()}
+    return Ledger(market.genesis_bytes, feeds, closings)
+
+
+def get_closings(market: Market) -> list[Closing]:
+    """Return (time, positions) of the checkpoints that took effect."""
+    return [
+        (checkpoint.time, {item.device: item.position for item in checkpoint.frontier})
+        for checkpoint in _get_counted(market)
+    ]
+
+
+def get_settled_balances(market: Market) -> dict[bytes, int]:
+    """Return what each account could spend when the last epoch was closed, zeros left out."""
+    inside = market.contract.market
+    balances: dict[bytes, int] = {}
+    for account, _ in get_rows(inside.accounts, "number"):
+        row = inside.tables.get_settled(inside.balances, account)
+        if row is not None and row.available:
+            balances[account] = row.available
+    return balances
+
+
+def find_differences(market: Market) -> list[str]:
+    """Say where the second ledger sees a market otherwise than the contract does."""
+    ledger = read_ledger(market)
+    inside = market.contract.market
+    found = dict(_describe_contract(market))
+    expected = {
+        "now": ledger.now,
+        "treasury": ledger.money.free[TREASURY],
+        "balances": {key: free for key, free in ledger.money.free.items() if key != TREASURY},
+        "holds": ledger.money.holds,
+        "seats": ledger.get_seats(),
+        "invitations": {key: each.state for key, each in ledger.invitations.items()},
+        "owed": {account: ledger.work.count_owed(account) for account in ledger.roles},
+        "deadline": next(iter(ledger.get_deadlines()), None),
+        "verdicts": list(ledger.verdicts.items()),
+    }
+    if inside.get_money().held != sum(amount for _, amount in ledger.money.holds.values()):
+        return ["the sum of all holds"]
+    return [
+        f"{name}: {found[name]} instead of {value}"
+        for name, value in expected.items()
+        if found[name] != value
+    ]
+
+
+def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
+    machine, inside = market.replica.machine, market.contract.market
+    accounts = [account for account, _ in get_rows(inside.accounts, "number")]
+    seats = (
+        (task_id + bytes((number,)), inside.seats.get(task_id + bytes((number,))))
+        for task_id, task in get_rows(inside.tasks, "number")
+        for number in range(task.seats)
+    )
+    yield "now", machine.now
+    yield "treasury", inside.get_money().treasury
+    yield "balances", {account: inside.get_available(account) for account in accounts}
+    yield "holds", {key: (row.payer, row.amount) for key, row in get_rows(inside.holds, "payer")}
+    yield (
+        "seats",
+        {
+            key: (seat.state, seat.end, b"" if seat.state in ("SETTLED", "CLOSED") else seat.assignment)
+            for key, seat in seats
+            if seat is not None
+        },
+    )
+    yield "invitations", {key: row.state for key, row in get_rows(inside.invitations, "number")}
+    yield "owed", {account: inside.get_provider(account).owed for account in accounts}
+    yield "deadline", market.contract.market.timers.next_due()
+    outcomes = [*machine.get_settled(), *machine.get_tail()]
+    yield "verdicts", [(each.entry.id, Verdict(each.verdict).name) for each in outcomes]
+
+
+def _get_counted(market: Market) -> list[Any]:
+    return [market.replica.chain.get(index + 1) for index in range(market.replica.machine.epoch)]

@@ -1,0 +1,503 @@
+"""Random programs: what several people do to a market, mostly sensible, often not, never at once.
+
+A program is a list of steps, each five small numbers, so that any generator can make one and a
+failing one can be made shorter. A step is read against what its actor sees at that moment: a
+number picks one of the tasks the actor knows, one of the assignments it has, and so on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from simulation.agreement import get_settled_balances
+from simulation.scenario import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Peer,
+    Scenario,
+    get_verdicts,
+    make_key,
+    make_one_time,
+    make_post,
+)
+from synaptic_crdt.errors import Forged
+from synaptic_crdt.rules.certificates import make_certificate, make_proof
+from synaptic_crdt.rules.form import make_payload
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    Certificate,
+    Consent,
+    InviteRevoke,
+    Operation,
+    TaskAccept,
+    TaskApprove,
+    TaskCancel,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskStart,
+    TokenTransfer,
+    TreasuryPay,
+    encode_operation,
+)
+from synaptic_crdt.rules.rows import AssignmentRow
+from synaptic_crdt.state.clock import pack_timestamp
+from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.feeds import encode_body
+from synaptic_crdt.state.keys import DeviceKey
+
+T = TypeVar("T")
+
+PEERS_MAX: Final = 8
+_NOBODY: Final = b"\xee" * 32
+_WAITS_MS: Final = (
+    0,
+    1,
+    500,
+    SECOND_MS,
+    SECOND_MS,
+    5 * SECOND_MS,
+    30 * SECOND_MS,
+    MINUTE_MS,
+    5 * MINUTE_MS,
+    11 * MINUTE_MS,
+    HOUR_MS,
+    6 * HOUR_MS,
+    DAY_MS,
+    8 * DAY_MS,
+)
+_SKEWS_MS: Final = (0, 1, -1, 30 * SECOND_MS, -30 * SECOND_MS, 59_000, HOUR_MS, -HOUR_MS)
+# What a liar's clock shows: long ago, just before, exactly now, ahead, in another age.
+_LIES_MS: Final = (-DAY_MS, -HOUR_MS, -SECOND_MS, 0, 0, 0, 59_000, HOUR_MS, 10_000 * DAY_MS)
+_BAD_POSTS: Final[tuple[dict[str, Any], ...]] = (
+    {"units": ()},
+    {"units": (0,)},
+    {"units": (10**9, 1)},
+    {"units": (1,) * 65},
+    {"price": 0},
+    {"price": -1},
+    {"price": 10**12 + 1},
+    {"providers_min": 0},
+    {"providers_min": 2},
+    {"bond": -1},
+    {"bond": 101},
+    {"penalty": -1},
+    {"redispatch": 17},
+    {"kind": ""},
+    {"kind": "no such kind"},
+    {"kind": "unknown.kind"},
+    {"title": ""},
+    {"title": "é" * 101},
+    {"window_ms": 999},
+    {"response_ms": 0},
+    {"execution_ms": 31 * DAY_MS},
+    {"review_ms": 0},
+    {"units": (10**6,), "price": 10**6},
+)
+_GENESES: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
+    {"council": (make_key(1).public, make_key(3).public), "council_needed": 2},
+    {"fee_ppm": 333_333, "contest_ms": HOUR_MS, "finality_wait_ms": HOUR_MS},
+    {"treasury_day_cap": 9_000},
+    {"sandbox": True},
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done, by whom, and three numbers that say to what; all below 256."""
+
+    what: int
+    who: int
+    a: int
+    b: int
+    c: int
+
+
+@dataclass(frozen=True)
+class Finality:
+    """What the founder called final once: it may never be otherwise."""
+
+    epoch: int
+    balances: dict[bytes, int]
+    verdicts: list[tuple[bytes, int, int, int]]
+
+
+class Play:
+    """A market in which programs are carried out."""
+
+    def __init__(self, genesis: int) -> None:
+        self.scenario: Final = Scenario(**_GENESES[genesis % len(_GENESES)])
+        self.finalities: Final[list[Finality]] = []
+        self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
+        founder = self.scenario.founder
+        for _ in range(3):
+            self.scenario.add()
+        self.scenario.add(role="auditor")
+        self.scenario.sync()
+        for number, peer in enumerate(self.scenario.peers[:4]):
+            founder.pay(peer, 1_500, bytes((number,)))
+            # In some markets the founder alone cannot pay.
+            self.scenario.peers[1].pull(founder)
+            self.scenario.peers[1].pay(peer, 1_500, bytes((number,)))
+        founder.opt_in()
+        self.scenario.sync()
+
+    def run(self, program: Sequence[Step]) -> None:
+        """Carry out a program; every invariant holds after every step."""
+        for step in program:
+            actor = self._pick(self.scenario.peers, step.who)
+            _ACTIONS[step.what % len(_ACTIONS)](self, actor, step)
+            actor.check()
+
+    def pass_all_deadlines(self) -> None:
+        """Let time pass, through checkpoints, until nothing waits for anything any more."""
+        scenario, founder = self.scenario, self.scenario.founder
+        scenario.sync()
+        scenario.wall_ms = max(
+            scenario.wall_ms, founder.replica.machine.now if self._is_sandbox else 0
+        )
+        while (due := founder.replica.machine.get_next_deadline()) is not None:
+            scenario.wall_ms = max(scenario.wall_ms, due)
+            if self._is_sandbox:
+                # Without checkpoints, market time is that of the newest entry.
+                founder.write(Consent(None), at_ms=scenario.wall_ms)
+            else:
+                self._checkpoint(founder, scenario.wall_ms)
+            founder.check()
+        scenario.sync()
+
+    @property
+    def keys(self) -> dict[bytes, DeviceKey]:
+        """The keys of all devices."""
+        return {peer.id: peer.key for peer in self.scenario.peers}
+
+    # -- what a step can do --------------------------------------------------------------------
+
+    def post(self, actor: Peer, step: Step) -> None:
+        units = [1 + (step.a >> shift & 3) for shift in range(0, 2 * (1 + step.b % 4), 2)]
+        post = make_post(
+            units=units,
+            price=1 + step.c % 64,
+            providers_min=1 + step.a % len(units),
+            bond=(0, 1, step.c % 64 // 2, 1 + step.c % 64)[step.b // 4 % 4],
+            penalty=(0, 1, step.c // 8, 1_000)[step.b // 16 % 4],
+            redispatch=step.a // 64,
+            window_ms=(HOUR_MS, MINUTE_MS, DAY_MS, 30 * DAY_MS)[step.b // 64],
+        )
+        self._write(actor, post, step)
+
+    def post_badly(self, actor: Peer, step: Step) -> None:
+        bad = self._pick(_BAD_POSTS, step.a)
+        post = make_post(**bad)
+        if step.b % 4 == 0:
+            payload = post.seats[0].payload if post.seats else make_payload("text/plain", b"")
+            payload = self._pick(
+                (
+                    replace(payload, inline=None),
+                    replace(payload, size=1),
+                    replace(payload, hash=_NOBODY),
+                    replace(payload, media_type="tab\t"),
+                ),
+                step.c,
+            )
+            good = make_post()
+            post = replace(good, seats=(replace(good.seats[0], payload=payload),))
+        self._write(actor, post, step)
+
+    def cancel(self, actor: Peer, step: Step) -> None:
+        tasks = get_rows(actor.market.contract.market.tasks, "number")
+        own = [key for key, task in tasks if task.requester == actor.id or step.b % 4 == 0]
+        self._write(actor, TaskCancel(self._pick([*own, _NOBODY], step.a)), step)
+
+    def accept(self, actor: Peer, step: Step) -> None:
+        market = actor.market.contract.market
+        tasks = [
+            (key, task)
+            for key, task in get_rows(market.tasks, "number")
+            if step.b % 8 == 0 or _is_open(actor, key, task.seats)
+        ]
+        if not tasks and step.b % 8:
+            self.exchange(actor, step)
+            return
+        key, price = _NOBODY, 1
+        if tasks:
+            # The newest first: the oldest are mostly over.
+            key, task = self._pick(tasks[::-1], step.a % 4)
+            price = task.price
+        ask = (price, price, max(1, price - 1), max(1, price // 2), price + 1, 0)[step.c % 6]
+        self._write(actor, TaskAccept(key, ask), step)
+
+    def rush(self, actor: Peer, step: Step) -> None:
+        """Everybody who knows the task takes it, at the very same moment."""
+        for peer in self.scenario.peers:
+            self.accept(peer, Step(step.what, step.who, step.a, step.b, 0))
+        self.post(actor, step)
+
+    def work(self, actor: Peer, step: Step) -> None:
+        """Do what an assignment of the actor, or a delivery to it, waits for."""
+        market = actor.market.contract.market
+        waiting = [
+            (key, row, seat.state)
+            for key, row in get_rows(market.assignments, "provider")
+            if not row.end and (seat := market.seats.get(row.seat)) is not None
+            and actor.id == (_get_requester(actor, row) if row.delivery else row.provider)
+        ]
+        if not waiting:
+            self.accept(actor, step)
+            return
+        key, row, state = self._pick(waiting, step.a)
+        match state:
+            case "PENDING" | "RESERVED" if step.b % 8 == 0:
+                self._write(actor, TaskDecline(key, "busy"), step)
+            case "ASSIGNED":
+                decline = step.b % 8 == 0
+                self._write(actor, TaskDecline(key, "busy") if decline else TaskStart(key), step)
+            case "STARTED":
+                result = make_payload("text/plain", bytes((step.c,)))
+                fail = step.b % 8 == 0
+                self._write(actor, TaskFail(key, "no") if fail else TaskDeliver(key, result), step)
+            case "DELIVERED":
+                self._write(actor, TaskApprove(row.delivery, step.b % 4 > 0), step)
+            case _:
+                self.exchange(actor, step)
+
+    def work_together(self, actor: Peer, step: Step) -> None:
+        """Everybody does what is waiting, after hearing of it, and the order is made final."""
+        for _ in range(1 + step.b % 4):
+            for peer in self.scenario.peers:
+                peer.pull(actor)
+                self.work(peer, step)
+                actor.pull(peer)
+            self.checkpoint(actor, step)
+            actor.pull(self.scenario.founder)
+
+    def meddle(self, actor: Peer, step: Step) -> None:
+        """Do anything to anybody's assignment or delivery, in any phase."""
+        market = actor.market.contract.market
+        rows = [*get_rows(market.assignments, "provider")]
+        names = [key for key, _ in rows] + [row.delivery or _NOBODY for _, row in rows]
+        name = self._pick([*names, _NOBODY], step.a)
+        operations: tuple[Operation, ...] = (
+            TaskDecline(name, "busy"),
+            TaskStart(name),
+            TaskDeliver(name, make_payload("text/plain", b"")),
+            TaskDeliver(name, make_payload("text/plain", bytes(48 * 1024 + 1))),
+            TaskFail(name, "Not a reason"),
+            TaskFail(name, "broken"),
+            TaskApprove(name, True),
+            TaskApprove(name, False),
+            TaskAccept(name, 1),
+        )
+        self._write(actor, self._pick(operations, step.b), step)
+
+    def transfer(self, actor: Peer, step: Step) -> None:
+        amounts = (1, 10, step.c, 400, 1_000, 1_500, 0, -1, 2**53, actor.get_available())
+        to = self._pick([*self.scenario.peers, None], step.a)
+        memo = "m" * (257 if step.c == 0 else 3)
+        operation = TokenTransfer(
+            _NOBODY if to is None else to.id, self._pick(amounts, step.b), b"", memo
+        )
+        self._write(actor, operation, step)
+
+    def send_batch(self, actor: Peer, step: Step) -> None:
+        """Several entries under one seal."""
+        other = self._pick(self.scenario.peers, step.a)
+        time = max(actor.replica.get_feed(actor.id).tip.time, pack_timestamp(actor.wall_ms))
+        operation = TokenTransfer(other.id, 1 + step.b, b"", "")
+        if actor.replica.get_feed(actor.id).position:
+            fields = encode_operation(operation)
+            actor.publish([encode_body(time + n, fields) for n in range(1, 2 + step.c % 5)])
+
+    def pay(self, actor: Peer, step: Step) -> None:
+        to = self._pick([*self.scenario.peers, None], step.a)
+        amount = self._pick((5, 700, 10**6, 0), step.b)
+        reference = bytes((step.c % 3,))
+        operation = TreasuryPay(_NOBODY if to is None else to.id, amount, reference, "")
+        self._write(actor, operation, step)
+
+    def vote(self, actor: Peer, step: Step) -> None:
+        """The council pays; who of it has heard of a proposal joins in."""
+        self.pay(self.scenario.founder, step)
+        self.pay(self.scenario.peers[1], step)
+        self.pay(actor, step)
+
+    def invite(self, actor: Peer, step: Step) -> None:
+        one_time = make_one_time(1_000 + step.a // 2)
+        lasting_ms = self._pick((HOUR_MS, DAY_MS, 30 * DAY_MS, 0, 40 * DAY_MS), step.b)
+        if not actor.replica.get_feed(actor.id).position:
+            return
+        _, certificate = actor.invite(
+            one_time,
+            grant=self._pick((0, 5, 200, 10**6, -1), step.c),
+            role=self._pick(("member", "member", "auditor"), step.c // 5),
+            from_treasury=step.b // 5 % 3 == 0,
+            lasting_ms=lasting_ms,
+        )
+        self._tickets.append((certificate, one_time))
+
+    def join(self, actor: Peer, step: Step) -> None:
+        """Somebody comes in with a ticket, perhaps a used, changed or revoked one, or with none."""
+        if len(self.scenario.peers) >= PEERS_MAX:
+            self.exchange(actor, step)
+            return
+        peer = self.scenario.add_stranger()
+        peer.pull(actor)
+        certificate, one_time = self._pick([*self._tickets[::-1], (None, None)], step.a % 4)
+        proof = None if one_time is None else make_proof(peer.market.id, one_time, peer.id)
+        if certificate is not None and step.b % 8 == 0:
+            certificate = self._lie_about(certificate, resign=step.b % 16 == 0)
+        name = "n" * (1 + step.c % 64)
+        operation = AccountOpen(name, bytes(32), None, certificate, proof)
+        try:
+            peer.write(operation)
+        except Forged:
+            # No peer lets such a feed in, the newcomer's own included.
+            self.scenario.peers.remove(peer)
+        else:
+            peer.opt_in()
+
+    def _lie_about(self, certificate: Certificate, *, resign: bool) -> Certificate:
+        """Promise a newcomer more than was issued; only the inviter can sign that."""
+        if not resign:
+            return replace(certificate, grant=certificate.grant + 1)
+        return make_certificate(
+            self.scenario.founder.market.id,
+            self.keys[certificate.inviter],
+            one_time=certificate.one_time,
+            role=certificate.role,
+            grant=certificate.grant + 1,
+            expiry_ms=certificate.expiry_ms,
+            issued=certificate.issued,
+        )
+
+    def revoke(self, actor: Peer, step: Step) -> None:
+        invitations = actor.market.contract.market.invitations
+        known = [
+            key
+            for key, row in get_rows(invitations, "number")
+            if row.account == actor.id or step.b % 4 == 0
+        ]
+        self._write(actor, InviteRevoke(self._pick([*known[::-1], _NOBODY], step.a % 4)), step)
+
+    def consent(self, actor: Peer, step: Step) -> None:
+        terms = actor.market.genesis.terms
+        self._write(actor, Consent(self._pick((terms, terms, None, _NOBODY), step.a)), step)
+
+    def write_rubbish(self, actor: Peer, step: Step) -> None:
+        """What another version, or nobody, would understand."""
+        rubbish: tuple[list[Value], ...] = (
+            ["task.dance", step.b],
+            ["token.transfer", actor.id, "1", b"", ""],
+            ["token.transfer", actor.id, 1, b"", "", None],
+            ["consent"],
+            ["task.start", b"short"],
+            ["task.approve", _NOBODY, 1],
+            ["account.open", "again", bytes(32), None, None, None],
+            ["", [[], [True, None]]],
+        )
+        if actor.replica.get_feed(actor.id).position:
+            actor.write_fields(self._pick(rubbish, step.a))
+
+    def exchange(self, actor: Peer, step: Step) -> None:
+        """Take news from somebody: all, or a few pieces, with or without the statements."""
+        other = self._pick(self.scenario.peers, step.a)
+        actor.pull(other, pieces=None if step.b % 4 else step.b // 4, statements=step.c % 3 > 0)
+
+    def scatter(self, actor: Peer, step: Step) -> None:
+        """Get original pieces of somebody in whatever order, also twice, also too early."""
+        written = self._pick(self.scenario.peers, step.a).written
+        for index in range(1 + step.c % 8):
+            if written:
+                actor.take(self._pick(written, step.b + 7 * index))
+
+    def checkpoint(self, actor: Peer, step: Step) -> None:
+        """Close an epoch on the founder's peer, perhaps a careful one, perhaps in the past."""
+        founder = self.scenario.founder
+        if step.a % 2:
+            founder.pull(actor)
+        if not self._is_sandbox:
+            time_ms = founder.wall_ms - (MINUTE_MS if step.b % 4 == 0 else 0)
+            self._checkpoint(founder, time_ms, careful=step.c % 2 == 0)
+
+    def wait(self, actor: Peer, step: Step) -> None:  # noqa: ARG002 - an action's signature
+        self.scenario.wait(self._pick(_WAITS_MS, step.a))
+
+    def set_clock(self, actor: Peer, step: Step) -> None:
+        actor.skew_ms = self._pick(_SKEWS_MS, step.a)
+
+    # ------------------------------------------------------------------------------------------
+
+    @property
+    def _is_sandbox(self) -> bool:
+        return self.scenario.founder.market.genesis.sandbox
+
+    def _checkpoint(self, founder: Peer, time_ms: int, *, careful: bool = False) -> None:
+        founder.checkpoint(time_ms, founder.is_cause_held if careful else None)
+        settled = founder.replica.machine.epoch
+        verdicts = [each for each in get_verdicts(founder.market) if each[1]]
+        self.finalities.append(Finality(settled, get_settled_balances(founder.market), verdicts))
+
+    def _write(self, actor: Peer, operation: Operation, step: Step) -> None:
+        # A feed that does not begin with an account is admitted by nobody.
+        if not actor.replica.get_feed(actor.id).position:
+            return
+        lie = None
+        if (step.a + step.b + step.c) % 8 == 0:
+            lie = max(0, self.scenario.wall_ms + self._pick(_LIES_MS, step.c // 8))
+        actor.write(operation, at_ms=lie)
+
+    @staticmethod
+    def _pick(choices: Sequence[T], number: int) -> T:
+        return choices[number % len(choices)]
+
+
+def _get_requester(actor: Peer, row: AssignmentRow) -> bytes:
+    market = actor.market.contract.market
+    seat = market.seats.get(row.seat)
+    task = None if seat is None else market.tasks.get(seat.task)
+    return b"" if task is None else task.requester
+
+
+def _is_open(actor: Peer, task_id: bytes, seats: int) -> bool:
+    table = actor.market.contract.market.seats
+    rows = (table.get(task_id + bytes((number,))) for number in range(seats))
+    return any(row is not None and row.state == "OPEN" for row in rows)
+
+
+Action = Callable[[Play, Peer, Step], None]
+
+# How often each comes, out of the sum of all.
+_WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
+    (Play.exchange, 12),
+    (Play.work, 16),
+    (Play.work_together, 6),
+    (Play.post, 6),
+    (Play.accept, 10),
+    (Play.rush, 2),
+    (Play.checkpoint, 7),
+    (Play.wait, 6),
+    (Play.transfer, 5),
+    (Play.send_batch, 2),
+    (Play.scatter, 3),
+    (Play.meddle, 6),
+    (Play.cancel, 3),
+    (Play.post_badly, 3),
+    (Play.pay, 2),
+    (Play.vote, 2),
+    (Play.invite, 4),
+    (Play.join, 4),
+    (Play.revoke, 2),
+    (Play.consent, 2),
+    (Play.write_rubbish, 2),
+    (Play.set_clock, 3),
+)
+_ACTIONS: Final[tuple[Action, ...]] = tuple(
+    action for action, weight in _WEIGHTS for _ in range(weight)
+)
