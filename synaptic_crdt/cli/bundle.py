@@ -21,9 +21,9 @@ _READ = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=Tru
     ),
 )
 def bundle() -> None:
-    """Carry a market in a file: on a stick, by mail, through a shared folder.
+    """Carry a market in a file.
 
-    A bundle is signed but not secret: whoever has it can read it.
+    On a stick, by mail, through a shared folder. A bundle is signed but not secret: whoever has it can read it.
     """
 
 

@@ -62,16 +62,16 @@ class Group(click.Group):
     ) -> None:
         super().__init__(name, **attrs)
         self.examples: Final = examples
-        self._members: Final = members or {}
+        self.members: Final = members or {}
         self.params.extend(_make_shared_options())
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the members in the order in which they were declared."""
-        return [*self.commands, *self._members]
+        return [*self.commands, *self.members]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a member, imported now if it was not yet."""
-        member = self._members.get(cmd_name)
+        member = self.members.get(cmd_name)
         if member is None:
             return super().get_command(ctx, cmd_name)
         command = getattr(import_module(member.module), member.attribute)
@@ -85,7 +85,7 @@ class Group(click.Group):
     ) -> None:
         """Write names and summaries without importing anything."""
         rows = [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]
-        rows += [(name, member.summary) for name, member in self._members.items()]
+        rows += [(name, member.summary) for name, member in self.members.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

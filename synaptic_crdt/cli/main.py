@@ -36,20 +36,24 @@ def _member(module: str, attribute: str, summary: str) -> Member:
 _MEMBERS: Final = {
     "demo": _member("demo.command", "demo", "Play a whole market on this machine."),
     "init": _member("market", "init", "Found a market in a new home."),
-    "invite": _member("invite", "invite", "Invite somebody: make a ticket."),
+    "invite": _member("invite", "invite", "Invite somebody: make a ticket, which works once."),
     "join": _member("market", "join", "Join a market with a ticket."),
     "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
     "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),
     "task": _member("task", "task", "Post, accept, run and settle tasks."),
-    "provide": _member("provide", "provide", "Work: run the tasks that this home accepted."),
+    "provide": _member(
+        "provide", "provide", "Work: accept what the local policy allows, run it, deliver."
+    ),
     "sync": _member("sync", "sync", "Exchange entries with peers."),
-    "listen": _member("sync", "listen", "Let peers sync with this home."),
+    "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
     "state": _member("state", "state", "Show root, entries, time and supply."),
-    "log": _member("state", "log", "Show all entries in order, with their verdicts."),
-    "audit": _member("audit", "audit", "Replay a bundle or a home and check its root."),
+    "log": _member("state", "log", "Show all entries in order, with author, time and verdict."),
+    "audit": _member(
+        "audit", "audit", "Replay a bundle, or this home, and print the root it leads to."
+    ),
     "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
     "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
 }

@@ -82,9 +82,9 @@ def init(
 @click.argument("ticket")
 @click.option("--account-name", default=None, help="Your name there; else the name of your login.")
 def join(ticket: str, account_name: str | None) -> None:
-    """Join a market with a ticket; `-` reads it from standard input.
+    """Join a market with a ticket.
 
-    Others learn of you with the first sync.
+    `-` reads it from standard input, where no other user sees it. Others learn of you with the first sync.
     """
     from synaptic_crdt.node.founding import join_market
 
@@ -113,7 +113,7 @@ def _render_init(answer: Json) -> None:
         ("recovery key", answer["recovery_key"]),
         ("paper key", answer["paper_key"]),
     )
-    _warn_of_keys("the recovery key and the paper key")
+    print_note("print both keys now and keep them off this machine: no copy is kept here")
     if answer["sandbox"]:
         print_note("this is a sandbox: nothing in it is ever final")
 
@@ -127,7 +127,7 @@ def _render_join(answer: Json) -> None:
         ("grant", answer["grant"]),
         ("paper key", answer["paper_key"]),
     )
-    _warn_of_keys("the paper key")
+    print_note("print the paper key now and keep it off this machine: no copy is kept here")
     print_line("pending: nobody else knows of this account until the first sync")
 
 
@@ -142,10 +142,6 @@ def _render_identity(answer: Json) -> None:
     )
     if answer["sandbox"]:
         print_line(f"market {shorten(answer['market'])} is a sandbox: nothing is ever final")
-
-
-def _warn_of_keys(which: str) -> None:
-    print_note(f"print {which} now and keep them off this machine: no copy is kept here")
 
 
 def _get_wall_ms() -> int:

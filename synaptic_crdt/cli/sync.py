@@ -14,9 +14,9 @@ from synaptic_crdt.cli.serving import describe_event, serve
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.option("--live", is_flag=True, help="Stay, and exchange what is new as it comes.")
 def sync(addresses: tuple[str, ...], *, live: bool) -> None:
-    """Exchange entries with peers, once or for as long as it runs.
+    """Exchange entries with peers.
 
-    Without an address, those of the ticket and of earlier syncs are used.
+    Once, or for as long as it runs with --live. Without an address, those of the ticket and of earlier syncs are used.
     """
     serve("sync", describe_event, _render_report, addresses=list(addresses), live=live)
     print_next("state", "task list")

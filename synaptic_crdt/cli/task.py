@@ -31,7 +31,7 @@ def _work(attribute: str, summary: str) -> Member:
     members={
         "accept": _work("accept", "Take a seat of a task."),
         "decline": _work("decline", "Give an assignment back before the work began."),
-        "start": _work("start", "Say that the work is in hand, and begin."),
+        "start": _work("start", "Say that the payload is in hand and readable, and begin."),
         "deliver": _work("deliver", "Hand over a result."),
         "fail": _work("fail", "Admit that begun work will not be delivered."),
     },

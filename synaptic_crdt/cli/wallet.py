@@ -18,7 +18,7 @@ from synaptic_crdt.cli.standing import print_standing
 )
 @click.pass_context
 def wallet(context: click.Context, account: str | None) -> None:
-    """Show what you have: available, on its way, in escrow, bonded; send tokens."""
+    """Show what you have; send tokens."""
     if context.invoked_subcommand is not None:
         return
     arguments = {} if account is None else {"account": account}

@@ -33,7 +33,10 @@ def accept(task_id: str, ask: int | None, *, dry_run: bool, allow_pending: bool)
 @click.argument("assignment", metavar="TASK|ASSIGNMENT")
 @click.option("--reason", default="other", show_default=True, help="One word, public.")
 def decline(assignment: str, reason: str) -> None:
-    """Give an assignment back before the work began; the seat opens again for others."""
+    """Give an assignment back before the work began.
+
+    The seat opens again for others.
+    """
     answer = append("task.decline", assignment=assignment, reason=reason)
     show(answer, lambda told: _render_done(told, "declined"))
     print_next("task list --status open")
@@ -79,7 +82,10 @@ def deliver(assignment: str, text: str | None, file: Path | None) -> None:
 @click.argument("assignment", metavar="TASK|ASSIGNMENT")
 @click.option("--reason", default="other", show_default=True, help="One word, public.")
 def fail(assignment: str, reason: str) -> None:
-    """Admit that begun work will not be delivered; half of the bond is what that costs."""
+    """Admit that begun work will not be delivered.
+
+    Half of the bond is what that costs.
+    """
     answer = append("task.fail", assignment=assignment, reason=reason)
     show(answer, lambda told: _render_done(told, "failed"))
     print_next("wallet")
