@@ -22,6 +22,7 @@ from synaptic_crdt.rules.operations import (
     InviteIssue,
     Operation,
     Payload,
+    Role,
     ServiceLevel,
     Shard,
     TaskAccept,
@@ -85,7 +86,7 @@ def make_task(
 class Stage:
     """One market, driven entry by entry."""
 
-    def __init__(self, *, funds: int = 1_000, **parameters: Any) -> None:
+    def __init__(self, *, funds: int = 1_000, **parameters: Any) -> None:  # noqa: ANN401 - any of the genesis'
         self.keys: Final[dict[str, DeviceKey]] = {}
         self.names: Final[dict[bytes, str]] = {}
         founder = self.key("founder")
@@ -147,7 +148,7 @@ class Stage:
 
     def explain(self) -> str:
         """Say what became of the last entry, if it was refused."""
-        refusals = self.contract._refusals  # noqa: SLF001 - the stage looks behind the curtain
+        refusals = self.contract._refusals
         refusal = refusals.get(compute_id(self.entries))
         return self.contract.explain(
             compute_id(self.entries), refusal.verdict if refusal else Verdict.APPLIED
@@ -197,14 +198,28 @@ class Stage:
         proof = make_proof(self.market_id, one_time, self.key(device))
         return AccountOpen(device, EXCHANGE, None, certificate, proof)
 
-    def make_invite(self, to: str, *, grant: int = 0, **changes: Any) -> InviteIssue:
-        fields = {"role": "member", "expiry_ms": self.now + HOUR_MS, "from_treasury": False}
-        fields |= changes
-        return InviteIssue(one_time=self.key(f"once-{to}"), grant=grant, **fields)
+    def make_invite(
+        self,
+        to: str,
+        *,
+        grant: int = 0,
+        role: Role = "member",
+        expiry_ms: int | None = None,
+        from_treasury: bool = False,
+    ) -> InviteIssue:
+        return InviteIssue(
+            one_time=self.key(f"once-{to}"),
+            role=role,
+            grant=grant,
+            expiry_ms=self.now + HOUR_MS if expiry_ms is None else expiry_ms,
+            from_treasury=from_treasury,
+        )
 
-    def join(self, name: str, *, grant: int = 0, opt_in: bool = True, **changes: Any) -> bytes:
+    def join(
+        self, name: str, *, grant: int = 0, opt_in: bool = True, role: Role = "member"
+    ) -> bytes:
         """Invite somebody by the founder, and let them open an account."""
-        invite = self.make_invite(name, grant=grant, from_treasury=True, **changes)
+        invite = self.make_invite(name, grant=grant, role=role, from_treasury=True)
         self.did("founder", invite)
         self.did(name, self.ticket(invite, "founder", name))
         if opt_in:

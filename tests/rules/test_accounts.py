@@ -1,3 +1,5 @@
+from typing import Any
+
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.certificates import make_certificate, make_proof
@@ -17,7 +19,7 @@ def test_repair_ladder(stage: Stage) -> None:
     once = stage.keys["once-ana"]
 
     def certify(**changes: object) -> AccountOpen:
-        fields = {
+        fields: dict[str, Any] = {
             "one_time": once.public,
             "role": "member",
             "grant": 7,

@@ -1,6 +1,8 @@
+from itertools import pairwise
+
 import pytest
 
-from synaptic_crdt.rules.operations import TokenTransfer
+from synaptic_crdt.rules.operations import Role, TokenTransfer
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.rules.conftest import Ladder, Stage, make_task
 
@@ -36,14 +38,14 @@ def test_chain_of_transfers_w16() -> None:
     names = [f"account {number}" for number in range(100)]
     for name in names:
         stage.join(name, grant=1_000, opt_in=False)
-    for sender, recipient in zip(names, names[1:], strict=False):
+    for sender, recipient in pairwise(names):
         stage.did(sender, TokenTransfer(stage.key(recipient), 10, b"", ""))
     balances = [stage.available(name) for name in names]
     assert balances == [990, *([1_000] * 98), 1_010]
 
 
 @pytest.mark.parametrize("role", ["member", "auditor"])
-def test_whoever_holds_tokens_may_give_them_away(stage: Stage, role: str) -> None:
+def test_whoever_holds_tokens_may_give_them_away(stage: Stage, role: Role) -> None:
     stage.join("ana", grant=5, role=role, opt_in=False)
     stage.did("ana", TokenTransfer(stage.key("founder"), 5, b"", ""))
     assert stage.available("ana") == 0
