@@ -7,7 +7,8 @@ it. The same functions serve a process that owns its home and the owner's client
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from synaptic_crdt.node.commands import documents, members, money, tasks
+from synaptic_crdt.node.bundles import read_bundle
+from synaptic_crdt.node.commands import epochs, members, money, tasks
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
@@ -28,8 +29,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,
     "task.approve": tasks.approve_delivery,
-    "checkpoint": documents.make_checkpoint,
-    "bundle.read": documents.read_bundle_file,
+    "checkpoint": epochs.make_checkpoint,
+    "bundle.read": read_bundle,
 }
 
 

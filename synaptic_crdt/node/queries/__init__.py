@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from synaptic_crdt.node.bundles import write_bundle
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import history, market, members, tasks, wallet
@@ -20,7 +21,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "task.result": tasks.show_results,
     "state": market.show_state,
     "audit": market.audit_home,
-    "bundle.write": market.write_bundle_file,
+    "bundle.write": write_bundle,
     "log": history.show_log,
 }
 

@@ -1,12 +1,9 @@
-"""The market as a whole: its state, its replay, and its document as a bundle."""
-
-from pathlib import Path
+"""The market as a whole: its state and its replay."""
 
 from synaptic_crdt.node.audit import audit_market
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.views import view_supply
-from synaptic_crdt.sync.transports.bundle import write_bundle
 
 
 def show_state(node: Node) -> Json:
@@ -39,8 +36,3 @@ def show_state(node: Node) -> Json:
 def audit_home(node: Node, *, root: str | None = None) -> Json:
     """Replay this home's store, every hash recomputed when it was opened; compare with ``root``."""
     return audit_market(node.market, node.damages, root)
-
-
-def write_bundle_file(node: Node, *, path: str) -> Json:
-    """Write everything held to a bundle."""
-    return write_bundle(Path(path), node.replica, node.market.genesis_bytes)

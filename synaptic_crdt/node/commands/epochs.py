@@ -1,8 +1,7 @@
-"""Commands about the document itself: checkpoints, and bundles that come in."""
+"""Commands of the sequencer."""
 
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.sync.transports.bundle import read_bundle
 
 
 def make_checkpoint(node: Node) -> Json:
@@ -16,8 +15,3 @@ def make_checkpoint(node: Node) -> Json:
         "root": checkpoint.root.hex(),
         "final": node.replica.final_epoch >= checkpoint.index,
     }
-
-
-def read_bundle_file(node: Node, *, path: str) -> Json:
-    """Merge a bundle; all of it verifies, or nothing of it is admitted."""
-    raise AssertionError(path, read_bundle)
