@@ -92,19 +92,19 @@ def _plan_work(
     jobs: frozenset[bytes],
     preview: Preview,
 ) -> Iterator[Act | Note]:
-    hands = policy.parallel_tasks - len(jobs)
     idle = [work for work in situation.work if work.assignment not in jobs]
+    hands = policy.parallel_tasks - (len(situation.work) - len(idle))
     # What was started first: its execution limit runs already.
     for work in sorted(idle, key=lambda work: work.state != "STARTED"):
-        step = _refuse_work(work, situation, policy, skills)
-        if step is None:
-            step = _hold_back(work, situation)
-        if step is None and hands <= 0:
-            step = Waiting(work.assignment, f"parallel_tasks is {policy.parallel_tasks}")
-        if step is None:
-            step = _begin(work, situation, policy)
-            hands -= 1
-        yield _ask_contract(step, work.assignment, preview)
+        step = _refuse_work(work, situation, policy, skills) or _hold_back(work, situation)
+        if step is not None:
+            yield _ask_contract(step, work.assignment, preview)
+        elif hands <= 0:
+            yield Waiting(work.assignment, f"parallel_tasks is {policy.parallel_tasks}")
+        else:
+            begun = _ask_contract(_begin(work, situation, policy), work.assignment, preview)
+            hands -= not isinstance(begun, PassedOver)
+            yield begun
 
 
 def _refuse_work(

@@ -30,7 +30,8 @@ def refuse(policy: Policy, **changes: object) -> str | None:
         "is_sandbox": False,
         "load": Load(accepted_today=0, owed=0),
     }
-    return explain_refusal(policy, **arguments | changes)
+    arguments.update(changes)
+    return explain_refusal(policy, **arguments)
 
 
 def change(**changes: object) -> Policy:

@@ -17,8 +17,9 @@ _EXCERPT_CHARACTERS: Final = 200
 class Rehearsal:
     """Takes on everything, and answers at once with what it was given."""
 
-    name: Final = "rehearsal"
-    skills: Final = Skills(kinds=(ANY,), media_types=(ANY,))
+    def __init__(self) -> None:
+        self.name: Final = "rehearsal"
+        self.skills: Final = Skills(kinds=(ANY,), media_types=(ANY,))
 
     async def run(self, job: Job) -> Result | Failure:
         """Return a text about the payload."""
