@@ -6,7 +6,7 @@ names its kind. The length is checked before anything is kept for it. A message 
 session's to judge.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 from msgspec import Meta
@@ -173,7 +173,7 @@ def check_preface(market: bytes, preface: bytes) -> None:
         )
 
 
-def encode_frame(message: AnyMessage) -> bytes:
+def encode_frame(message: Message) -> bytes:
     """Return a message as it travels: length, then canonical CBOR."""
     payload = encode_trusted(msgspec.to_builtins(message, builtin_types=(bytes,)))
     assert len(payload) <= limits.FRAME_BYTES
@@ -182,9 +182,17 @@ def encode_frame(message: AnyMessage) -> bytes:
 
 def decode_message(payload: bytes) -> AnyMessage:
     """Return the message of one frame. Raises ``MalformedInput``."""
+    return cast("AnyMessage", decode_one_of(AnyMessage, payload))
+
+
+def decode_one_of(kinds: object, payload: bytes) -> Message:
+    """Return the message of one frame, which is one of a union of kinds.
+
+    Raises ``MalformedInput``.
+    """
     value = decode(payload, limits.FRAME_BYTES)
     try:
-        return msgspec.convert(value, AnyMessage, builtin_types=(bytes,))
+        return cast("Message", msgspec.convert(value, kinds, builtin_types=(bytes,)))
     except msgspec.ValidationError as error:
         raise MalformedInput(f"not a message of this protocol: {error}") from error
 

@@ -13,10 +13,9 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.sync.assembly import take_apart
 from synaptic_crdt.sync.messages import (
     AnyMessage,
-    Bodies,
-    Header,
     Hello,
     Leaf,
     Leaves,
@@ -80,7 +79,7 @@ class Offers:
             self.note_index(chain.index)
         while (message := self.make_statements()) is not None:
             yield message
-        yield Statements(statements=(), index=self._their_index, last=True)
+        yield self._make_message([], last=True)
         pages = range(0, max(len(leaves), 1), limits.PAGE_LEAVES)
         for start in pages:
             page = tuple(leaves[start : start + limits.PAGE_LEAVES])
@@ -101,9 +100,9 @@ class Offers:
         if not batch:
             return None
         self.statements_sent += len(batch)
-        return Statements(statements=tuple(batch), index=self._their_index, last=False)
+        return self._make_message(batch, last=False)
 
-    def make_answer(self) -> list[AnyMessage]:
+    def make_answer(self) -> Sequence[AnyMessage]:
         """Return the next piece that was asked for, as messages; none when nothing is due."""
         while self._asked:
             row = self._asked.popleft()
@@ -115,7 +114,7 @@ class Offers:
                 return self._send(piece)
         return []
 
-    def make_push(self) -> list[AnyMessage]:
+    def make_push(self) -> Sequence[AnyMessage]:
         """Return the next piece that moved and the other side lacks; none when there is none."""
         while self._moved:
             device = next(iter(self._moved))
@@ -126,6 +125,10 @@ class Offers:
                     return self._send(piece)
             del self._moved[device]
         return []
+
+    def _make_message(self, statements: Sequence[bytes], *, last: bool) -> Statements:
+        common = min(self._their_index, self._replica.chain.index)
+        return Statements(statements=tuple(statements), index=common, last=last)
 
     def _prove(self, index: int) -> None:
         """Show our counted checkpoint at ``index`` to a peer that has another."""
@@ -144,30 +147,10 @@ class Offers:
             self._their_index += 1
             yield data
 
-    def _send(self, piece: Piece) -> list[AnyMessage]:
+    def _send(self, piece: Piece) -> Sequence[AnyMessage]:
         self._wants.note_theirs(piece.device, piece.last)
         self.entries_sent += len(piece.bodies)
-        sent: list[AnyMessage] = [
-            Header(
-                device=piece.device,
-                first=piece.first,
-                predecessor=piece.predecessor,
-                count=len(piece.bodies),
-                size=sum(map(len, piece.bodies)),
-                signature=piece.signature,
-            )
-        ]
-        batch: list[bytes] = []
-        size = 0
-        for body in piece.bodies:
-            batch.append(body)
-            size += len(body)
-            if size >= limits.FRAME_FILL_BYTES:
-                sent.append(Bodies(bodies=tuple(batch)))
-                batch, size = [], 0
-        if batch:
-            sent.append(Bodies(bodies=tuple(batch)))
-        return sent
+        return take_apart(piece)
 
 
 def make_leaves(replica: Replica) -> list[Leaf]:

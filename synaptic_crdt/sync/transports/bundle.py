@@ -1,0 +1,179 @@
+"""Bundles: a market's document in one file, to be read in any order, by anybody, from any source.
+
+Reading verifies everything before it admits anything: a flaw anywhere is an error, and nothing
+has changed. What continues a feed that is not held far enough is reported as held; a feed with
+two histories is left out and named; both leave the rest to be admitted. An auditor reads into a
+replica made of the genesis inside, through a gate that keeps nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from synaptic_crdt.errors import WrongMarket
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.transports.bundle_format import (
+    open_whole,
+    read_genesis_record,
+    read_records,
+    write_file,
+)
+
+# Admitted in one transaction; a piece has at most 1 MiB, a checkpoint at most 512 KiB.
+_BATCH_ENTRIES: Final = 1024
+_BATCH_STATEMENTS: Final = 16
+
+
+class FeedSummary(msgspec.Struct, frozen=True):
+    """What a bundle holds of one feed."""
+
+    device: bytes
+    first: int
+    last: int
+    bytes: int
+
+
+class BundleSummary(msgspec.Struct, frozen=True):
+    """What a whole bundle holds; feeds in the order of admission where it was written."""
+
+    genesis: bytes
+    market: bytes
+    feeds: tuple[FeedSummary, ...]
+    entries: int
+    statements: int
+    bytes: int
+
+
+class BundleReport(msgspec.Struct, frozen=True):
+    """What became of the entries and statements of a bundle that was read."""
+
+    entries_new: int
+    entries_known: int
+    entries_held: int
+    statements_new: int
+    forks: tuple[bytes, ...]
+
+
+def write_bundle(path: Path, replica: Replica, genesis: bytes) -> BundleSummary:
+    """Write everything a replica holds to a file, atomically and durably.
+
+    Raises ``StoreFailed``.
+    """
+    assert compute_hash("market", genesis) == replica.market
+    write_file(path, replica, genesis)
+    return show_bundle(path)
+
+
+def read_bundle(path: Path, gate: Gate) -> BundleReport:
+    """Verify a bundle of the gate's market, then admit what is new in it.
+
+    Raises ``MalformedInput``, ``Forged``, ``VersionMismatch`` or ``WrongMarket``: then nothing
+    was admitted. Raises ``StoreFailed`` when the disk refuses.
+    """
+    with open_whole(path) as file:
+        market = compute_hash("market", read_genesis_record(file))
+        if market != gate.replica.market:
+            raise WrongMarket(
+                f"{path} is of market {market.hex()[:16]}, this one is"
+                f" {gate.replica.market.hex()[:16]}; join that market in a home of its own"
+            )
+        records_start = file.tell()
+        _inspect_all(gate, file)
+        file.seek(records_start)
+        return _admit_all(gate, file)
+
+
+def read_genesis(path: Path) -> bytes:
+    """Return the genesis in a bundle, to make a replica of its market from nothing else.
+
+    Raises ``MalformedInput`` or ``VersionMismatch``.
+    """
+    with open_whole(path) as file:
+        return read_genesis_record(file)
+
+
+def show_bundle(path: Path) -> BundleSummary:
+    """Say what a bundle holds. Its checksum and form are checked, its seals are not.
+
+    Raises ``MalformedInput`` or ``VersionMismatch``.
+    """
+    feeds: dict[bytes, FeedSummary] = {}
+    statements = 0
+    with open_whole(path) as file:
+        genesis = read_genesis_record(file)
+        for record in read_records(file):
+            if isinstance(record, bytes):
+                statements += 1
+            else:
+                feeds[record.device] = _summarize(feeds.get(record.device), record)
+    return BundleSummary(
+        genesis=genesis,
+        market=compute_hash("market", genesis),
+        feeds=tuple(feeds.values()),
+        entries=sum(feed.last - feed.first + 1 for feed in feeds.values()),
+        statements=statements,
+        bytes=path.stat().st_size,
+    )
+
+
+def _summarize(before: FeedSummary | None, piece: Piece) -> FeedSummary:
+    size = sum(map(len, piece.bodies))
+    if before is None:
+        return FeedSummary(piece.device, piece.first, piece.last, size)
+    return FeedSummary(piece.device, before.first, piece.last, before.bytes + size)
+
+
+def _inspect_all(gate: Gate, file: BinaryIO) -> None:
+    inspection = gate.inspect()
+    for record in read_records(file):
+        if isinstance(record, bytes):
+            inspection.inspect_statement(record)
+        else:
+            inspection.inspect_piece(record)
+
+
+def _admit_all(gate: Gate, file: BinaryIO) -> BundleReport:
+    before = gate.replica.entries
+    entries = held = statements_new = 0
+    forks: dict[bytes, None] = {}
+    for pieces, statements in _batch(read_records(file)):
+        for piece, admission in zip(pieces, gate.admit_pieces(pieces), strict=True):
+            if admission is Admission.FORK:
+                forks[piece.device] = None
+            # What follows a fork cannot be placed, but it does not wait for anything.
+            if admission is Admission.HOLD and piece.device not in forks:
+                held += len(piece.bodies)
+            elif piece.device not in forks:
+                entries += len(piece.bodies)
+        statements_new += gate.admit_statements(statements).count(Admission.ACCEPT)
+    entries_new = gate.replica.entries - before
+    return BundleReport(
+        entries_new=entries_new,
+        entries_known=entries - entries_new,
+        entries_held=held,
+        statements_new=statements_new,
+        forks=tuple(forks),
+    )
+
+
+def _batch(records: Iterable[Piece | bytes]) -> Iterator[tuple[list[Piece], list[bytes]]]:
+    """Yield records in order, gathered into what one transaction takes."""
+    pieces: list[Piece] = []
+    statements: list[bytes] = []
+    entries = 0
+    for record in records:
+        if isinstance(record, bytes):
+            statements.append(record)
+        else:
+            pieces.append(record)
+            entries += len(record.bodies)
+        if entries >= _BATCH_ENTRIES or len(statements) >= _BATCH_STATEMENTS:
+            yield pieces, statements
+            pieces, statements, entries = [], [], 0
+    yield pieces, statements

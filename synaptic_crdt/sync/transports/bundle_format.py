@@ -1,0 +1,199 @@
+"""The bytes of a bundle file, and nothing of what they mean for a replica.
+
+Magic, version, then frames as on a link: the genesis, pieces in the order of admission (so issuers
+come first), statements; an empty frame; and the BLAKE3 hash of all before it. Every version keeps
+the frames and the hash, so that a damaged file is never taken for a newer one.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from synaptic_crdt.errors import MalformedInput, StoreFailed, UsageError, VersionMismatch
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import start_hash
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.sync.assembly import Assembly, take_apart
+from synaptic_crdt.sync.messages import (
+    LENGTH_BYTES,
+    Bodies,
+    Header,
+    Message,
+    decode_one_of,
+    encode_frame,
+)
+
+BUNDLE_VERSION: Final = 1
+
+_MAGIC: Final = b"synaptic-crdt bundle\n"
+_VERSION_BYTES: Final = 2
+_END: Final = bytes(LENGTH_BYTES)
+
+
+class GenesisRecord(Message, frozen=True, tag="genesis"):
+    """The first frame: the record whose hash is the market id."""
+
+    genesis: bytes
+
+
+class StatementRecord(Message, frozen=True, tag="statement"):
+    """One statement."""
+
+    statement: bytes
+
+
+def write_file(path: Path, replica: Replica, genesis: bytes) -> None:
+    """Write everything a replica holds; nobody ever sees half of the file.
+
+    Raises ``StoreFailed``.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("wb") as file:
+                _write_all(file, replica, genesis)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreFailed(f"{path}: {error}; no bundle was written") from error
+
+
+@contextmanager
+def open_whole(path: Path) -> Generator[BinaryIO]:
+    """Open a bundle whose magic, frames, hash and version were checked, at its first frame.
+
+    Raises ``MalformedInput``, ``VersionMismatch``, ``UsageError`` or ``StoreFailed``.
+    """
+    try:
+        with path.open("rb") as file:
+            version = _check_whole(path, file)
+            if version != BUNDLE_VERSION:
+                raise VersionMismatch(
+                    f"{path} has version {version}, this program knows {BUNDLE_VERSION}; upgrade it"
+                )
+            file.seek(len(_MAGIC) + _VERSION_BYTES)
+            yield file
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UsageError(f"{path}: {error.strerror}; name a bundle file") from error
+    except OSError as error:
+        raise StoreFailed(f"{path}: {error}") from error
+
+
+def read_genesis_record(file: BinaryIO) -> bytes:
+    """Return the genesis, which comes first. Raises ``MalformedInput``."""
+    record = decode_one_of(GenesisRecord, _read_frame(file))
+    assert isinstance(record, GenesisRecord)
+    if len(record.genesis) > limits.GENESIS_BYTES:
+        raise MalformedInput(
+            f"a genesis of {len(record.genesis)} bytes, limit {limits.GENESIS_BYTES}"
+        )
+    return record.genesis
+
+
+def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
+    """Yield the pieces, each feed's without a gap, and then the statements.
+
+    Raises ``MalformedInput``.
+    """
+    follows: dict[bytes, int] = {}
+    has_statements = False
+    while payload := _read_frame(file):
+        record = decode_one_of(Header | StatementRecord, payload)
+        if isinstance(record, StatementRecord):
+            has_statements = True
+            yield record.statement
+            continue
+        assert isinstance(record, Header)
+        if has_statements or follows.get(record.device, record.first) != record.first:
+            raise MalformedInput(
+                f"feed {record.device.hex()[:16]}: the piece at {record.first} is out of order"
+            )
+        piece = _read_bodies(file, Assembly(record))
+        follows[piece.device] = piece.last + 1
+        yield piece
+
+
+def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
+    hasher = start_hash("bundle")
+
+    def write(data: bytes) -> None:
+        hasher.update(data)
+        file.write(data)
+
+    write(_MAGIC + BUNDLE_VERSION.to_bytes(_VERSION_BYTES, "big"))
+    write(encode_frame(GenesisRecord(genesis=genesis)))
+    for feed in replica.feeds.values():
+        position = 0
+        while (piece := feed.get_piece(position + 1)) is not None:
+            for message in take_apart(piece):
+                write(encode_frame(message))
+            position = piece.last
+    for statement in _get_statements(replica):
+        write(encode_frame(StatementRecord(statement=statement)))
+    write(_END)
+    file.write(hasher.digest())
+
+
+def _get_statements(replica: Replica) -> Iterator[bytes]:
+    index = 0
+    while (checkpoint := replica.chain.get(index + 1)) is not None:
+        yield encode_statement(checkpoint)
+        index += 1
+    for beside in replica.chain.conflicts:
+        yield encode_statement(beside)
+
+
+def _check_whole(path: Path, file: BinaryIO) -> int:
+    """Check everything but what the frames say; return the version."""
+    hasher = start_hash("bundle")
+    head = file.read(len(_MAGIC) + _VERSION_BYTES)
+    if len(head) < len(_MAGIC) + _VERSION_BYTES or not head.startswith(_MAGIC):
+        raise MalformedInput(f"{path} is not a bundle, or is damaged at its beginning")
+    hasher.update(head)
+    while payload := _read_frame(file):
+        hasher.update(len(payload).to_bytes(LENGTH_BYTES, "big"))
+        hasher.update(payload)
+    hasher.update(_END)
+    checksum = file.read(limits.HASH_BYTES)
+    if checksum != hasher.digest():
+        raise MalformedInput(f"{path} is damaged: its checksum does not fit; get another copy")
+    if file.read(1):
+        raise MalformedInput(f"{path} goes on after its end; get another copy")
+    return int.from_bytes(head[len(_MAGIC) :], "big")
+
+
+def _read_frame(file: BinaryIO) -> bytes:
+    """Return the next frame's payload, empty at the end; its length is checked before it."""
+    prefix = file.read(LENGTH_BYTES)
+    size = int.from_bytes(prefix, "big")
+    if size > limits.FRAME_BYTES:
+        raise MalformedInput(f"a frame of {size} bytes, limit {limits.FRAME_BYTES}")
+    payload = file.read(size)
+    if len(prefix) < LENGTH_BYTES or len(payload) < size:
+        raise MalformedInput("the bundle is cut short; get another copy")
+    return payload
+
+
+def _read_bodies(file: BinaryIO, assembly: Assembly) -> Piece:
+    piece = None
+    while piece is None:
+        part = decode_one_of(Bodies, _read_frame(file))
+        assert isinstance(part, Bodies)
+        piece = assembly.add(part.bodies)
+    return piece
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
