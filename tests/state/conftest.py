@@ -1,20 +1,20 @@
 """A toy market for tests of the fold, which knows no rule: order, deadlines and epochs matter.
 
 Accounts are devices. ``mint n`` gives oneself tokens; ``pay to n`` is refused when the balance is
-short; ``lock to n delay`` sets tokens aside until a deadline, when they go to ``to``; ``unlock``
+short; ``take from n`` moves another's tokens, as a second device of one owner would; ``lock to n delay`` sets tokens aside until a deadline, when they go to ``to``; ``unlock``
 takes back a lock in time; ``promise n`` moves tokens at the epoch's end, as far as they are there;
 ``after id`` is refused unless the entry of that id was applied before, so causes must come first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import pytest
 
 from synaptic_crdt.state import clock
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers
-from synaptic_crdt.state.feeds import Entry, Feed, Piece, encode_body, seal_bodies, verify_piece
+from synaptic_crdt.state.feeds import Feed, Piece, encode_body, seal_bodies, verify_piece
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.replica import Replica
@@ -64,18 +64,21 @@ class ToyContract:
     def apply(
         self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
     ) -> int:
+        verdict = self.decide(now, device, entry_id, operation)
+        if verdict == APPLIED:
+            self.seen.set(entry_id, SeenRow(now, position))
+        return verdict
+
+    def decide(self, now: int, device: bytes, entry_id: bytes, operation: object) -> int:
         match operation:
             case ("mint", int(amount)):
                 self.give(device, amount)
             case ("pay", bytes(to), int(amount)):
-                if not self.take(device, amount):
-                    return SHORT
-                self.give(to, amount)
+                return self.move(device, to, amount)
+            case ("take", bytes(owner), int(amount)):
+                return self.move(owner, device, amount)
             case ("lock", bytes(to), int(amount), int(delay)):
-                if not self.take(device, amount):
-                    return SHORT
-                self.locks.set(entry_id, LockRow(device, to, amount))
-                self.timers.set(entry_id, now + delay)
+                return self.lock(device, entry_id, LockRow(device, to, amount), now + delay)
             case ("unlock",):
                 if not self.unlock(device):
                     return NO_LOCK
@@ -87,7 +90,19 @@ class ToyContract:
                     return NO_CAUSE
             case _:
                 return UNKNOWN
-        self.seen.set(entry_id, SeenRow(now, position))
+        return APPLIED
+
+    def move(self, owner: bytes, to: bytes, amount: int) -> int:
+        if not self.take(owner, amount):
+            return SHORT
+        self.give(to, amount)
+        return APPLIED
+
+    def lock(self, device: bytes, lock_id: bytes, lock: LockRow, deadline: int) -> int:
+        if not self.take(device, lock.amount):
+            return SHORT
+        self.locks.set(lock_id, lock)
+        self.timers.set(lock_id, deadline)
         return APPLIED
 
     def unlock(self, device: bytes) -> bool:
@@ -145,7 +160,7 @@ class Writer:
     def device(self) -> bytes:
         return self.key.public
 
-    def write(self, *operations: tuple[int, list[Value]]) -> list[Piece]:
+    def write(self, *operations: tuple[int, Sequence[Value]]) -> list[Piece]:
         """Append (time in ms, operation) each, and return the sealed pieces."""
         bodies: list[bytes] = []
         last = self.feed.tip.time
@@ -205,15 +220,6 @@ def dump_machine(machine: Machine) -> object:
     )
 
 
-def make_entries(writer: Writer, *operations: tuple[int, list[Value]]) -> list[Entry]:
-    before = writer.feed.position
-    writer.write(*operations)
-    return writer.feed.entries[before:]
-
-
 @pytest.fixture
 def writers() -> list[Writer]:
     return [Writer(seed) for seed in (1, 2, 3)]
-
-
-is_always_ready: Callable[[Any], bool] = bool
