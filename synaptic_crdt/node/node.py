@@ -86,6 +86,8 @@ class Node:
         self.market: Final = Market(store.genesis)
         self.replica: Final = self.market.replica
         self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
+        # What is admitted later can only reverse what was seen to apply before.
+        self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
         self._known_reversals: Final = store.read_reversals()
 
