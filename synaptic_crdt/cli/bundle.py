@@ -6,7 +6,16 @@ import click
 
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group
-from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, show
+from synaptic_crdt.cli.output import (
+    Json,
+    format_time,
+    print_fields,
+    print_line,
+    print_next,
+    print_table,
+    shorten,
+    show,
+)
 
 _WRITTEN = click.Path(dir_okay=False, path_type=Path, resolve_path=True)
 _READ = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
@@ -32,7 +41,7 @@ def bundle() -> None:
 def write(file: Path) -> None:
     """Write everything this home holds to a file."""
     answer = read("bundle.write", path=str(file))
-    show(answer, lambda told: _render(f"wrote {file}", told))
+    show(answer, _render_written)
     print_next(f"bundle show {file}", f"audit {file}")
 
 
@@ -41,19 +50,49 @@ def write(file: Path) -> None:
 def read_file(file: Path) -> None:
     """Merge a bundle into this home: all of it verifies, or nothing is admitted."""
     answer = append("bundle.read", path=str(file))
-    show(answer, lambda told: _render(f"read {file}", told))
+    show(answer, _render_read)
     print_next("state", "log")
 
 
 @bundle.command("show", examples=("bundle show market.bundle",))
 @click.argument("file", type=_READ)
 def show_file(file: Path) -> None:
-    """Verify a bundle and say what it holds; needs no home, changes nothing."""
+    """Say what a bundle holds.
+
+    Needs no home, changes nothing. Its form is checked; `audit` verifies all of it.
+    """
     from synaptic_crdt.node.bundles import show_bundle
 
-    show(show_bundle(file), lambda told: _render(f"{file} verifies", told))
+    show(show_bundle(file), _render_content)
 
 
-def _render(what: str, answer: Json) -> None:
-    print_line(what)
-    print_fields(*((key, value) for key, value in answer.items() if isinstance(value, str | int)))
+def _render_written(answer: Json) -> None:
+    print_line(f"wrote {answer['path']}: {answer['entries']:,} entries, {answer['bytes']:,} bytes")
+
+
+def _render_read(answer: Json) -> None:
+    print_line(
+        f"read {answer['path']}: {answer['received']:,} new entries, {answer['known']:,} known"
+    )
+    if answer["held"]:
+        print_line(f"{answer['held']:,} entries were left out: what they follow is not here yet")
+    for device in answer["forks"]:
+        print_line(f"device {shorten(device)} was left out: it has signed two histories")
+    print_fields(("root", answer["root"]))
+
+
+def _render_content(answer: Json) -> None:
+    print_line(f"{answer['path']}: {answer['market_name']!r}, market {answer['market']}")
+    print_fields(
+        ("founded", format_time(answer["created_ms"])),
+        ("entries", answer["entries"]),
+        ("statements", answer["statements"]),
+        ("bytes", answer["bytes"]),
+    )
+    print_table(
+        ("device", "first", "last", "bytes"),
+        [
+            (shorten(feed["device"]), feed["first"], feed["last"], feed["bytes"])
+            for feed in answer["feeds"]
+        ],
+    )

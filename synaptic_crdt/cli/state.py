@@ -14,12 +14,20 @@ from synaptic_crdt.cli.output import (
     shorten,
     show,
 )
+from synaptic_crdt.errors import StoreDamaged
 
 
 @click.command(cls=Command, examples=("state", "state --json"))
 def state() -> None:
-    """Show root, entries, time and supply. Homes that hold the same show the same root."""
-    show(read("state"), _render_state)
+    """Show root, entries, time and supply.
+
+    Homes that hold the same show the same root. Ends with exit code 4 when stored bytes are
+    damaged; what is shown is what still verifies.
+    """
+    answer = read("state")
+    show(answer, _render_state)
+    if answer["damaged"]:
+        raise StoreDamaged("; ".join(answer["damaged"]))
 
 
 @click.command(cls=Command, examples=("log", "log --last 20", "log --json"))
@@ -60,8 +68,6 @@ def _render_state(answer: Json) -> None:
             f"checkpoint {item['index']} claims root {shorten(item['claimed'])}, here it is"
             f" {shorten(item['computed'])}"
         )
-    for damage in answer["damaged"]:
-        print_note(f"damaged: {damage}")
 
 
 def _render_log(answer: Json) -> None:

@@ -1,0 +1,78 @@
+"""`--home` and `--json` stand where people put them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("--home", "rita", "--json", "invite", "list"),
+        ("invite", "--home", "rita", "list", "--json"),
+        ("invite", "list", "--home", "rita", "--json"),
+        ("--home", "elsewhere", "invite", "--json", "list", "--home", "rita"),
+    ],
+)
+def test_before_and_after_the_command(run: Run, line: tuple[str, ...]) -> None:
+    assert run("--home", "rita", "init").code == 0
+    done = run(*line)
+    assert (done.code, done.json) == (0, {"invitations": []})
+
+
+def test_the_home_of_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNAPTIC_HOME", "rita")
+    account = run("init", "--json").json["account"]
+    assert run("whoami", "--json").json["account"] == account
+    assert run("--home", "elsewhere", "whoami").code == 2
+
+
+def test_json_is_one_document_and_nothing_else(run: Run) -> None:
+    done = run("--json", "--home", "rita", "init")
+    assert isinstance(json.loads(done.out), dict)
+    assert "next:" not in done.err
+
+
+def test_json_is_plain_ascii(run: Run) -> None:
+    done = run("--json", "--home", "rita", "init", "--account-name", "\u202e\x1b市")
+    assert done.json["name"] == "\u202e\x1b市"
+    assert done.out.isascii()
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["nonsense"],
+        ["task", "nonsense"],
+        ["state", "surplus"],
+        ["state", "--nonsense"],
+        ["task", "post", "--price", "5"],
+        ["task", "post", "--price", "0", "--kind", "text.answer", "--title", "t", "--text", "x"],
+        ["task", "post", "--price", "5", "--kind", "text.answer", "--title", "t"],
+        ["task", "post", "--price", "5", "--window", "soon", "--kind", "k", "--title", "t"],
+        ["task", "deliver", "3f9a"],
+        ["task", "deliver", "3f9a", "--text", "x", "--file", __file__],
+        ["wallet", "send", "paul", "-5"],
+        ["wallet", "send", "paul", "1.5"],
+        ["bundle", "read", "missing.bundle"],
+        ["audit", "missing.bundle"],
+        ["invite", "--role", "emperor"],
+        ["policy", "set"],
+        ["provide", "--executor", "nonsense"],
+        ["listen"],
+    ],
+)
+def test_usage_errors(run: Run, line: list[str]) -> None:
+    assert run("--home", "rita", "init").code == 0
+    plain = run("--home", "rita", *line)
+    assert plain.code == 2
+    assert plain.out == ""
+    assert "rror: " in plain.err
+    as_json = run("--home", "rita", "--json", *line)
+    assert as_json.code == 2
+    assert as_json.error["exit_code"] == 2
