@@ -44,6 +44,11 @@ def compute_hash(kind: HashKind, *parts: bytes) -> bytes:
     return hasher.digest()
 
 
+def start_hash(kind: HashKind) -> blake3:
+    """Return a hasher in the context of ``kind``, for what is too large to be held at once."""
+    return _HASHERS[kind].copy()
+
+
 def compute_body_hash(body: bytes) -> bytes:
     """Return ``H("body", body)``; spelled out because every entry passes here."""
     hasher = _BODY_HASHER.copy()
