@@ -75,6 +75,8 @@ def test_repair_ladder(stage: Stage) -> None:
     ladder.expect(Verdict.CERTIFICATE_FORGED, "ana", replace(good, certificate=forged), position=1)
     stolen = make_proof(stage.market_id, once, stage.key("eve"))
     ladder.expect(Verdict.PROOF_FORGED, "ana", replace(good, proof=stolen), position=1)
+    elsewhere = make_proof(bytes(32), once, stage.key("ana"))
+    ladder.expect(Verdict.PROOF_FORGED, "ana", replace(good, proof=elsewhere), position=1)
     stage.positions["ana"] = 0
     assert stage.available("founder") == 993
     ladder.reach_top("ana", good)

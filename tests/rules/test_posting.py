@@ -94,6 +94,13 @@ def test_post_ladder(stage: Stage) -> None:  # noqa: PLR0915 - one rung after th
     assert stage.available("founder") == 700
 
 
+def test_all_there_is_may_be_locked() -> None:
+    stage = Stage(funds=1_000, supply=1_000, treasury_day_cap=1_000)
+    assert stage.send("founder", make_task(price=1_001)) == Verdict.LOCK_OVER_SUPPLY
+    stage.did("founder", make_task(price=1_000))
+    assert stage.market.get_money().held == 1_000
+
+
 def test_too_low_balance_names_both_figures_e10() -> None:
     stage = Stage(funds=50)
     assert stage.send("founder", make_task()) == Verdict.BALANCE_TOO_LOW

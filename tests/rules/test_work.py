@@ -144,11 +144,14 @@ def test_silent_requester_e4b(stage: Stage, posted: bytes) -> None:
     assert (stage.available("founder"), stage.available("ana")) == (900, 150)
 
 
-def test_rejection_holds_then_pays_nothing(stage: Stage, posted: bytes) -> None:
-    _, delivery = stage.deliver(posted, "ana")
+def test_rejection_holds_then_pays_nothing() -> None:
+    stage = Stage(contest_ms=3 * HOUR_MS)
+    stage.join("ana", grant=50)
+    task = stage.did("founder", make_task(bond=50))
+    _, delivery = stage.deliver(task, "ana")
     stage.did("founder", TaskApprove(delivery, approve=False))
-    stage.wait(DAY_MS - 1)
-    assert stage.state(posted) == "HELD"
+    stage.wait(3 * HOUR_MS - 1)
+    assert stage.state(task) == "HELD"
     stage.wait(1)
     assert (stage.available("founder"), stage.available("ana")) == (1_000, 50)
 
@@ -190,9 +193,11 @@ def test_silent_provider_e4c(stage: Stage, posted: bytes) -> None:
     stage.assign(posted, "ana")
     stage.wait(11 * MINUTE_MS - 1)
     assert stage.state(posted) == "ASSIGNED"
-    stage.wait(1)
+    stage.wait(5)
     assert stage.state(posted) == "OPEN"
     assert (stage.available("ana"), stage.available("founder")) == (0, 950)
+    # The window counts from the deadline, however late somebody looks.
+    assert stage.timers.get(posted + b"\0") == stage.now - 4 + 15 * MINUTE_MS
     # Redispatched, to anybody else, once.
     assert stage.send("ana", TaskAccept(posted, 100)) == Verdict.EXCLUDED
     second = stage.assign(posted, "bea")
