@@ -169,6 +169,8 @@ class _Worker:
         for step in plan:
             match step:
                 case Sign(operation):
+                    # A worker that is stopped takes on nothing more.
+                    await trio.lowlevel.checkpoint_if_cancelled()
                     appended = await self._append(operation)
                     self._tell(_make_event(operation, appended))
                     has_changed |= appended.verdict == Verdict.APPLIED

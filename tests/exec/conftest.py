@@ -43,19 +43,17 @@ class PeerDesk:
 
     def __init__(self, peer: Peer) -> None:
         self.peer: Final = peer
+        self.device = peer.id
         self.news = trio.Event()
         self.appended: Final[list[Operation]] = []
         # What goes wrong, if anything: the disk, or the contract's answer to a kind of operation.
         self.failure: StoreFailed | None = None
         self.refused: type[Operation] | None = None
         self.attempts = 0
+        self.disk_seconds = 0.0
 
     @property
     def account(self) -> bytes:
-        return self.peer.id
-
-    @property
-    def device(self) -> bytes:
         return self.peer.id
 
     @property
@@ -82,7 +80,7 @@ class PeerDesk:
 
     def preview(self, operation: Operation) -> str | None:
         typed = self.peer.market.contract.read(encode_operation(operation))
-        position = self.peer.replica.get_feed(self.device).position + 1
+        position = self.peer.replica.get_feed(self.peer.id).position + 1
         verdict = self.peer.replica.machine.preview(
             pack_timestamp(self.peer.wall_ms), self.device, position, typed
         )
@@ -100,6 +98,7 @@ class PeerDesk:
             return Appended(b"", Verdict[refusal].value, refusal)
         outcome = self.peer.write(operation)
         self.appended.append(operation)
+        await trio.sleep(self.disk_seconds)
         return Appended(outcome.entry.id, outcome.verdict, "")
 
     async def wait_for_news(self, timeout_seconds: float) -> None:

@@ -71,3 +71,23 @@ def test_the_work_of_others_is_theirs() -> None:
     other.accept(task)
     bench.scenario.sync()
     assert survey(bench.desk).work == ()
+    own = bench.requester.post()
+    bench.scenario.sync()
+    bench.provider.accept(own)
+    assert len(survey(bench.desk).work) == 1
+    # What another device of the account accepted is that device's.
+    bench.desk.device = b"d" * 32
+    assert survey(bench.desk).work == ()
+    assert survey(bench.desk).load == Load(0, 0)
+
+
+def test_what_was_given_back_is_not_ours_again_when_another_takes_it() -> None:
+    bench = Bench(Rehearsal())
+    other = bench.scenario.add()
+    task = bench.requester.post()
+    bench.scenario.sync()
+    bench.provider.decline(bench.provider.accept(task))
+    bench.scenario.sync()
+    other.accept(task)
+    bench.scenario.sync()
+    assert survey(bench.desk).work == ()

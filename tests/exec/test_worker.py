@@ -40,17 +40,17 @@ class Scripted:
         self.outcome: Final = outcome
         self.seconds = seconds
         self.jobs: Final[list[Job]] = []
+        self.running = 0
         self.most_at_once = 0
-        self._now = 0
 
     async def run(self, job: Job) -> Result | Failure:
         self.jobs.append(job)
-        self._now += 1
-        self.most_at_once = max(self.most_at_once, self._now)
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
         try:
             await trio.sleep(self.seconds)
         finally:
-            self._now -= 1
+            self.running -= 1
         return self.outcome
 
 
@@ -165,6 +165,19 @@ async def test_several_jobs_run_at_once_up_to_the_cap() -> None:
         nursery.cancel_scope.cancel()
     assert executor.most_at_once == 2
     assert len(executor.jobs) == 4
+
+
+async def test_what_is_done_is_handed_in_at_once() -> None:
+    bench = Bench(Scripted(DONE, seconds=TICK_SECONDS / 4))
+    bench.requester.post()
+    bench.sync()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: bench.work(once=True))
+        await bench.wait_for(Accepted)
+        bench.settle()
+        await bench.wait_for(Started)
+        started = trio.current_time()
+    assert trio.current_time() - started == pytest.approx(TICK_SECONDS / 4)
 
 
 async def test_a_task_with_too_few_providers_is_waited_with() -> None:
@@ -393,6 +406,39 @@ async def test_a_store_that_fails_ends_the_worker_with_its_own_error() -> None:
         await bench.work()
 
 
+async def test_an_error_of_the_desk_does_not_wait_for_jobs() -> None:
+    executor = Scripted(DONE, seconds=NEVER)
+    bench = Bench(executor)
+    bench.requester.post()
+    bench.sync()
+    before = trio.current_time()
+    with pytest.raises(StoreFailed):
+        await fail_while_working(bench)
+    assert executor.running == 0
+    assert trio.current_time() - before < 60
+
+
+async def fail_while_working(bench: Bench) -> None:
+    """Let the disk fail while a job runs; raise what the worker raises."""
+    errors: list[StoreFailed] = []
+
+    async def work() -> None:
+        try:
+            await bench.work()
+        except StoreFailed as error:
+            errors.append(error)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        await bench.wait_for(Accepted)
+        bench.settle()
+        await bench.wait_for(Started)
+        bench.desk.failure = StoreFailed("the disk is full")
+        bench.requester.post()
+        bench.sync()
+    raise errors[0]
+
+
 # -- losing, stopping, going on --------------------------------------------------------------
 
 
@@ -431,6 +477,8 @@ async def test_a_job_is_stopped_when_its_assignment_ends() -> None:
         bench.provider.write(TaskFail(started.assignment, "by-hand"))
         bench.desk.news.set()
         lost = await bench.wait_for(Lost)
+        await trio.sleep(1)
+        assert executor.running == 0
         nursery.cancel_scope.cancel()
     assert lost.assignment == started.assignment
     assert "task.fail" not in bench.desk.get_tags()
@@ -480,6 +528,22 @@ async def test_a_stopped_worker_fails_what_would_take_long() -> None:
     bench = await stop_while_working(NEVER)
     assert trio.current_time() - before <= STOP_SECONDS + 1
     assert bench.desk.appended[-1] == bench.make_failure("stopped")
+
+
+async def test_what_was_signed_is_told_though_the_worker_is_stopped_meanwhile() -> None:
+    bench = Bench(Rehearsal())
+    bench.desk.disk_seconds = 10
+    for _ in range(2):
+        bench.requester.post()
+    bench.sync()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.work)
+        await trio.sleep(5)
+        assert bench.events == []
+        nursery.cancel_scope.cancel()
+    # One was being signed; the other is not taken on any more.
+    assert bench.desk.get_tags() == ["task.accept"]
+    assert bench.get_words() == ["accepted"]
 
 
 async def test_a_stopped_worker_leaves_accepted_work_to_its_next_run() -> None:
