@@ -8,7 +8,6 @@ from synaptic_crdt.cli.command import Group
 from synaptic_crdt.cli.output import (
     Json,
     format_time,
-    print_fields,
     print_line,
     print_next,
     print_note,
@@ -16,7 +15,7 @@ from synaptic_crdt.cli.output import (
     shorten,
     show,
 )
-from synaptic_crdt.cli.standing import print_standing
+from synaptic_crdt.cli.standing import describe_standing, print_standing
 
 
 @click.group(
@@ -87,14 +86,13 @@ def revoke(invitation: str) -> None:
 
 
 def _render_ticket(answer: Json) -> None:
+    # Alone on standard output, so that a redirection keeps nothing but the ticket.
     print_line(answer["ticket"])
-    print_fields(
-        ("invitation", shorten(answer["invitation"])),
-        ("role", answer["role"]),
-        ("grant", answer["grant"]),
-        ("until", format_time(answer["expiry_ms"])),
+    print_note(
+        f"invitation {shorten(answer['invitation'])} as {answer['role']} with a grant of"
+        f" {answer['grant']:,}, until {format_time(answer['expiry_ms'])}"
     )
-    print_standing(answer)
+    print_note(describe_standing(answer))
     print_note("whoever has this ticket can use it, once: hand it over as you would a key")
 
 

@@ -21,12 +21,12 @@ from synaptic_crdt.cli.serving import describe_event, serve
     show_default=True,
     help="What does the work; `rehearsal` is offline and calls no model.",
 )
-@click.option("--once", is_flag=True, help="End when there is nothing left to do.")
+@click.option("--once", is_flag=True, help="End after one job; wait for it if there is none yet.")
 def provide(executor: str, *, once: bool) -> None:
     """Work: accept what the local policy allows, run it, deliver.
 
-    The policy denies by default: see `policy set`. Work begins only on what is final, so keep a
-    `sync --live` running beside it; both use the home at once.
+    The policy denies by default: `policy set` allows. Work begins only on what is final, so keep
+    a `sync --live` running beside it; both use the home at once.
     """
     serve("provide", describe_event, _render_report, executor=executor, once=once)
     print_next("sync ADDRESS", "wallet")
