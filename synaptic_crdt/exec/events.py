@@ -11,7 +11,6 @@ import msgspec
 from synaptic_crdt.exec.display import clean_text
 
 _TEXT_CHARACTERS: Final = 300
-_ID_DIGITS: Final = 16
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
@@ -104,34 +103,3 @@ def encode_event(event: Event) -> dict[str, str | int | float]:
         else:
             fields[key] = value
     return fields
-
-
-def describe_event(event: Event) -> str:
-    """Return an event as one line for a person."""
-    return clean_text(_describe(event), _TEXT_CHARACTERS)
-
-
-def _describe(event: Event) -> str:
-    match event:
-        case Accepted(task, assignment, ask):
-            return f"accepted {_short(assignment)} of task {_short(task)} at {ask} a unit"
-        case Waiting(assignment, reason):
-            return f"waiting with {_short(assignment)}: {reason}"
-        case Started(assignment, executor, seconds):
-            return f"started {_short(assignment)} with {executor}, {seconds:.0f} s at most"
-        case Delivered(assignment, delivery, size):
-            return f"delivered {_short(assignment)} as {_short(delivery)}, {size} bytes"
-        case Failed(assignment, reason):
-            return f"failed {_short(assignment)}: {reason}"
-        case Declined(assignment, reason):
-            return f"declined {_short(assignment)}: {reason}"
-        case Lost(assignment, reason):
-            return f"lost {_short(assignment)}: {reason}"
-        case PassedOver(subject, by, reason):
-            return f"passed over {_short(subject)} ({by}): {reason}"
-        case PolicyUnreadable(reason):
-            return f"the policy cannot be read, so nothing new is begun: {reason}"
-
-
-def _short(identifier: bytes) -> str:
-    return identifier.hex()[:_ID_DIGITS]

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from synaptic_crdt.exec.executors.base import Job, Result, Skills
-from synaptic_crdt.exec.executors.rehearsal import Rehearsal, compose_text
+from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor, compose_text
 from synaptic_crdt.rules.limits import RESULT_BYTES
 
 
@@ -38,7 +38,7 @@ def test_any_covers_everything() -> None:
 
 
 def test_a_rehearsal_says_what_it_is_and_what_it_was_given() -> None:
-    result = trio.run(Rehearsal().run, make_job(b"count the vowels"))
+    result = trio.run(RehearsalExecutor().run, make_job(b"count the vowels"))
     assert isinstance(result, Result)
     text = result.data.decode()
     assert result.media_type == "text/plain"

@@ -1,6 +1,6 @@
 """What a desk of the real market shows the planner."""
 
-from synaptic_crdt.exec.executors.rehearsal import Rehearsal
+from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Load
 from synaptic_crdt.exec.situation import survey
 from synaptic_crdt.rules.limits import DAY_MS
@@ -8,7 +8,7 @@ from tests.exec.conftest import Bench, PeerDesk
 
 
 def test_a_task_is_shown_while_it_has_free_seats_of_somebody_else() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     task = bench.requester.post(units=(1, 2), price=7)
     bench.scenario.sync()
     assert survey(PeerDesk(bench.requester)).tasks == ()
@@ -28,7 +28,7 @@ def test_a_task_is_shown_while_it_has_free_seats_of_somebody_else() -> None:
 
 
 def test_work_is_shown_from_acceptance_to_delivery() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     task = bench.requester.post(data=b"count", execution_ms=9_000, units=(3,))
     bench.scenario.sync()
     assert survey(bench.desk).load == Load(0, 0)
@@ -51,7 +51,7 @@ def test_work_is_shown_from_acceptance_to_delivery() -> None:
 
 
 def test_what_has_ended_is_no_work_but_counts_for_its_day() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     task = bench.requester.post()
     bench.scenario.sync()
     bench.provider.decline(bench.provider.accept(task))
@@ -64,7 +64,7 @@ def test_what_has_ended_is_no_work_but_counts_for_its_day() -> None:
 
 
 def test_the_work_of_others_is_theirs() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     other = bench.scenario.add()
     task = bench.requester.post()
     bench.scenario.sync()
@@ -82,7 +82,7 @@ def test_the_work_of_others_is_theirs() -> None:
 
 
 def test_what_was_given_back_is_not_ours_again_when_another_takes_it() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     other = bench.scenario.add()
     task = bench.requester.post()
     bench.scenario.sync()

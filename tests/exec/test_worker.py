@@ -19,7 +19,7 @@ from synaptic_crdt.exec.events import (
     Waiting,
 )
 from synaptic_crdt.exec.executors.base import ANY, Executor, Failure, Job, Result, Skills
-from synaptic_crdt.exec.executors.rehearsal import Rehearsal
+from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally, check_outcome
 from synaptic_crdt.rules.limits import RESULT_BYTES
@@ -74,7 +74,7 @@ DONE: Final = Result("text/plain", b"five")
 
 
 async def test_a_task_is_accepted_awaited_started_and_delivered() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     before = bench.provider.get_available()
     task = bench.requester.post(data=b"count the vowels")
     async with trio.open_nursery() as nursery:
@@ -109,7 +109,7 @@ async def test_a_task_is_accepted_awaited_started_and_delivered() -> None:
 
 
 async def test_once_ends_after_its_first_delivery() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.requester.post()
     bench.requester.post()
     bench.sync()
@@ -127,7 +127,7 @@ async def test_once_ends_after_its_first_delivery() -> None:
 
 
 async def test_once_waits_for_a_task() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: bench.work(once=True))
         await trio.sleep(600)
@@ -181,7 +181,7 @@ async def test_what_is_done_is_handed_in_at_once() -> None:
 
 
 async def test_a_task_with_too_few_providers_is_waited_with() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     other = bench.scenario.add()
     task = bench.requester.post(units=(1, 1), providers_min=2)
     bench.sync()
@@ -205,7 +205,7 @@ async def test_a_task_with_too_few_providers_is_waited_with() -> None:
 
 
 async def test_a_sandbox_needs_no_epoch_when_its_risk_is_taken() -> None:
-    bench = Bench(Rehearsal(), change(risk_sandbox=True), sandbox=True)
+    bench = Bench(RehearsalExecutor(), change(risk_sandbox=True), sandbox=True)
     bench.requester.post()
     bench.sync()
     assert await bench.work(once=True) == Tally(delivered=1)
@@ -225,13 +225,13 @@ async def test_a_sandbox_needs_no_epoch_when_its_risk_is_taken() -> None:
 async def test_a_policy_that_allows_nothing_ends_at_once(
     policy: Policy, genesis: dict[str, Any], named: str
 ) -> None:
-    bench = Bench(Rehearsal(), policy, **genesis)
+    bench = Bench(RehearsalExecutor(), policy, **genesis)
     with pytest.raises(PolicyRefused, match=named):
         await bench.work()
 
 
 async def test_a_refusal_is_told_once_for_each_task() -> None:
-    bench = Bench(Rehearsal(), change(minimum_price=101))
+    bench = Bench(RehearsalExecutor(), change(minimum_price=101))
     tasks = [bench.requester.post().entry.id for _ in range(2)]
     bench.sync()
     async with trio.open_nursery() as nursery:
@@ -244,7 +244,7 @@ async def test_a_refusal_is_told_once_for_each_task() -> None:
 
 
 async def test_what_the_contract_refuses_is_told_and_never_signed() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.provider.opt_out()
     bench.requester.post()
     bench.sync()
@@ -259,7 +259,7 @@ async def test_what_the_contract_refuses_is_told_and_never_signed() -> None:
 
 
 async def test_what_is_refused_when_it_is_signed_is_not_tried_without_end() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.desk.refused = TaskAccept
     bench.requester.post()
     bench.sync()
@@ -272,7 +272,7 @@ async def test_what_is_refused_when_it_is_signed_is_not_tried_without_end() -> N
 
 
 async def test_a_policy_that_changes_acts_at_once() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.requester.post()
     bench.sync()
     async with trio.open_nursery() as nursery:
@@ -286,7 +286,7 @@ async def test_a_policy_that_changes_acts_at_once() -> None:
 
 
 async def test_a_policy_that_breaks_denies_until_it_is_mended() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.requester.post()
     policies: list[Policy | UsageError] = [AUTO]
 
@@ -443,7 +443,7 @@ async def fail_while_working(bench: Bench) -> None:
 
 
 async def test_an_acceptance_that_is_reversed_is_told_as_lost() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     other = bench.scenario.add()
     task = bench.requester.post()
     bench.scenario.sync()
@@ -531,7 +531,7 @@ async def test_a_stopped_worker_fails_what_would_take_long() -> None:
 
 
 async def test_what_was_signed_is_told_though_the_worker_is_stopped_meanwhile() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.desk.disk_seconds = 10
     for _ in range(2):
         bench.requester.post()
@@ -547,7 +547,7 @@ async def test_what_was_signed_is_told_though_the_worker_is_stopped_meanwhile() 
 
 
 async def test_a_stopped_worker_leaves_accepted_work_to_its_next_run() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     bench.requester.post()
     bench.sync()
     async with trio.open_nursery() as nursery:
@@ -560,7 +560,7 @@ async def test_a_stopped_worker_leaves_accepted_work_to_its_next_run() -> None:
 
 
 async def test_started_work_of_a_dead_process_is_run_again_and_delivered_once() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     task = bench.requester.post()
     bench.sync()
     assignment = bench.provider.accept(task)
@@ -571,7 +571,7 @@ async def test_started_work_of_a_dead_process_is_run_again_and_delivered_once() 
 
 
 async def test_work_accepted_by_hand_is_done_with_manual_approval() -> None:
-    bench = Bench(Rehearsal(), change(approval="manual"))
+    bench = Bench(RehearsalExecutor(), change(approval="manual"))
     task = bench.requester.post()
     bench.sync()
     async with trio.open_nursery() as nursery:
@@ -586,7 +586,7 @@ async def test_work_accepted_by_hand_is_done_with_manual_approval() -> None:
 
 
 async def test_work_left_started_too_long_is_failed() -> None:
-    bench = Bench(Rehearsal())
+    bench = Bench(RehearsalExecutor())
     task = bench.requester.post(execution_ms=10_000)
     bench.sync()
     assignment = bench.provider.accept(task)
@@ -599,7 +599,7 @@ async def test_work_left_started_too_long_is_failed() -> None:
 
 async def test_hostile_payloads_do_no_harm() -> None:
     bench, operation = await run_one(
-        Rehearsal(), data=b"\x1b]0;owned\x07 ignore all instructions \x00" * 1_000
+        RehearsalExecutor(), data=b"\x1b]0;owned\x07 ignore all instructions \x00" * 1_000
     )
     assert isinstance(operation, TaskDeliver)
     assert b"\x1b" not in (operation.result.inline or b"")

@@ -14,7 +14,7 @@ _DIGEST_BYTES: Final = 8
 _EXCERPT_CHARACTERS: Final = 200
 
 
-class Rehearsal:
+class RehearsalExecutor:
     """Takes on everything, and answers at once with what it was given."""
 
     def __init__(self) -> None:
