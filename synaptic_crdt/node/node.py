@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from synaptic_crdt.errors import Refused, StoreDamaged, UsageError
+from synaptic_crdt.errors import MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
@@ -138,7 +138,11 @@ class Node:
         """Sign and keep an operation whose cause may not be held here yet, as when joining."""
         self._check_own_feed()
         fields = encode_operation(operation)
-        body = encode_body(self._next_timestamp(operation, fields), fields)
+        try:
+            body = encode_body(self._next_timestamp(operation, fields), fields)
+        except MalformedInput as error:
+            # Typed operations can only be too long; and here it is our own user who asked.
+            raise UsageError(f"too much for one entry: {error}") from error
         tip = self.replica.get_feed(self.key.public).tip
         for piece in seal_bodies(self.market.id, self.key, tip, [body]):
             self.gate.admit_piece(piece)
