@@ -1,0 +1,85 @@
+"""What links do, as events and as one running report for a person."""
+
+from typing import Final
+
+from synaptic_crdt.errors import SynapticError
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.wire import Emit, Json
+from synaptic_crdt.sync.links import Alarm, Linked, Lost
+from synaptic_crdt.sync.peer import LinkEvent, SyncReport
+from synaptic_crdt.sync.session import ForkFound, Greeted, Reconciled
+
+
+class LinkBook:
+    """Follows all links of one service: tells their events, and adds up what moved."""
+
+    def __init__(self, node: Node, emit: Emit, report: Json) -> None:
+        self._node: Final = node
+        self._emit: Final = emit
+        self._report: Final = report
+        # Of links that ended, and of the newest one by each address.
+        self._ended: Final[list[SyncReport]] = []
+        self._running: Final[dict[str, SyncReport]] = {}
+        self._failures: Final[dict[str, str]] = {}
+        self._write_report()
+
+    def note(self, address: str, event: LinkEvent | Linked | Lost | Alarm) -> None:
+        """Take note of what happened on a link, and tell it."""
+        match event:
+            case Linked():
+                self._end(address)
+                self._failures.pop(address, None)
+                self._tell("linked", address)
+            case Lost(error, pause_seconds):
+                self._end(address)
+                self.note_failure(address, error, pause_seconds)
+            case Greeted():
+                self._tell("greeted", address, role=event.role, skew_ms=event.skew_ms)
+            case Reconciled():
+                # Whatever was taken back by what came is remembered from here on.
+                self._node.keep_reversals()
+                self._tell("synced", address, equal=event.equal, root=event.ours.root.hex())
+            case ForkFound(device, position):
+                self._tell("fork", address, device=device.hex(), position=position)
+            case Alarm():
+                self._tell("alarm", address, explanation="a difference that does not shrink")
+            case SyncReport():
+                self._running[address] = event
+                counts = event.counts
+                moved = {"sent": counts.entries_sent, "received": counts.entries_received}
+                self._tell("progress", address, **moved, bytes=_count_bytes(event))
+        self._write_report()
+
+    def note_failure(
+        self, address: str, error: SynapticError, pause_seconds: float | None = None
+    ) -> None:
+        """Take note that a link ended before both ends were done, or was never made."""
+        self._failures[address] = str(error)
+        self._tell("lost", address, error=str(error), retry_seconds=pause_seconds)
+        self._write_report()
+
+    def _end(self, address: str) -> None:
+        report = self._running.pop(address, None)
+        if report is not None:
+            self._ended.append(report)
+
+    def _tell(self, event: str, address: str, **fields: object) -> None:
+        self._emit({"event": event, "address": address, **fields})
+
+    def _write_report(self) -> None:
+        reports = [*self._ended, *self._running.values()]
+        known = [report.equal for report in self._running.values() if report.equal is not None]
+        self._report.update(
+            sent=sum(report.counts.entries_sent for report in reports),
+            received=sum(report.counts.entries_received for report in reports),
+            held=sum(report.counts.entries_held for report in self._running.values()),
+            rejected=sum(report.rejected for report in reports),
+            bytes=sum(_count_bytes(report) for report in reports),
+            root=self._node.replica.root.hex(),
+            equal=all(known) if known else None,
+            failed=dict(self._failures),
+        )
+
+
+def _count_bytes(report: SyncReport) -> int:
+    return report.counts.bytes_sent + report.counts.bytes_received

@@ -1,0 +1,148 @@
+"""Services: what a node does for longer than one question, until it is done or interrupted.
+
+A service tells events as it goes, and fills its report as it goes, so that an interrupted one has
+one too.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import trio
+
+from synaptic_crdt.errors import SynapticError, UsageError
+from synaptic_crdt.exec.events import encode_event
+from synaptic_crdt.exec.executors.base import Executor
+from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
+from synaptic_crdt.exec.policy import load_policy
+from synaptic_crdt.exec.worker import run_worker
+from synaptic_crdt.node.desk import NodeDesk
+from synaptic_crdt.node.linking import LinkBook
+from synaptic_crdt.node.naming import call_named
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.peers import keep_addresses, read_addresses
+from synaptic_crdt.node.queries.market import show_state
+from synaptic_crdt.node.wire import Emit, Json, Request
+from synaptic_crdt.sync.links import keep_link, serve, sync_once
+
+_EXECUTORS: Final[Mapping[str, Callable[[], Executor]]] = {"rehearsal": RehearsalExecutor}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """Where a service runs: on which node, to whom it tells events, and its report."""
+
+    node: Node
+    emit: Emit
+    report: Json
+
+
+async def run_service(node: Node, request: Request, emit: Emit, report: Json) -> None:
+    """Run a service until it ends. Raises ``UsageError`` for an unknown one."""
+    await call_named(SERVICES, "service", Setting(node, emit, report), request.name, request.args)
+
+
+async def sync(setting: Setting, *, addresses: Sequence[str] = (), live: bool = False) -> None:
+    """Exchange entries with peers: once each, or live until interrupted.
+
+    Raises what went wrong when it went wrong with every one of them.
+    """
+    node = setting.node
+    chosen = list(addresses) or read_addresses(node.home)
+    if not chosen:
+        raise UsageError("no address is known; name one, such as tcp://127.0.0.1:7700")
+    book = LinkBook(node, setting.emit, setting.report)
+    if live:
+        async with trio.open_nursery() as nursery:
+            for address in chosen:
+                nursery.start_soon(_keep_link, node, address, book)
+        return
+    failures: list[SynapticError] = []
+    for address in chosen:
+        try:
+            await sync_once(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
+        except SynapticError as error:
+            book.note_failure(address, error)
+            failures.append(error)
+        else:
+            keep_addresses(node.home, [address])
+    if len(failures) == len(chosen):
+        raise failures[-1]
+
+
+async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
+    """Serve peers at addresses until interrupted."""
+    node = setting.node
+    book = LinkBook(node, setting.emit, setting.report)
+
+    async with trio.open_nursery() as nursery:
+        bound: Sequence[str] = await nursery.start(_serve, node, addresses, book)
+        setting.report["addresses"] = list(bound)
+        for address in bound:
+            setting.emit({"event": "listening", "address": address})
+
+
+async def provide(setting: Setting, *, executor: str, once: bool = False) -> None:
+    """Work by the home's own policy: until interrupted, or until one job is done."""
+    make_executor = _EXECUTORS.get(executor)
+    if make_executor is None:
+        raise UsageError(f"executor {executor!r:.40} is none of {', '.join(_EXECUTORS)}")
+    node = setting.node
+    desk = NodeDesk(node)
+    setting.report.update(executor=executor, delivered=0, failed=0)
+    try:
+        tally = await run_worker(
+            desk,
+            lambda: load_policy(node.home.policy_path),
+            make_executor(),
+            once=once,
+            on_event=lambda event: _tell_work(setting, encode_event(event)),
+        )
+    finally:
+        desk.close()
+    setting.report.update(delivered=tally.delivered, failed=tally.failed)
+
+
+async def watch(setting: Setting) -> None:
+    """Tell the market's state at once and after every change, until interrupted."""
+    desk = NodeDesk(setting.node)
+    try:
+        while True:
+            setting.emit({"event": "state", **show_state(setting.node)})
+            await desk.wait_for_news(_WATCH_SECONDS)
+    finally:
+        desk.close()
+
+
+async def _keep_link(node: Node, address: str, book: LinkBook) -> None:
+    await keep_link(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
+
+
+async def _serve(
+    node: Node,
+    addresses: Sequence[str],
+    book: LinkBook,
+    task_status: trio.TaskStatus[Sequence[str]],
+) -> None:
+    await serve(
+        addresses,
+        node.gate,
+        get_clock_ms=node.get_wall_ms,
+        on_event=book.note,
+        task_status=task_status,
+    )
+
+
+def _tell_work(setting: Setting, event: Json) -> None:
+    if event["event"] in {"delivered", "failed"}:
+        setting.report[event["event"]] += 1
+    setting.emit(event)
+
+
+_WATCH_SECONDS: Final = 60.0
+
+SERVICES: Final[Mapping[str, Callable[..., Awaitable[None]]]] = {
+    "sync": sync,
+    "listen": listen,
+    "provide": provide,
+    "watch": watch,
+}
