@@ -134,6 +134,7 @@ class Session:
         self._statements_received = 0
         self._bytes_sent = 0
         self._bytes_received = 0
+        self.frames_received = 0
         self._hello: Final = Hello(
             view=_VIEW,
             index=replica.chain.index,
@@ -197,6 +198,7 @@ class Session:
             self._has_preface = True
         while (payload := self._reader.take_payload()) is not None:
             self._handle(decode_message(payload))
+            self.frames_received += 1
         if self._pieces or self._statements:
             self._events.append(Offered(tuple(self._pieces), tuple(self._statements)))
 

@@ -1,0 +1,183 @@
+"""Running one session over a stream: one task reads, one writes, one watches the clock.
+
+Whatever ends a link is a typed error or a clean end; a peer that is slow, silent or half gone ends
+as ``LinkFailed``. Reading stops while what was read is being admitted, so a fast sender fills its
+own buffers, not ours. What was admitted before a link broke stays admitted.
+
+Answers slow, silent, half-open and flooding peers (deadlines that only progress extends).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+import trio
+
+from synaptic_crdt.errors import (
+    Forged,
+    LinkFailed,
+    MalformedInput,
+    ProtocolViolation,
+    SynapticError,
+)
+from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.session import (
+    Counts,
+    Event,
+    ForkFound,
+    Greeted,
+    Offered,
+    Reconciled,
+    Role,
+    Session,
+)
+
+GREETING_SECONDS: Final = 10
+IDLE_SECONDS: Final = 60
+
+_RECEIVE_BYTES: Final = 256 * 1024
+
+
+class SyncReport(msgspec.Struct, frozen=True):
+    """What a link has moved so far, and whether both ends hold the same (None: not known).
+
+    ``rejected`` counts the lies that ended the link.
+    """
+
+    counts: Counts
+    rejected: int
+    equal: bool | None
+    root: bytes | None
+
+
+LinkEvent = Greeted | ForkFound | Reconciled | SyncReport
+EventHandler = Callable[[LinkEvent], None]
+
+
+async def run_link(
+    stream: trio.abc.Stream,
+    gate: Gate,
+    *,
+    live: bool,
+    clock_ms: int,
+    on_event: EventHandler,
+    role: Role = "member",
+) -> SyncReport:
+    """Sync over a stream and close it; return when both are done, or when a live link ends.
+
+    ``on_event`` is told of progress by reports, the last one even when this raises: a
+    ``SynapticError`` that says why the link ended.
+    """
+    session = Session(gate.replica, live=live, role=role, clock_ms=clock_ms)
+    link = _Link(stream, gate, session, on_event)
+    gate.news.subscribe(link.note_news)
+    try:
+        async with stream:
+            await link.run()
+    finally:
+        gate.news.unsubscribe(link.note_news)
+        on_event(link.report)
+    return link.report
+
+
+class _Link:
+    def __init__(
+        self, stream: trio.abc.Stream, gate: Gate, session: Session, on_event: EventHandler
+    ) -> None:
+        self._stream: Final = stream
+        self._gate: Final = gate
+        self._session: Final = session
+        self._on_event: Final = on_event
+        self._has_news = trio.Event()
+        self._moved_at = trio.current_time()
+        self._frames = 0
+        self._is_greeted = False
+        self._is_sending = False
+        self._reconciled: Reconciled | None = None
+        self._error: SynapticError | None = None
+
+    @property
+    def report(self) -> SyncReport:
+        reconciled = self._reconciled
+        return SyncReport(
+            counts=self._session.counts,
+            rejected=int(isinstance(self._error, Forged | MalformedInput | ProtocolViolation)),
+            equal=None if reconciled is None else reconciled.equal,
+            root=None if reconciled is None else reconciled.ours.root,
+        )
+
+    def note_news(self, devices: Sequence[bytes]) -> None:
+        self._session.note_news(devices)
+        self._has_news.set()
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for task in (self._read, self._write, self._watch):
+                nursery.start_soon(self._run_until_any_ends, task, nursery.cancel_scope)
+        if self._error is not None:
+            raise self._error
+
+    async def _run_until_any_ends(
+        self, task: Callable[[], Awaitable[None]], scope: trio.CancelScope
+    ) -> None:
+        try:
+            await task()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._error = self._error or LinkFailed(f"the link was cut: {error}; sync again")
+        except SynapticError as error:
+            self._error = self._error or error
+        finally:
+            scope.cancel()
+
+    async def _read(self) -> None:
+        while data := await self._stream.receive_some(_RECEIVE_BYTES):
+            self._session.receive(bytes(data))
+            if self._session.frames_received > self._frames:
+                self._frames = self._session.frames_received
+                self._moved_at = trio.current_time()
+            self._handle_events()
+            self._has_news.set()
+        self._session.receive_end()
+
+    async def _write(self) -> None:
+        while not self._session.is_finished:
+            self._has_news = trio.Event()
+            while data := self._session.data_to_send():
+                self._handle_events()
+                self._is_sending = True
+                await self._stream.send_all(data)
+                self._is_sending = False
+                self._moved_at = trio.current_time()
+            if not self._session.is_finished:
+                await self._has_news.wait()
+
+    async def _watch(self) -> None:
+        while True:
+            allowed = IDLE_SECONDS if self._is_greeted else GREETING_SECONDS
+            left = self._moved_at + allowed - trio.current_time()
+            is_at_rest = self._session.is_reconciled and not self._is_sending
+            if left <= 0 and not is_at_rest:
+                raise LinkFailed(f"the other end did nothing for {allowed} s; sync again")
+            await trio.sleep(left if left > 0 else allowed)
+
+    def _handle_events(self) -> None:
+        # Settling an offer may have events of its own.
+        while events := self._session.take_events():
+            for event in events:
+                self._handle_event(event)
+
+    def _handle_event(self, event: Event) -> None:
+        match event:
+            case Offered():
+                statements = self._gate.admit_statements(event.statements)
+                pieces = self._gate.admit_pieces(event.pieces)
+                self._session.settle(pieces, statements)
+                self._on_event(self.report)
+                return
+            case Greeted():
+                self._is_greeted = True
+            case Reconciled():
+                self._reconciled = event
+            case ForkFound():
+                pass
+        self._on_event(event)

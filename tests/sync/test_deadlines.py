@@ -1,0 +1,157 @@
+"""Slow, silent and half-gone peers, and links that come back: by a clock that jumps."""
+
+import pytest
+import trio
+import trio.testing
+
+from synaptic_crdt.errors import LinkFailed
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.links import Alarm, Linked, Lost, keep_link
+from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
+from synaptic_crdt.sync.session import Reconciled, Session
+from synaptic_crdt.sync.transports import tcp
+from tests.sync.conftest import CLOCK_MS, Peer, make_key
+from tests.sync.linking import HERE, LinkEnd, Log, get_clock_ms, wait_until_equal
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """A clock that jumps ahead whenever everybody waits for it."""
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0.05)}
+
+
+async def test_a_silent_end_is_given_up() -> None:
+    end = LinkEnd()
+    ours, _theirs = trio.testing.memory_stream_pair()
+    started = trio.current_time()
+    await end.run(ours, Peer())
+    assert isinstance(end.error, LinkFailed)
+    assert "did nothing for 10 s" in str(end.error)
+    assert trio.current_time() - started == pytest.approx(GREETING_SECONDS)
+
+
+async def test_an_end_that_greets_and_trickles_is_given_up(founder: DeviceKey) -> None:
+    first, second = Peer(), Peer()
+    first.note(founder)
+    session = Session(first.replica, live=False, role="member", clock_ms=CLOCK_MS)
+    end = LinkEnd()
+    ours, theirs = trio.testing.memory_stream_pair()
+
+    async def trickle() -> None:
+        await theirs.send_all(session.data_to_send())
+        # A frame that is announced, and comes at a byte now and then, is no progress.
+        await theirs.send_all((100_000).to_bytes(4, "big"))
+        try:
+            while True:
+                await theirs.send_all(b"x")
+                await trio.sleep(5)
+        except trio.BrokenResourceError:
+            pass
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trickle)
+        nursery.start_soon(end.run, ours, second)
+    assert isinstance(end.error, LinkFailed)
+    assert "did nothing for 60 s" in str(end.error)
+    assert trio.current_time() < IDLE_SECONDS + 20
+
+
+async def test_an_end_that_does_not_read_is_given_up(founder: DeviceKey) -> None:
+    first, second = Peer(), Peer()
+    first.note(founder)
+    end = LinkEnd()
+    ours, theirs = trio.testing.lockstep_stream_pair()
+    session = Session(second.replica, live=False, role="member", clock_ms=CLOCK_MS)
+
+    async def greet_and_stop() -> None:
+        await theirs.send_all(session.data_to_send())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(greet_and_stop)
+        nursery.start_soon(end.run, ours, first)
+    assert isinstance(end.error, LinkFailed)
+
+
+async def test_a_live_link_may_rest(founder: DeviceKey) -> None:
+    first, second = Peer(), Peer()
+    ends = LinkEnd(), LinkEnd()
+    streams = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        for end, stream, peer in zip(ends, streams, (first, second), strict=True):
+
+            async def run(
+                end: LinkEnd = end, stream: trio.abc.Stream = stream, peer: Peer = peer
+            ) -> None:
+                await end.run(stream, peer, live=True)
+
+            nursery.start_soon(run)
+        await ends[0].log.wait_for(Reconciled)
+        await trio.sleep(10 * IDLE_SECONDS)
+        first.note(founder)
+        await wait_until_equal(first, second)
+        await streams[0].aclose()
+    assert ends[1].error is None
+
+
+async def test_a_lost_live_link_is_made_again(founder: DeviceKey) -> None:
+    first, second = Peer(founder), Peer(founder)
+    log = Log()
+    [listener] = await tcp.listen(HERE)
+    address = tcp.get_address(listener)
+
+    async def run_client() -> None:
+        await keep_link(address, second.gate, get_clock_ms=get_clock_ms, on_event=log)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_client)
+        # The first link breaks before a word, the second is closed once both were done.
+        await (await listener.accept()).aclose()
+        await log.wait_for(Lost)
+        stream = await listener.accept()
+        server = LinkEnd()
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as inner:
+
+                async def run() -> None:
+                    await server.run(stream, first, live=True)
+
+                inner.start_soon(run)
+                await server.log.wait_for(Reconciled)
+                scope.cancel()
+        await log.wait_for(Lost, 2)
+        await listener.aclose()
+        await log.wait_for(Lost, 5)
+        nursery.cancel_scope.cancel()
+    pauses = [lost.pause_seconds for lost in log.get(Lost) if isinstance(lost, Lost)]
+    assert all(pause is not None for pause in pauses)
+    assert len(log.get(Linked)) == 2
+    # The pause doubles, give or take a half, and begins anew once a link was good.
+    assert [0.25 * 2**n <= (pause or 0) <= 0.75 * 2**n for n, pause in zip((0, 0, 1, 2, 3), pauses, strict=True)] == [True] * 5  # fmt: skip
+
+
+async def test_a_difference_that_stays_raises_an_alarm_once() -> None:
+    first, second = Peer(), Peer()
+    first.let_in_all().write(make_key(3), ["open", make_key(4).public])
+    log = Log()
+    async with trio.open_nursery() as nursery:
+        [listener] = await tcp.listen(HERE)
+        address = tcp.get_address(listener)
+
+        async def run_server() -> None:
+            async with listener:
+                while True:
+                    stream = await listener.accept()
+                    await LinkEnd().run(stream, first)
+
+        nursery.start_soon(run_server)
+
+        async def run_client() -> None:
+            await keep_link(address, second.gate, get_clock_ms=get_clock_ms, on_event=log)
+
+        nursery.start_soon(run_client)
+        await log.wait_for(Reconciled, 4)
+        nursery.cancel_scope.cancel()
+    [alarm] = log.get(Alarm)
+    assert alarm == Alarm(second.replica.compute_heads(), first.replica.compute_heads())
