@@ -239,6 +239,13 @@ def _failures_named(path: Path) -> Generator[None]:
             raise StoreFailed(
                 f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
             ) from error
-        raise StoreDamaged(
-            f"{path}: {error}; keep the file, and restore a copy or join the market again"
-        ) from error
+        raise _make_damaged(path, error) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it found where it expected its schema.
+        raise _make_damaged(path, error) from error
+
+
+def _make_damaged(path: Path, error: Exception) -> StoreDamaged:
+    return StoreDamaged(
+        f"{path}: {error}; keep the file, and restore a copy or join the market again"
+    )
