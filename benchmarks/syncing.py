@@ -1,0 +1,163 @@
+"""Two processes on loopback: cold sync, and how soon the other side sees what was appended."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from benchmarks.figures import Figure, print_figures
+from benchmarks.histories import make_key, make_transfers, open_market
+from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.node import Node
+from synaptic_crdt.rules.operations import TokenTransfer
+from synaptic_crdt.state.keys import DeviceKey, make_seed
+from synaptic_crdt.state.store import Store
+from synaptic_crdt.sync.links import keep_link, serve, sync_once
+from synaptic_crdt.sync.session import Reconciled
+
+_ENTRIES = 10_000
+_DEVICES = 10
+_MEMO = "x" * 120  # makes an entry of about 250 bytes
+_APPENDS = 200
+_PAUSE_SECONDS = 0.02
+_RUNS = 3
+
+
+def print_syncing() -> None:
+    """Measure and print everything about links."""
+    print_figures("cold sync of 10,000 entries, durable and folded", _measure_cold_sync())
+    print_figures("live, durable on both sides", [_measure_live()])
+
+
+def _measure_cold_sync() -> list[Figure]:
+    seconds: list[float] = []
+    sizes: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, _filled_home(Path(folder)) as (home, genesis):
+        with _serving(home) as address:
+            for run in range(_RUNS):
+                node = _make_reader(Path(folder) / f"reader{run}", genesis)
+                start = time.perf_counter()
+                report = trio.run(_sync_once, node, address)
+                assert node.replica.root == report.root
+                seconds.append(time.perf_counter() - start)
+                sizes.append(report.counts.bytes_received / node.replica.entries)
+                node.close()
+    return [
+        Figure("seconds", statistics.median(seconds), "s", 1, is_floor=False),
+        Figure("on the wire, each", statistics.median(sizes), "bytes", 290, is_floor=False),
+    ]
+
+
+def _measure_live() -> Figure:
+    with tempfile.TemporaryDirectory() as folder, open_market(Path(folder) / "writer") as node:
+        node.gate.admit_pieces(make_transfers(node, 2, 10))
+        reader = Path(folder) / "reader"
+        _make_reader(reader, node.market.genesis_bytes).close()
+        with _serving(reader) as address:
+            sent = trio.run(_append_live, node, address)
+            seen = _read_seen(reader)
+    waits = [seen[entries] - began for entries, began in sent if entries in seen]
+    assert len(waits) > _APPENDS // 2, len(waits)
+    return Figure(
+        "append on A to visible on B", statistics.median(waits) / 1e6, "ms", 10, is_floor=False
+    )
+
+
+@contextmanager
+def _filled_home(folder: Path) -> Generator[tuple[Path, bytes]]:
+    with open_market(folder / "writer") as node:
+        node.gate.admit_pieces(make_transfers(node, _DEVICES, _ENTRIES, _MEMO))
+        genesis = node.market.genesis_bytes
+    yield folder / "writer", genesis
+
+
+def _make_reader(folder: Path, genesis: bytes) -> Node:
+    home = Home(folder)
+    home.make()
+    return Node(home, DeviceKey(make_seed()), Store.create(home.store_path, genesis))
+
+
+async def _sync_once(node: Node, address: str):  # noqa: ANN202
+    return await sync_once(
+        address, node.gate, get_clock_ms=node.get_wall_ms, on_event=lambda *_: None
+    )
+
+
+@contextmanager
+def _serving(home: Path) -> Generator[str]:
+    """Serve a home in a process of its own; yield its address."""
+    script = "from benchmarks.syncing import serve_home; import sys; serve_home(sys.argv[1])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(home)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def serve_home(folder: str) -> None:
+    """Listen, print the address, and note when how many entries were folded."""
+    home = Home(Path(folder))
+    node = Node(home, DeviceKey(make_seed()), Store.open(home.store_path))
+    with (home.path / "seen").open("w", encoding="ascii") as seen:
+
+        def note_fold(_: Sequence[bytes]) -> None:
+            node.replica.machine.fold()
+            print(node.replica.entries, time.monotonic_ns(), file=seen, flush=True)
+
+        node.gate.news.subscribe(note_fold)
+        trio.run(_listen, node)
+
+
+async def _listen(node: Node) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def start(task_status: trio.TaskStatus[Sequence[str]]) -> None:
+            await serve(
+                ["tcp://127.0.0.1:0"],
+                node.gate,
+                get_clock_ms=node.get_wall_ms,
+                on_event=lambda *_: None,
+                task_status=task_status,
+            )
+
+        addresses: Sequence[str] = await nursery.start(start)
+        print(addresses[0], flush=True)
+
+
+async def _append_live(node: Node, address: str) -> list[tuple[int, int]]:
+    """Append while linked; return the number of entries and the time before each append."""
+    linked = trio.Event()
+    sent: list[tuple[int, int]] = []
+
+    def note(_: str, event: object) -> None:
+        if isinstance(event, Reconciled):
+            linked.set()
+
+    async def link() -> None:
+        await keep_link(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=note)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link)
+        await linked.wait()
+        to = make_key(1).public
+        for _ in range(_APPENDS):
+            began = time.monotonic_ns()
+            node.append_unasked(TokenTransfer(to, 1, b"", ""))
+            sent.append((node.replica.entries, began))
+            await trio.sleep(_PAUSE_SECONDS)
+        nursery.cancel_scope.cancel()
+    return sent
+
+
+def _read_seen(home: Path) -> dict[int, int]:
+    lines = (home / "seen").read_text(encoding="ascii").splitlines()
+    return {int(entries): int(when) for entries, when in (line.split() for line in lines)}
