@@ -19,6 +19,7 @@ from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync.links import keep_link, serve, sync_once
+from synaptic_crdt.sync.peer import SyncReport
 from synaptic_crdt.sync.session import Reconciled
 
 _ENTRIES = 10_000
@@ -38,7 +39,8 @@ def print_syncing() -> None:
 def _measure_cold_sync() -> list[Figure]:
     seconds: list[float] = []
     sizes: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, _filled_home(Path(folder)) as (home, genesis):
+    with tempfile.TemporaryDirectory() as folder:
+        home, genesis = _fill_home(Path(folder))
         with _serving(home) as address:
             for run in range(_RUNS):
                 node = _make_reader(Path(folder) / f"reader{run}", genesis)
@@ -69,12 +71,10 @@ def _measure_live() -> Figure:
     )
 
 
-@contextmanager
-def _filled_home(folder: Path) -> Generator[tuple[Path, bytes]]:
+def _fill_home(folder: Path) -> tuple[Path, bytes]:
     with open_market(folder / "writer") as node:
         node.gate.admit_pieces(make_transfers(node, _DEVICES, _ENTRIES, _MEMO))
-        genesis = node.market.genesis_bytes
-    yield folder / "writer", genesis
+        return folder / "writer", node.market.genesis_bytes
 
 
 def _make_reader(folder: Path, genesis: bytes) -> Node:
@@ -83,10 +83,14 @@ def _make_reader(folder: Path, genesis: bytes) -> Node:
     return Node(home, DeviceKey(make_seed()), Store.create(home.store_path, genesis))
 
 
-async def _sync_once(node: Node, address: str):  # noqa: ANN202
+async def _sync_once(node: Node, address: str) -> SyncReport:
     return await sync_once(
-        address, node.gate, get_clock_ms=node.get_wall_ms, on_event=lambda *_: None
+        address, node.gate, get_clock_ms=node.get_wall_ms, on_event=_ignore_event
     )
+
+
+def _ignore_event(address: str, event: object) -> None:
+    """Only the outcome is measured."""
 
 
 @contextmanager
@@ -125,7 +129,7 @@ async def _listen(node: Node) -> None:
                 ["tcp://127.0.0.1:0"],
                 node.gate,
                 get_clock_ms=node.get_wall_ms,
-                on_event=lambda *_: None,
+                on_event=_ignore_event,
                 task_status=task_status,
             )
 
