@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from synaptic_crdt.errors import LinkFailed, UsageError
-from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.home import Home, HomeLock
-from synaptic_crdt.node.node import Node
-from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.wire import (
     ANSWER_BYTES,
     Emit,
@@ -78,6 +75,11 @@ class Client:
                 time.sleep(_PAUSE_SECONDS)
 
     def _run_as_owner(self, request: Request, emit: Emit) -> Json:
+        # Imported here: who only talks to an owner needs neither store nor rules nor crypto.
+        from synaptic_crdt.node.commands import run_command
+        from synaptic_crdt.node.node import Node
+        from synaptic_crdt.node.queries import run_query
+
         node = Node.open(self._home, self._passphrase)
         try:
             if request.call == "read":
