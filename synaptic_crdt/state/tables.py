@@ -79,7 +79,7 @@ class Index(Generic[R]):
 class Table(Generic[R]):
     """Rows of one kind, by key. Every change goes through the journal of its ``Tables``."""
 
-    __slots__ = ("_changed", "_indexes", "_journal", "_rows", "get", "name")
+    __slots__ = ("_changed", "_followers", "_indexes", "_journal", "_rows", "get", "name")
 
     def __init__(
         self, name: str, indexes: Mapping[str, Indexer[R]], journal: list[JournalItem]
@@ -87,6 +87,7 @@ class Table(Generic[R]):
         self.name: Final = name
         self._rows: Final[dict[Key, R]] = {}
         self._indexes: Final = {index: Index(indexer) for index, indexer in indexes.items()}
+        self._followers: Final = tuple(self._indexes.values())
         self._journal: Final = journal
         self._changed: Final[set[Key]] = set()
         # Bound once: reading a row is the most frequent step of a fold.
@@ -101,7 +102,7 @@ class Table(Generic[R]):
         self._journal.append((self, key, old))
         self._changed.add(key)
         self._rows[key] = row
-        for index in self._indexes.values():
+        for index in self._followers:
             index.replace(key, old, row)
 
     def delete(self, key: Key) -> None:
@@ -109,7 +110,7 @@ class Table(Generic[R]):
         old = self._rows.pop(key)
         self._journal.append((self, key, old))
         self._changed.add(key)
-        for index in self._indexes.values():
+        for index in self._followers:
             index.replace(key, old, None)
 
     def index(self, name: str) -> Index[R]:
@@ -124,7 +125,7 @@ class Table(Generic[R]):
         else:
             self._rows[key] = old
         self._changed.add(key)
-        for index in self._indexes.values():
+        for index in self._followers:
             index.replace(key, new, old)
 
     def take_changed(self) -> list[Key]:
