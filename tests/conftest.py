@@ -6,6 +6,8 @@ from hypothesis import settings
 # How long an example takes depends on the machine, not on the property.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+# Many more of everything: `pytest --hypothesis-profile=long`.
+settings.register_profile("long", deadline=None, max_examples=5_000)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ A field's shape is a word of ``_fits``; what does not fit is MALFORMED. Then eac
 bounds, in the order in which they are asked.
 """
 
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from synaptic_crdt.state.hashes import compute_hash
@@ -58,11 +60,11 @@ FIELDS: Final[dict[str, list[Shape]]] = {
 }
 
 
-class No(Exception):  # noqa: N818 - a refusal, not an error
+class No(Exception):
     """The ledger does not take this entry; its argument is the name of the reason."""
 
 
-def need(holds: bool, reason: str) -> None:  # noqa: FBT001 - a condition reads best first
+def need(holds: bool, reason: str) -> None:
     """Refuse for ``reason`` unless it holds."""
     if not holds:
         raise No(reason)
@@ -139,31 +141,31 @@ def _is_slug(text: str) -> bool:
 
 def _fits(value: Any, shape: Shape) -> bool:  # noqa: ANN401 - whatever was decoded
     match shape:
-        case "text":
-            return isinstance(value, str)
-        case "flag":
-            return isinstance(value, bool)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "role":
-            return value in ("member", "auditor")
-        case "bytes":
-            return isinstance(value, bytes)
-        case "hash":
-            return isinstance(value, bytes) and len(value) == 32
-        case "signature":
-            return isinstance(value, bytes) and len(value) == 64
-        case "reference":
-            return isinstance(value, bytes) and len(value) <= 32
+        case str(word):
+            return _WORDS[word](value)
         case ("only", word):
             return value == word
         case ("or nothing", inner):
             return value is None or _fits(value, inner)
         case ("many", inner):
-            return isinstance(value, list) and all(_fits(item, inner) for item in value)
+            return _WORDS["list"](value) and _fit_all(value, itertools.repeat(inner))
         case _:
-            return (
-                isinstance(value, list)
-                and len(value) == len(shape)
-                and all(_fits(item, inner) for item, inner in zip(value, shape, strict=True))
-            )
+            is_as_long = _WORDS["list"](value) and len(value) == len(shape)
+            return is_as_long and _fit_all(value, iter(shape))
+
+
+def _fit_all(values: list[Any], shapes: Iterator[Shape]) -> bool:
+    return all(_fits(value, shape) for value, shape in zip(values, shapes, strict=False))
+
+
+_WORDS: Final[dict[str, Callable[[Any], bool]]] = {
+    "list": lambda value: type(value) is list,
+    "text": lambda value: type(value) is str,
+    "flag": lambda value: type(value) is bool,
+    "int": lambda value: type(value) is int,
+    "role": lambda value: value in ("member", "auditor"),
+    "bytes": lambda value: type(value) is bytes,
+    "hash": lambda value: type(value) is bytes and len(value) == 32,
+    "signature": lambda value: type(value) is bytes and len(value) == 64,
+    "reference": lambda value: type(value) is bytes and len(value) <= 32,
+}

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import nacl.exceptions
 import nacl.signing
-
 from ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
 from ledger.form import DAY, MONTH, No, check_form, need
 from ledger.money import TREASURY, Money
 from ledger.seats import Assignment, Seat, Task, Terms, Work
+
 from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
 
@@ -126,29 +126,23 @@ class Ledger:
         return "APPLIED"
 
     def _apply(self, tag: str, fields: list[Any], entry: Placed) -> None:
-        match tag:
-            case "account.open":
-                self._open(fields, entry)
-            case "invite.issue":
-                self._invite(fields, entry)
-            case "invite.revoke":
-                self._revoke(fields, entry)
-            case "consent":
-                self._consent(fields, entry)
-            case "token.transfer":
-                self._transfer(fields, entry)
-            case "treasury.pay":
-                self._pay(fields, entry)
-            case "task.post":
-                self._post(fields, entry)
-            case "task.cancel":
-                self._cancel(fields, entry)
-            case "task.accept":
-                self._accept(fields, entry)
-            case "task.approve":
-                self._approve(fields, entry)
-            case _:
-                self._work(tag, fields, entry)
+        rules = {
+            "account.open": self._open,
+            "invite.issue": self._invite,
+            "invite.revoke": self._revoke,
+            "consent": self._consent,
+            "token.transfer": self._transfer,
+            "treasury.pay": self._pay,
+            "task.post": self._post,
+            "task.cancel": self._cancel,
+            "task.accept": self._accept,
+            "task.decline": self._decline,
+            "task.start": self._start,
+            "task.deliver": self._deliver,
+            "task.fail": self._fail,
+            "task.approve": self._approve,
+        }
+        rules[tag](fields, entry)
 
     # -- accounts ----------------------------------------------------------------------------
 
@@ -240,7 +234,9 @@ class Ledger:
     def _check_treasury(self, entry: Placed, amount: int) -> None:
         """Only the voice that decides needs the treasury to have the money."""
         if len(self._get_votes(entry).voters) + 1 >= self.needed:
-            need(self.paid.get(self.now // DAY, 0) + amount <= self.day_cap, "TREASURY_OVER_DAY_CAP")
+            need(
+                self.paid.get(self.now // DAY, 0) + amount <= self.day_cap, "TREASURY_OVER_DAY_CAP"
+            )
             need(amount <= self.money.free[TREASURY], "TREASURY_TOO_LOW")
 
     def _vote(self, entry: Placed) -> Votes:
@@ -311,17 +307,17 @@ class Ledger:
         need(task.bond <= self.money.free[who], "BOND_SHORT")
         self.work.accept(task, free[0], Assignment(entry.id, who, ask), self.now)
 
-    def _work(self, tag: str, fields: list[Any], entry: Placed) -> None:
-        """What the provider does with an assignment."""
-        task, seat = self._get_seat(fields[0], entry)
-        if tag == "task.decline":
-            self.work.decline(task, seat, self.now)
-        elif tag == "task.start":
-            self.work.start(task, seat, self.now)
-        elif tag == "task.deliver":
-            self.work.deliver(task, seat, entry.id, self.now)
-        else:
-            self.work.fail(task, seat, self.now)
+    def _decline(self, fields: list[Any], entry: Placed) -> None:
+        self.work.decline(*self._get_seat(fields[0], entry), self.now)
+
+    def _start(self, fields: list[Any], entry: Placed) -> None:
+        self.work.start(*self._get_seat(fields[0], entry), self.now)
+
+    def _deliver(self, fields: list[Any], entry: Placed) -> None:
+        self.work.deliver(*self._get_seat(fields[0], entry), entry.id, self.now)
+
+    def _fail(self, fields: list[Any], entry: Placed) -> None:
+        self.work.fail(*self._get_seat(fields[0], entry), self.now)
 
     def _get_seat(self, name: bytes, entry: Placed) -> tuple[Task, Seat]:
         """Find the seat that an assignment of the writer has now."""

@@ -88,7 +88,19 @@ class Work:
     def post(self, entry: bytes, requester: bytes, fields: list[Any], now: int) -> None:
         """Open every seat, its whole price locked."""
         _, _, _, shards, _, price, least, window, service, bond, _, review, redispatch = fields
-        task = Task(requester, price, least, window, *service, bond, review, redispatch)
+        response, execution, penalty = service
+        task = Task(
+            requester=requester,
+            price=price,
+            least=least,
+            window=window,
+            response=response,
+            execution=execution,
+            penalty=penalty,
+            bond=bond,
+            review=review,
+            redispatch=redispatch,
+        )
         self.tasks[entry] = task
         for number, (units, _) in enumerate(shards):
             seat = Seat(entry + bytes([number]), units, now + window)

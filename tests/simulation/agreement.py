@@ -11,14 +11,15 @@ from ledger.document import Closing
 from ledger.ledger import Ledger
 from ledger.money import TREASURY
 from simulation.scenario import Peer
+
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.contract import Timers
-from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.feeds import Feed, seal_bodies
+from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.tables import Tables
 from synaptic_crdt.sync.gate import KeepNothing
@@ -56,7 +57,9 @@ def replay(peer: Peer) -> Market:
     fresh = CheckedMarket(peer.market.genesis_bytes)
     gate = fresh.make_gate(KeepNothing())
     for feed in peer.replica.feeds.values():
-        while (piece := feed.get_piece(fresh.replica.get_feed(feed.device).position + 1)) is not None:
+        while (
+            piece := feed.get_piece(fresh.replica.get_feed(feed.device).position + 1)
+        ) is not None:
             gate.admit_piece(piece)
     gate.admit_statements([encode_statement(each) for each in _get_counted(peer.market)])
     return fresh
@@ -151,7 +154,11 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
     yield (
         "seats",
         {
-            key: (seat.state, seat.end, b"" if seat.state in ("SETTLED", "CLOSED") else seat.assignment)
+            key: (
+                seat.state,
+                seat.end,
+                b"" if seat.state in ("SETTLED", "CLOSED") else seat.assignment,
+            )
             for key, seat in seats
             if seat is not None
         },

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
-
 from simulation.agreement import get_settled_balances
 from simulation.scenario import (
     DAY_MS,
@@ -24,6 +23,7 @@ from simulation.scenario import (
     make_one_time,
     make_post,
 )
+
 from synaptic_crdt.errors import Forged
 from synaptic_crdt.rules.certificates import make_certificate, make_proof
 from synaptic_crdt.rules.form import make_payload
@@ -55,6 +55,7 @@ T = TypeVar("T")
 
 PEERS_MAX: Final = 8
 _NOBODY: Final = b"\xee" * 32
+_RARE: Final = 255
 _WAITS_MS: Final = (
     0,
     1,
@@ -71,6 +72,7 @@ _WAITS_MS: Final = (
     DAY_MS,
     8 * DAY_MS,
 )
+_WINDOWS_MS: Final = (HOUR_MS, MINUTE_MS, DAY_MS, 30 * DAY_MS)
 _SKEWS_MS: Final = (0, 1, -1, 30 * SECOND_MS, -30 * SECOND_MS, 59_000, HOUR_MS, -HOUR_MS)
 # What a liar's clock shows: long ago, just before, exactly now, ahead, in another age.
 _LIES_MS: Final = (-DAY_MS, -HOUR_MS, -SECOND_MS, 0, 0, 0, 59_000, HOUR_MS, 10_000 * DAY_MS)
@@ -189,32 +191,29 @@ class Play:
             bond=(0, 1, step.c % 64 // 2, 1 + step.c % 64)[step.b // 4 % 4],
             penalty=(0, 1, step.c // 8, 1_000)[step.b // 16 % 4],
             redispatch=step.a // 64,
-            window_ms=(HOUR_MS, MINUTE_MS, DAY_MS, 30 * DAY_MS)[step.b // 64],
+            window_ms=_WINDOWS_MS[step.b // 64],
         )
         self._write(actor, post, step)
 
     def post_badly(self, actor: Peer, step: Step) -> None:
-        bad = self._pick(_BAD_POSTS, step.a)
-        post = make_post(**bad)
-        if step.b % 4 == 0:
-            payload = post.seats[0].payload if post.seats else make_payload("text/plain", b"")
-            payload = self._pick(
-                (
-                    replace(payload, inline=None),
-                    replace(payload, size=1),
-                    replace(payload, hash=_NOBODY),
-                    replace(payload, media_type="tab\t"),
-                ),
-                step.c,
-            )
-            good = make_post()
-            post = replace(good, seats=(replace(good.seats[0], payload=payload),))
-        self._write(actor, post, step)
+        for number in range(step.a, step.a + 4):
+            self._write(actor, make_post(**self._pick(_BAD_POSTS, number)), step)
+        post = make_post()
+        (shard,) = post.seats
+        payloads = (
+            replace(shard.payload, inline=None),
+            replace(shard.payload, size=1),
+            replace(shard.payload, hash=_NOBODY),
+            replace(shard.payload, media_type="tab\t"),
+        )
+        shard = replace(shard, payload=self._pick(payloads, step.c))
+        self._write(actor, replace(post, seats=(shard,)), step)
 
     def cancel(self, actor: Peer, step: Step) -> None:
         tasks = get_rows(actor.market.contract.market.tasks, "number")
         own = [key for key, task in tasks if task.requester == actor.id or step.b % 4 == 0]
-        self._write(actor, TaskCancel(self._pick([*own, _NOBODY], step.a)), step)
+        known = [*own[::-1], _NOBODY]
+        self._write(actor, TaskCancel(self._pick(known, step.a % 4)), step)
 
     def accept(self, actor: Peer, step: Step) -> None:
         market = actor.market.contract.market
@@ -231,7 +230,8 @@ class Play:
             # The newest first: the oldest are mostly over.
             key, task = self._pick(tasks[::-1], step.a % 4)
             price = task.price
-        ask = (price, price, max(1, price - 1), max(1, price // 2), price + 1, 0)[step.c % 6]
+        asks = (price, price, price, price - 1 or 1, price // 2 or 1, price, price, price + 1)
+        ask = 0 if step.c == _RARE else self._pick(asks, step.c)
         self._write(actor, TaskAccept(key, ask), step)
 
     def rush(self, actor: Peer, step: Step) -> None:
@@ -240,13 +240,30 @@ class Play:
             self.accept(peer, Step(step.what, step.who, step.a, step.b, 0))
         self.post(actor, step)
 
+    def hoard(self, actor: Peer, step: Step) -> None:
+        """Take more work than anybody may owe, of somebody who may think better of it."""
+        requester = self.scenario.peers[1]
+        task = requester.post(
+            units=[1] * 12,
+            price=1,
+            providers_min=1 + step.c % 2,
+            window_ms=self._pick(_WINDOWS_MS, step.b),
+        )
+        actor.pull(requester)
+        for _ in range(11):
+            self._write(actor, TaskAccept(task.entry.id, 1), step)
+        if step.a % 2:
+            requester.pull(actor)
+            requester.cancel(task)
+
     def work(self, actor: Peer, step: Step) -> None:
         """Do what an assignment of the actor, or a delivery to it, waits for."""
         market = actor.market.contract.market
         waiting = [
             (key, row, seat.state)
             for key, row in get_rows(market.assignments, "provider")
-            if not row.end and (seat := market.seats.get(row.seat)) is not None
+            if not row.end
+            and (seat := market.seats.get(row.seat)) is not None
             and actor.id == (_get_requester(actor, row) if row.delivery else row.provider)
         ]
         if not waiting:
@@ -261,7 +278,7 @@ class Play:
                 self._write(actor, TaskDecline(key, "busy") if decline else TaskStart(key), step)
             case "STARTED":
                 result = make_payload("text/plain", bytes((step.c,)))
-                fail = step.b % 8 == 0
+                fail = step.b % 8 == 1
                 self._write(actor, TaskFail(key, "no") if fail else TaskDeliver(key, result), step)
             case "DELIVERED":
                 self._write(actor, TaskApprove(row.delivery, step.b % 4 > 0), step)
@@ -270,7 +287,7 @@ class Play:
 
     def work_together(self, actor: Peer, step: Step) -> None:
         """Everybody does what is waiting, after hearing of it, and the order is made final."""
-        for _ in range(1 + step.b % 4):
+        for _ in range(1 + step.b % 3):
             for peer in self.scenario.peers:
                 peer.pull(actor)
                 self.work(peer, step)
@@ -280,10 +297,10 @@ class Play:
 
     def meddle(self, actor: Peer, step: Step) -> None:
         """Do anything to anybody's assignment or delivery, in any phase."""
-        market = actor.market.contract.market
-        rows = [*get_rows(market.assignments, "provider")]
+        rows = [*get_rows(actor.market.contract.market.assignments, "provider")]
+        mine = [key for key, row in rows if row.provider == actor.id]
         names = [key for key, _ in rows] + [row.delivery or _NOBODY for _, row in rows]
-        name = self._pick([*names, _NOBODY], step.a)
+        name = self._pick(mine[::-1] if mine and step.c % 4 else [*names, _NOBODY], step.a)
         operations: tuple[Operation, ...] = (
             TaskDecline(name, "busy"),
             TaskStart(name),
@@ -291,6 +308,7 @@ class Play:
             TaskDeliver(name, make_payload("text/plain", bytes(48 * 1024 + 1))),
             TaskFail(name, "Not a reason"),
             TaskFail(name, "broken"),
+            TaskDecline(name, "broken"),
             TaskApprove(name, True),
             TaskApprove(name, False),
             TaskAccept(name, 1),
@@ -300,7 +318,7 @@ class Play:
     def transfer(self, actor: Peer, step: Step) -> None:
         amounts = (1, 10, step.c, 400, 1_000, 1_500, 0, -1, 2**53, actor.get_available())
         to = self._pick([*self.scenario.peers, None], step.a)
-        memo = "m" * (257 if step.c == 0 else 3)
+        memo = "m" * (257 if step.c % 32 == 0 else 3)
         operation = TokenTransfer(
             _NOBODY if to is None else to.id, self._pick(amounts, step.b), b"", memo
         )
@@ -323,13 +341,14 @@ class Play:
         self._write(actor, operation, step)
 
     def vote(self, actor: Peer, step: Step) -> None:
-        """The council pays; who of it has heard of a proposal joins in."""
+        """The council pays; one of it votes twice."""
+        self.pay(self.scenario.founder, step)
         self.pay(self.scenario.founder, step)
         self.pay(self.scenario.peers[1], step)
         self.pay(actor, step)
 
     def invite(self, actor: Peer, step: Step) -> None:
-        one_time = make_one_time(1_000 + step.a // 2)
+        one_time = make_one_time(1_000 + step.a // 32)
         lasting_ms = self._pick((HOUR_MS, DAY_MS, 30 * DAY_MS, 0, 40 * DAY_MS), step.b)
         if not actor.replica.get_feed(actor.id).position:
             return
@@ -349,19 +368,25 @@ class Play:
             return
         peer = self.scenario.add_stranger()
         peer.pull(actor)
-        certificate, one_time = self._pick([*self._tickets[::-1], (None, None)], step.a % 4)
+        rare = 2 if peer.market.genesis.is_open else 16
+        is_invited = self._tickets and step.b % rare
+        certificate, one_time = (
+            self._pick(self._tickets[::-1], step.a % 4) if is_invited else (None, None)
+        )
         proof = None if one_time is None else make_proof(peer.market.id, one_time, peer.id)
-        if certificate is not None and step.b % 8 == 0:
-            certificate = self._lie_about(certificate, resign=step.b % 16 == 0)
+        if certificate is not None and step.b % 8 in (3, 5):
+            certificate = self._lie_about(certificate, resign=step.b % 8 == 3)
         name = "n" * (1 + step.c % 64)
         operation = AccountOpen(name, bytes(32), None, certificate, proof)
-        try:
+        peer.write(operation)
+        peer.opt_in()
+        if step.c % 8 == 0:
             peer.write(operation)
+        try:
+            self.scenario.founder.gate.inspect().inspect_piece(peer.written[0])
         except Forged:
-            # No peer lets such a feed in, the newcomer's own included.
+            # Nobody but the liar lets such a feed in, and who offers it is a liar, too.
             self.scenario.peers.remove(peer)
-        else:
-            peer.opt_in()
 
     def _lie_about(self, certificate: Certificate, *, resign: bool) -> Certificate:
         """Promise a newcomer more than was issued; only the inviter can sign that."""
@@ -378,13 +403,18 @@ class Play:
         )
 
     def revoke(self, actor: Peer, step: Step) -> None:
-        invitations = actor.market.contract.market.invitations
         known = [
             key
-            for key, row in get_rows(invitations, "number")
-            if row.account == actor.id or step.b % 4 == 0
+            for key, row in get_rows(actor.market.contract.market.invitations, "number")
+            if (row.account == actor.id and row.state == "OPEN") or step.b % 4 == 0
         ]
-        self._write(actor, InviteRevoke(self._pick([*known[::-1], _NOBODY], step.a % 4)), step)
+        self._write(actor, InviteRevoke(self._pick([*known[::-1], _NOBODY], step.a % 2)), step)
+
+    def regret(self, actor: Peer, step: Step) -> None:
+        """Invite, think better of it, and find that the ticket is out already."""
+        self.invite(actor, step)
+        self.revoke(actor, Step(step.what, step.who, 0, 1, 0))
+        self.join(actor, Step(step.what, step.who, 0, 7, step.c))
 
     def consent(self, actor: Peer, step: Step) -> None:
         terms = actor.market.genesis.terms
@@ -397,6 +427,8 @@ class Play:
             ["token.transfer", actor.id, "1", b"", ""],
             ["token.transfer", actor.id, 1, b"", "", None],
             ["consent"],
+            ["account.open", "", bytes(32), None, None, None],
+            ["account.open", "again", bytes(32), None, None, bytes(64)],
             ["task.start", b"short"],
             ["task.approve", _NOBODY, 1],
             ["account.open", "again", bytes(32), None, None, None],
@@ -481,19 +513,21 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.post, 6),
     (Play.accept, 10),
     (Play.rush, 2),
+    (Play.hoard, 2),
     (Play.checkpoint, 7),
     (Play.wait, 6),
     (Play.transfer, 5),
     (Play.send_batch, 2),
     (Play.scatter, 3),
-    (Play.meddle, 6),
+    (Play.meddle, 7),
     (Play.cancel, 3),
-    (Play.post_badly, 3),
+    (Play.post_badly, 2),
     (Play.pay, 2),
     (Play.vote, 2),
     (Play.invite, 4),
     (Play.join, 4),
     (Play.revoke, 2),
+    (Play.regret, 1),
     (Play.consent, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),

@@ -68,9 +68,9 @@ class Peer:
         self.key: Final = key
         self.market: Final = Market(scenario.genesis_bytes)
         self.replica: Final = self.market.replica
-        self.gate: Final = self.market.make_gate(KeepNothing())
+        self.gate: Final = self.market.make_gate(KeepNothing(), own_device=key.public)
         self.skew_ms = 0
-        # What this device sealed, piece by piece, and the statements it has seen.
+        # What this device sealed, piece by piece, and the checkpoints that count here, in order.
         self.written: Final[list[Piece]] = []
         self.statements: Final[list[bytes]] = []
 
@@ -143,9 +143,7 @@ class Peer:
     ) -> tuple[Outcome, Certificate]:
         """Issue an invitation and make the certificate that goes with it."""
         expiry_ms = self.wall_ms + lasting_ms
-        outcome = self.write(
-            InviteIssue(one_time.public, role, grant, expiry_ms, from_treasury)
-        )
+        outcome = self.write(InviteIssue(one_time.public, role, grant, expiry_ms, from_treasury))
         certificate = make_certificate(
             self.market.id,
             self.key,
@@ -177,7 +175,7 @@ class Peer:
         """Vote for a payment out of the treasury."""
         return self.write(TreasuryPay(to.id, amount, reference, ""))
 
-    def post(self, **changes: Any) -> Outcome:
+    def post(self, **changes: Any) -> Outcome:  # noqa: ANN401 - see make_post
         """Post a task: one seat of one unit at 100, unless told otherwise."""
         return self.write(make_post(**changes))
 
@@ -223,7 +221,7 @@ class Peer:
                 admitted = True
                 pieces = None if pieces is None else pieces - 1
         if statements:
-            for statement in other.statements:
+            for statement in other.statements[len(self.statements) :]:
                 admitted |= self.take_statement(statement)
         return admitted
 
@@ -238,9 +236,7 @@ class Peer:
             self.statements.append(statement)
         return accepted
 
-    def checkpoint(
-        self, time_ms: int | None = None, is_ready: IsReady | None = None
-    ) -> Checkpoint:
+    def checkpoint(self, time_ms: int | None = None, is_ready: IsReady | None = None) -> Checkpoint:
         """Close an epoch as the sequencer; with all that is held, unless told what is ready."""
         made = self.replica.make_checkpoint(
             self.key,
@@ -286,7 +282,9 @@ class Peer:
         """Return the states of a task's seats, as seen here."""
         market = self.market.contract.market
         row = market.tasks.get(task.entry.id)
-        seats = [market.seats.get(task.entry.id + bytes((n,))) for n in range(row.seats if row else 0)]
+        seats = [
+            market.seats.get(task.entry.id + bytes((n,))) for n in range(row.seats if row else 0)
+        ]
         return [seat.state for seat in seats if seat is not None]
 
     def check(self) -> None:
@@ -307,20 +305,18 @@ class Peer:
 class Scenario:
     """A market, its founder, and those who came later. Peer number n has key n."""
 
-    def __init__(self, *, fund: int = 0, **genesis: Any) -> None:
+    def __init__(self, *, fund: int = 0, **genesis: Any) -> None:  # noqa: ANN401 - see make_genesis
         self.wall_ms = CREATED_MS
-        made = make_genesis(
-            **{
-                "name": "test market",
-                "symbol": "SYN",
-                "founder": make_key(FOUNDER).public,
-                "recovery": make_key(RECOVERY).public,
-                "created_ms": CREATED_MS,
-                "supply": 1_000_000,
-                "treasury_day_cap": 1_000_000,
-                **genesis,
-            }
-        )
+        chosen: dict[str, Any] = {
+            "name": "test market",
+            "symbol": "SYN",
+            "founder": make_key(FOUNDER).public,
+            "recovery": make_key(RECOVERY).public,
+            "created_ms": CREATED_MS,
+            "supply": 1_000_000,
+            "treasury_day_cap": 1_000_000,
+        }
+        made = make_genesis(**(chosen | genesis))
         self.genesis_bytes: Final = encode_genesis(made)
         self.founder: Final = Peer(self, make_key(FOUNDER))
         self.peers: Final[list[Peer]] = [self.founder]
@@ -356,8 +352,8 @@ class Scenario:
 
     def sync(self) -> None:
         """Exchange everything between all peers until nothing is new to anybody."""
-        while any(
-            [one.pull(other) for one in self.peers for other in self.peers if one is not other]
+        while sum(
+            one.pull(other) for one in self.peers for other in self.peers if one is not other
         ):
             pass
 
@@ -377,9 +373,7 @@ class Scenario:
             for name in ("entries", "root", "final_epoch"):
                 mine, others = getattr(peer.replica, name), getattr(first.replica, name)
                 _expect(mine == others, f"{name}: {mine!r} is not {others!r}")
-            _expect(
-                peer.replica.compute_heads() == first.replica.compute_heads(), "heads differ"
-            )
+            _expect(peer.replica.compute_heads() == first.replica.compute_heads(), "heads differ")
             _expect(get_verdicts(peer.market) == get_verdicts(first.market), "verdicts differ")
 
 

@@ -1,0 +1,150 @@
+"""Random programs by several people, offline and at once: all peers must come to the same end.
+
+`pytest --hypothesis-profile=long tests/simulation` plays many more, and longer ones.
+"""
+
+from collections import Counter
+from random import Random
+from typing import get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger.money import TREASURY
+from simulation.agreement import (
+    find_differences,
+    get_settled_balances,
+    read_ledger,
+    replay,
+    replay_prefix,
+)
+from simulation.program import Play, Step
+from simulation.scenario import get_verdicts
+
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import OPERATIONS
+from synaptic_crdt.rules.rows import Reason, SeatEnd
+from synaptic_crdt.rules.verdicts import Verdict
+
+# The profile says how much time there is.
+EXAMPLES = settings.default.max_examples if settings.default else 100
+
+bytes_ = st.integers(0, 255)
+steps = st.builds(Step, bytes_, bytes_, bytes_, bytes_, bytes_)
+# A list's usual length is halfway between the two.
+programs = st.lists(steps, min_size=20, max_size=60)
+
+
+def play(genesis: int, program: list[Step]) -> Play:
+    """Carry out a program, and bring everything to everybody."""
+    played = Play(genesis)
+    played.run(program)
+    played.scenario.sync()
+    return played
+
+
+def make_program(seed: int, length: int) -> list[Step]:
+    random = Random(seed)
+    return [Step(*random.randbytes(5)) for _ in range(length)]
+
+
+def check_everything(played: Play) -> None:
+    """Whatever was done, this holds in the end."""
+    founder = played.scenario.founder
+    played.scenario.check_converged()
+    assert find_differences(founder.market) == []
+    assert replay(founder).replica.root == founder.replica.root
+    check_finality(played)
+
+
+def check_finality(played: Play) -> None:
+    """What was final once is what its prefix alone gives, and is the same in the end."""
+    for peer in played.scenario.peers:
+        verdicts = get_verdicts(peer.market)
+        for finality in played.finalities:
+            assert verdicts[: len(finality.verdicts)] == finality.verdicts
+    founder = played.scenario.founder
+    for finality in played.finalities:
+        free = read_ledger(founder.market, finality.epoch).money.free
+        balances = {key: amount for key, amount in free.items() if key != TREASURY and amount}
+        assert balances == finality.balances
+    for finality in played.finalities[-1:]:
+        alone = replay_prefix(founder, finality.epoch, played.keys)
+        assert alone.replica.machine.epoch == finality.epoch
+        assert not alone.replica.divergences
+        assert get_settled_balances(alone) == finality.balances
+
+
+@settings(max_examples=max(EXAMPLES // 3, 1))
+@given(st.integers(0, 5), programs)
+def test_peers_agree_with_each_other_and_with_the_second_ledger(
+    genesis: int, program: list[Step]
+) -> None:
+    played = play(genesis, program)
+    check_everything(played)
+    pass_all_deadlines(played)
+
+
+def pass_all_deadlines(played: Play) -> None:
+    """Silence alone ends with nothing locked; until then, all that is locked has a deadline."""
+    played.pass_all_deadlines()
+    check_everything(played)
+    founder = played.scenario.founder
+    assert founder.market.contract.market.get_money().held == 0
+    assert not any(founder.get_held(peer) for peer in played.scenario.peers)
+    assert founder.replica.machine.get_next_deadline() is None
+
+
+# The gate lets no such feed in: nobody writes these but who has changed the gate.
+BEHIND_THE_GATE = {
+    Verdict.CERTIFICATE_MISSING,
+    Verdict.CERTIFICATE_FORGED,
+    Verdict.PROOF_FORGED,
+}
+
+
+class Reached:
+    """What a number of programs came to, all together."""
+
+    def __init__(self) -> None:
+        self.applied: Counter[str] = Counter()
+        self.verdicts: Counter[Verdict] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
+        self.situations: Counter[str] = Counter()
+
+    def add(self, played: Play) -> None:
+        machine = played.scenario.founder.replica.machine
+        market = played.scenario.founder.market.contract.market
+        outcomes = [*machine.get_settled(), *machine.get_tail()]
+        for outcome in outcomes:
+            self.verdicts[Verdict(outcome.verdict)] += 1
+            if outcome.verdict == Verdict.APPLIED:
+                self.applied[str(outcome.entry.operation[0])] += 1
+        self.reasons.update(row.reason for _, row in get_rows(market.assignments, "provider"))
+        self.ends.update(
+            end for _, end, _ in read_ledger(played.scenario.founder.market).get_seats().values()
+        )
+        times = [outcome.entry.time for outcome in outcomes]
+        self.situations["late entry"] += times != sorted(times)
+        self.situations["equal timestamps"] += len(times) != len(set(times))
+        self.situations["reversal"] += any(
+            peer.replica.machine.get_reversals() for peer in played.scenario.peers
+        )
+
+
+def test_long_programs_reach_every_operation_and_every_verdict() -> None:
+    reached = Reached()
+    for seed in range(max(EXAMPLES // 5, 1)):
+        try:
+            played = play(seed, make_program(seed, 150))
+            check_everything(played)
+            pass_all_deadlines(played)
+        except Exception as error:
+            error.add_note(f"this was the program of seed {seed}")
+            raise
+        reached.add(played)
+    assert set(reached.applied) == set(OPERATIONS)
+    assert set(Verdict) - set(reached.verdicts) == BEHIND_THE_GATE
+    assert set(reached.reasons) == set(get_args(Reason)) - {""}
+    assert set(reached.ends) == set(get_args(SeatEnd))
+    assert min(reached.situations.values()) > 0
