@@ -9,6 +9,8 @@ import os
 import signal
 import socket
 import struct
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -44,18 +46,36 @@ def run_owner(node: Node, request: Request, emit: Emit) -> Json:
 
     Ends when the service does, or at an interrupt: then the report says ``interrupted``.
     """
-    return trio.run(_own, node, request, emit, strict_exception_groups=False)
+    return trio.run(_own, node, request, emit)
 
 
 async def _own(node: Node, request: Request, emit: Emit) -> Json:
     report: Json = {}
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_serve, node)
-        nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
-        nursery.start_soon(run_sequencer, node)
-        await run_service(node, request, emit, report)
-        nursery.cancel_scope.cancel()
+    with _errors_bare():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_serve, node)
+            nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
+            nursery.start_soon(run_sequencer, node)
+            await run_service(node, request, emit, report)
+            nursery.cancel_scope.cancel()
     return report
+
+
+@contextmanager
+def _errors_bare() -> Generator[None]:
+    """Raise the first of our own errors as it is, out of the groups that nurseries put it in."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours, others = group.split(SynapticError)
+        if ours is None or others is not None:
+            raise
+        raise _get_first(ours) from None
+
+
+def _get_first(group: BaseExceptionGroup[SynapticError]) -> SynapticError:
+    first = group.exceptions[0]
+    return _get_first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _stop_at_signal(scope: trio.CancelScope, report: Json) -> None:
@@ -121,13 +141,14 @@ async def _run_for_client(node: Node, stream: trio.SocketStream, request: Reques
         except trio.WouldBlock as error:
             raise LinkFailed("a client does not read its events; its service ends") from error
 
-    async with trio.open_nursery() as watching:
-        watching.start_soon(_stop_when_gone, stream, watching.cancel_scope)
-        async with trio.open_nursery() as sending:
-            sending.start_soon(_send_events, stream, receive)
-            with send:
-                await run_service(node, request, emit, report)
-        watching.cancel_scope.cancel()
+    with _errors_bare():
+        async with trio.open_nursery() as watching:
+            watching.start_soon(_stop_when_gone, stream, watching.cancel_scope)
+            async with trio.open_nursery() as sending:
+                sending.start_soon(_send_events, stream, receive)
+                with send:
+                    await run_service(node, request, emit, report)
+            watching.cancel_scope.cancel()
     return report
 
 
