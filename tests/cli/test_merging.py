@@ -117,8 +117,8 @@ def test_what_comes_after_the_checkpoint_takes_its_later_place(
     assert [row["verdict"] for row in mine] == ["NO_FREE_SEAT"]
 
 
-def test_an_audit_gives_the_root_that_peers_show(told: Told, apart: tuple[str, str]) -> None:
-    assert apart
+@pytest.mark.usefixtures("apart")
+def test_an_audit_gives_the_root_that_peers_show(told: Told) -> None:
     told("rita", "bundle", "read", "ana.bundle")
     told("rita", "bundle", "read", "ben.bundle")
     told("rita", "checkpoint")
@@ -137,8 +137,8 @@ def test_an_audit_gives_the_root_that_peers_show(told: Told, apart: tuple[str, s
     assert (shown["entries"], shown["market"]) == (state["entries"], state["market"])
 
 
-def test_an_audit_of_another_root_fails(told: Told, run: Run, apart: tuple[str, str]) -> None:
-    assert apart
+@pytest.mark.usefixtures("apart")
+def test_an_audit_of_another_root_fails(told: Told, run: Run) -> None:
     told("rita", "bundle", "write", "all.bundle")
     for line in (("audit", "all.bundle"), ("--home", "rita", "audit")):
         done = run(*line, "--json", "--root", "00" * 32)
@@ -146,10 +146,10 @@ def test_an_audit_of_another_root_fails(told: Told, run: Run, apart: tuple[str, 
         assert "claimed was" in done.error["message"]
 
 
+@pytest.mark.usefixtures("apart")
 def test_a_flipped_bit_anywhere_is_refused_and_changes_nothing(
-    told: Told, run: Run, apart: tuple[str, str], tmp_path: Path
+    told: Told, run: Run, tmp_path: Path
 ) -> None:
-    assert apart
     whole = (tmp_path / "ben.bundle").read_bytes()
     before = told("ana", "state")
     for place in range(0, len(whole), max(1, len(whole) // 40)):
@@ -163,11 +163,9 @@ def test_a_flipped_bit_anywhere_is_refused_and_changes_nothing(
     assert told("ana", "state") == before
 
 
+@pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("keep", [0, 1, 60, -1])
-def test_a_bundle_cut_short_is_refused(
-    told: Told, run: Run, apart: tuple[str, str], tmp_path: Path, keep: int
-) -> None:
-    assert apart
+def test_a_bundle_cut_short_is_refused(told: Told, run: Run, tmp_path: Path, keep: int) -> None:
     whole = (tmp_path / "ben.bundle").read_bytes()
     (tmp_path / "short.bundle").write_bytes(whole[:keep])
     before = told("ana", "state")
@@ -175,18 +173,16 @@ def test_a_bundle_cut_short_is_refused(
     assert told("ana", "state") == before
 
 
-def test_a_bundle_of_another_market(told: Told, run: Run, apart: tuple[str, str]) -> None:
-    assert apart
+@pytest.mark.usefixtures("apart")
+def test_a_bundle_of_another_market(told: Told, run: Run) -> None:
     told("other", "init")
     told("other", "bundle", "write", "other.bundle")
     done = run("--home", "ana", "--json", "bundle", "read", "other.bundle")
     assert (done.code, done.error["error"]) == (3, "WrongMarket")
 
 
-def test_processes_see_what_this_one_sees(
-    told: Told, apart: tuple[str, str], tmp_path: Path
-) -> None:
-    assert apart
+@pytest.mark.usefixtures("apart")
+def test_processes_see_what_this_one_sees(told: Told, tmp_path: Path) -> None:
     told("ana", "bundle", "read", "ben.bundle")
     peer = Peer("ana", tmp_path / "ana")
     assert peer.run("state") == told("ana", "state")

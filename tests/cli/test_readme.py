@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def type_line(line: str, environment: dict[str, str], folder: Path) -> str:
 
 
 @contextmanager
-def leave_running(line: str, environment: dict[str, str], folder: Path) -> Iterator[None]:
+def leave_running(line: str, environment: dict[str, str], folder: Path) -> Generator[None]:
     with subprocess.Popen(
         ["/bin/sh", "-c", f"exec {line}"],
         env=environment,

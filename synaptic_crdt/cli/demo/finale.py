@@ -1,6 +1,6 @@
 """The end of the demo: the last checks, and the table of what every peer computed for itself."""
 
-from synaptic_crdt.cli.demo.peers import Peer
+from synaptic_crdt.cli.demo.peers import Peer, ask_each
 from synaptic_crdt.cli.demo.stage import Stage
 from synaptic_crdt.cli.demo.story import Cast, Contest, Ending, find_entry
 from synaptic_crdt.cli.output import Json, print_line, print_table, shorten
@@ -10,7 +10,8 @@ _DAMAGED = 4
 
 def judge(stage: Stage, cast: Cast, ending: Ending) -> Json:
     """Check what has to be so in the end; return the demo's answer. Raises ``AuditFailed``."""
-    states = {peer.name: peer.run("state") for peer in cast}
+    answers = ask_each(cast, lambda peer: peer.run("state"))
+    states = dict(zip([peer.name for peer in cast], answers, strict=True))
     root, heads = states["rita"]["root"], states["rita"]["heads"]
     audited = _replay(cast.olga, ending, root)
     stage.tell("olga", f"verified {audited['verified']} entries from nothing but the file")
@@ -40,11 +41,8 @@ def judge(stage: Stage, cast: Cast, ending: Ending) -> Json:
     return {
         "root": root,
         "heads": heads,
-        "peers": [_describe_peer(peer, states[peer.name]) for peer in cast],
-        "tasks": [
-            _describe_contest(cast, ending.first),
-            _describe_contest(cast, ending.second),
-        ],
+        "peers": ask_each(cast, lambda peer: _describe_peer(peer, states[peer.name])),
+        "tasks": [_describe_contest(cast, contest) for contest in (ending.first, ending.second)],
         "audit": audited,
         "checks": stage.checks,
         "seconds": round(stage.get_seconds(), 1),

@@ -12,14 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from synaptic_crdt.cli.asking import PASSPHRASE_VARIABLE
 from synaptic_crdt.cli.output import Json
 from synaptic_crdt.errors import AuditFailed, LinkFailed
+
+Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.05
@@ -93,6 +96,12 @@ class Peer:
     def _make_line(self, arguments: tuple[str, ...]) -> list[str]:
         program = [sys.executable, "-m", "synaptic_crdt.cli"]
         return [*program, "--home", str(self.home), "--json", *arguments]
+
+
+def ask_each(peers: Sequence[Peer], ask: Callable[[Peer], Answer]) -> list[Answer]:
+    """Ask all peers the same at the same time; return their answers in the same order."""
+    with ThreadPoolExecutor(len(peers)) as pool:
+        return list(pool.map(ask, peers))
 
 
 class _Events:

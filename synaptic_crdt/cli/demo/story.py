@@ -4,11 +4,11 @@ The order of events on the clock is the order in which the commands run, each en
 next begins; nothing sleeps, and what takes time is asked for until it is there.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from synaptic_crdt.cli.demo.peers import Peer
+from synaptic_crdt.cli.demo.peers import Peer, ask_each
 from synaptic_crdt.cli.demo.stage import Stage
 from synaptic_crdt.cli.output import Json, shorten
 
@@ -27,9 +27,14 @@ class Cast(NamedTuple):
     olga: Peer  # an auditor
 
     @property
+    def providers(self) -> tuple[Peer, ...]:
+        """Who works for rita."""
+        return self.ana, self.ben
+
+    @property
     def guests(self) -> tuple[Peer, ...]:
         """Everybody but the founder."""
-        return self.ana, self.ben, self.olga
+        return *self.providers, self.olga
 
 
 class Contest(NamedTuple):
@@ -67,16 +72,12 @@ def play(stage: Stage, folder: Path) -> tuple[Cast, Ending]:
     stage.begin("A checkpoint makes it final, the winner works and is paid")
     with rita.serving("listen", _ANYWHERE, until="listening") as listening:
         address = listening["address"]
-        stage.tell("rita", f"is back and listens on {address}")
+        stage.tell("rita", f"listens on {address} again")
         _settle_order(stage, cast, first, address)
         _work_and_pay(stage, cast, first, address)
         stage.begin("An acceptance with an earlier time arrives after the checkpoint")
         second = _post(stage, cast, address, "And what is a Merkle tree?")
         second_lost = _accept_too_late(stage, cast, second, address)
-        _sync_all(cast, address)
-        rita.run("checkpoint")
-        _sync_all(cast, address)
-        stage.tell("all", "sync once more")
 
     stage.begin("The auditor replays everything from a file")
     bundle = folder / "market.bundle"
@@ -93,20 +94,19 @@ def find_entry(peer: Peer, entry: str) -> Json:
 
 
 def _gather(stage: Stage, cast: Cast, address: str) -> None:
-    roles = {"ana": "member", "ben": "member", "olga": "auditor"}
-    for guest in cast.guests:
-        # Her own process owns the home, so these commands go through its socket.
-        grant = ["--grant", str(_GRANT)] if roles[guest.name] == "member" else []
-        ticket = cast.rita.run("invite", "--role", roles[guest.name], *grant, "--address", address)[
-            "ticket"
-        ]
-        guest.account = guest.run("join", ticket, "--account-name", guest.name)["account"]
-        stage.tell("rita", f"invites {guest.name} as {roles[guest.name]}, who joins")
-    _sync_all(cast, address)
-    for provider in (cast.ana, cast.ben):
-        provider.run("consent", "on")
-        stage.tell(provider.name, "reads the terms and opts in to working")
-    _sync_all(cast, address)
+    def join(guest: Peer) -> None:
+        role = "auditor" if guest is cast.olga else "member"
+        grant = () if guest is cast.olga else ("--grant", str(_GRANT))
+        # Her own process owns the home, so this goes through its socket.
+        issued = cast.rita.run("invite", "--role", role, *grant, "--address", address)
+        guest.account = guest.run("join", issued["ticket"], "--account-name", guest.name)["account"]
+        stage.tell("rita", f"invites {guest.name} as {role}, who joins")
+
+    ask_each(cast.guests, join)
+    _sync(cast.guests, address)
+    ask_each(cast.providers, lambda provider: provider.run("consent", "on"))
+    stage.tell("both", "providers have read the terms and opt in to working")
+    _sync(cast.providers, address)
 
 
 def _post(stage: Stage, cast: Cast, address: str, question: str) -> str:
@@ -117,12 +117,12 @@ def _post(stage: Stage, cast: Cast, address: str, question: str) -> str:
     task: str = posted["task"]
     cast.rita.run("checkpoint")
     stage.tell("rita", f"posts task {shorten(task)}: {posted['locked']} locked in escrow")
-    _sync_all(cast, address)
+    _sync(cast.providers, address)
     return task
 
 
 def _accept_apart(stage: Stage, cast: Cast, task: str, stick: Path) -> str:
-    _, ana, ben, olga = cast
+    rita, ana, ben, olga = cast
     ben.run("task", "accept", task, "--ask", str(_ASK))
     stage.tell("ben", f"is offline and accepts for {_ASK}: nobody hears of it yet")
     hers: str = ana.run("task", "accept", task, "--ask", str(_ASK + 10))["entry"]
@@ -132,7 +132,7 @@ def _accept_apart(stage: Stage, cast: Cast, task: str, stick: Path) -> str:
         stage.tell("olga", "syncs with ana over TCP")
         stage.check(
             "ana and the auditor both see ana as the winner, pending",
-            holds=all(_get_winner(peer, task) == (ana.account, "pending") for peer in (ana, olga)),
+            holds=_is_won_by(ana, "pending", (ana, olga), task),
         )
         ben.run("bundle", "write", str(stick))
         ana.run("bundle", "read", str(stick))
@@ -140,24 +140,26 @@ def _accept_apart(stage: Stage, cast: Cast, task: str, stick: Path) -> str:
         olga.run("sync", listening["address"])
         stage.check(
             "everybody who knows of both sees ben as the winner, pending",
-            holds=all(_get_winner(peer, task) == (ben.account, "pending") for peer in (ana, olga)),
+            holds=_is_won_by(ben, "pending", (ana, olga), task),
         )
         told = find_entry(ana, hers)
         stage.check("ana is told that hers was reversed", holds=told["standing"] == "reversed")
         stage.tell("ana", f"reads: {told['verdict']}, {told['explanation']}")
+        # She dials and does not listen yet: a listening founder makes a checkpoint every two
+        # seconds, and it might fall between the two acceptances.
+        rita.run("sync", listening["address"])
+        stage.tell("rita", "opens her laptop, syncs with ana, and hears of both at once")
     return hers
 
 
 def _settle_order(stage: Stage, cast: Cast, task: str, address: str) -> None:
-    rita, ana, ben, _ = cast
-    ana.run("sync", address)
-    stage.tell("ana", "syncs with rita, who hears of both acceptances at once")
+    rita, _, ben, _ = cast
     made = rita.run("checkpoint")
     stage.tell("rita", f"makes checkpoint {made['index']}: the order up to here is fixed")
-    _sync_all(cast, address)
+    _sync(cast.guests, address)
     stage.check(
         "on every peer ben has won, final",
-        holds=all(_get_winner(peer, task) == (ben.account, "final") for peer in cast),
+        holds=_is_won_by(ben, "final", cast, task),
     )
 
 
@@ -198,17 +200,22 @@ def _accept_too_late(stage: Stage, cast: Cast, task: str, address: str) -> str:
     rita.run("checkpoint")
     stage.tell("rita", "makes a checkpoint: ben's acceptance is final")
     ana.run("sync", address)
+    stage.tell("ana", "syncs after it: her acceptance has the earlier time and comes too late")
     rita.run("checkpoint")
-    ana.run("sync", address)
+    _sync(cast.guests, address)
     told = find_entry(ana, hers)
-    stage.tell("ana", f"syncs after it, and is told: {told['verdict']}, {told['explanation']}")
+    stage.tell("ana", f"is told: {told['verdict']}, {told['explanation']}")
     return hers
 
 
-def _sync_all(cast: Cast, address: str) -> None:
-    with ThreadPoolExecutor(len(cast.guests)) as pool:
-        for syncing in [pool.submit(guest.run, "sync", address) for guest in cast.guests]:
-            syncing.result()
+def _sync(guests: Sequence[Peer], address: str) -> None:
+    ask_each(guests, lambda guest: guest.run("sync", address))
+
+
+def _is_won_by(winner: Peer, standing: str, peers: Sequence[Peer], task: str) -> bool:
+    """Do all these peers, each by itself, see this winner, this sure?"""
+    seen = ask_each(peers, lambda peer: _get_winner(peer, task))
+    return set(seen) == {(winner.account, standing)}
 
 
 def _get_winner(peer: Peer, task: str) -> tuple[str, str]:
