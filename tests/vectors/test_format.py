@@ -1,0 +1,29 @@
+"""The code still makes the bytes, orders and roots that were published."""
+
+import json
+
+import pytest
+
+from tests.vectors.make_format import FOLDER, REFUSED, make_vectors
+
+VECTORS = make_vectors()
+
+
+@pytest.mark.parametrize("name", sorted(VECTORS))
+def test_the_code_still_makes_the_published_vectors(name: str) -> None:
+    published = json.loads((FOLDER / name).read_text("utf-8"))
+    assert VECTORS[name] == published
+
+
+def test_every_refused_encoding_is_refused() -> None:
+    assert VECTORS["format.json"]["refused"] == REFUSED
+
+
+def test_the_history_has_what_makes_order_matter() -> None:
+    steps = VECTORS["history.json"]["steps"]
+    key = "id, verdict, epoch, effective time in order"
+    verdicts = {verdict for _, verdict, _, _ in steps[-1][key]}
+    assert len(verdicts) > 2
+    assert len({step["root"] for step in steps}) == len(steps)
+    # The late feed's first entry stands in the second epoch, at that epoch's beginning.
+    assert [epoch for _, _, epoch, _ in steps[-1][key]] == [1] * 6 + [2] * 5
