@@ -115,6 +115,8 @@ class Inspection:
             self._check_sealed(piece)
             return Admission.FORK
         if overlap == len(piece.bodies):
+            # What is known may come again, with a seal of its own, but not with a false one.
+            self._check_sealed(piece)
             return Admission.IGNORE
         bodies = piece.bodies[overlap:]
         return Piece(piece.device, feed.position + 1, head, bodies, piece.signature)

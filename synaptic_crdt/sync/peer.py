@@ -167,17 +167,14 @@ class _Link:
                 self._handle_event(event)
 
     def _handle_event(self, event: Event) -> None:
-        match event:
-            case Offered():
-                statements = self._gate.admit_statements(event.statements)
-                pieces = self._gate.admit_pieces(event.pieces)
-                self._session.settle(pieces, statements)
-                self._on_event(self.report)
-                return
-            case Greeted():
-                self._is_greeted = True
-            case Reconciled():
-                self._reconciled = event
-            case ForkFound():
-                pass
+        if isinstance(event, Offered):
+            statements = self._gate.admit_statements(event.statements)
+            pieces = self._gate.admit_pieces(event.pieces)
+            self._session.settle(pieces, statements)
+            self._on_event(self.report)
+            return
+        if isinstance(event, Greeted):
+            self._is_greeted = True
+        elif isinstance(event, Reconciled):
+            self._reconciled = event
         self._on_event(event)

@@ -266,7 +266,7 @@ class Session:
                 self._take_header(message)
             case Bodies():
                 self._take_bodies(message)
-            case Done():
+            case _:
                 self._take_done(message)
 
     def _get_expected(self) -> tuple[type[AnyMessage], ...]:

@@ -10,7 +10,7 @@ from synaptic_crdt.errors import LinkFailed
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.messages import PREFACE_BYTES
-from synaptic_crdt.sync.session import ForkFound, Greeted, Reconciled
+from synaptic_crdt.sync.session import ForkFound, Greeted, Offered, Reconciled
 from tests.sync.conftest import End, Peer, make_key, make_pieces, pump, sync
 
 
@@ -145,14 +145,13 @@ def test_output_is_made_as_it_is_asked_for() -> None:
     assert_equal(first, second)
 
 
-def split_frames(sent: bytes) -> list[bytes]:
-    """Cut the bytes of one side at the preface's and every frame's end."""
-    frames = [sent[:PREFACE_BYTES]]
-    rest = sent[PREFACE_BYTES:]
-    while rest:
-        size = 4 + int.from_bytes(rest[:4], "big")
-        frames.append(rest[:size])
-        rest = rest[size:]
+def split(data: bytes) -> list[bytes]:
+    """Cut what one side says after its preface at every frame's end."""
+    frames: list[bytes] = []
+    while data:
+        size = 4 + int.from_bytes(data[:4], "big")
+        frames.append(data[:size])
+        data = data[size:]
     return frames
 
 
@@ -169,10 +168,7 @@ def run_until(ends: tuple[End, End], frames: int) -> bool:
                     has_preface[number] = True
                     waiting[number].append(data[:PREFACE_BYTES])
                     data = data[PREFACE_BYTES:]
-                while data:
-                    size = 4 + int.from_bytes(data[:4], "big")
-                    waiting[number].append(data[:size])
-                    data = data[size:]
+                waiting[number].extend(split(data))
             if waiting[number]:
                 if carried == frames:
                     return True
@@ -299,6 +295,38 @@ def test_a_fork_is_seen_and_stops_no_other_feed(length: int, other_length: int) 
         [reconciled] = end.get_events(Reconciled)
         assert isinstance(reconciled, Reconciled)
         assert not reconciled.equal
+
+
+def cut_small(data: bytes) -> Sequence[bytes]:
+    """Cut small enough that no two pieces come together."""
+    return [data[start : start + 1000] for start in range(0, len(data), 1000)]
+
+
+def test_what_follows_a_fork_is_not_taken_to_the_gate() -> None:
+    first, second = Peer(), Peer()
+    forker = make_key(5)
+    first.note(forker, 3000)
+    second.write(forker, ["note", 2])
+    ends = sync(first, second, cut_small)
+    assert second.replica.entries == 1
+    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 2)]
+    offered = ends[1].get_events(Offered)
+    assert sum(len(event.pieces) for event in offered if isinstance(event, Offered)) == 1
+
+
+def test_two_forks_of_one_feed_are_told_once() -> None:
+    first, second = Peer(), Peer()
+    forker = make_key(5)
+    first.note(forker, 2)
+    second.copy_from(first)
+    ends = link(first, second)
+    pump(*ends)
+    second.write(forker, ["note", 1])
+    first.write(forker, ["note", 2])
+    data = ends[0].take_output()
+    first.write(forker, ["note", 2])
+    ends[1].receive(data + ends[0].take_output())
+    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 3)]
 
 
 @pytest.mark.parametrize("extra", [0, 2])
@@ -434,6 +462,34 @@ def test_one_side_that_does_not_stay_ends_the_link(founder: DeviceKey) -> None:
     # Later news are for other links.
     second.note(make_key(2))
     assert ends[1].take_output() == b""
+
+
+def test_what_another_link_brought_is_not_asked_for() -> None:
+    first, second = Peer(), Peer()
+    for number in range(1, 4):
+        first.note(make_key(number), 2000)
+    slow = End(first), End(second)
+    data = slow[0].take_output(), slow[1].take_output()
+    slow[0].receive(data[1])
+    slow[1].receive(data[0])
+    slow[1].receive(slow[0].take_output())
+    sync(first, second)
+    pump(*slow)
+    assert_reconciled(*slow)
+    assert slow[0].session.counts.entries_sent == 0
+
+
+def test_many_large_checkpoints_come_in_several_frames(founder: DeviceKey) -> None:
+    first, second = Peer(founder), Peer(founder)
+    for _ in range(10):
+        for number in range(1, 301):
+            first.note(make_key(number))
+        first.close_epoch()
+    ends = sync(first, second)
+    assert_equal(first, second)
+    assert second.replica.chain.index == 10
+    frames = split(b"".join(ends[0].sent)[PREFACE_BYTES:])
+    assert len([frame for frame in frames if b"statements" in frame[:20]]) == 3
 
 
 # -- ends ------------------------------------------------------------------------------------

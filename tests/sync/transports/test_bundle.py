@@ -268,6 +268,11 @@ def test_a_missing_file_is_a_mistake_of_the_user(tmp_path: Path, founder: Device
             read_bundle(path, Peer(founder).gate)
 
 
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, founder: DeviceKey) -> None:
+    with pytest.raises(StoreFailed, match="too long"):
+        read_bundle(tmp_path / ("x" * 300), Peer(founder).gate)
+
+
 def test_a_folder_that_cannot_be_written_keeps_what_was_there(
     tmp_path: Path, founder: DeviceKey
 ) -> None:

@@ -1,0 +1,403 @@
+"""Peers that lie: every lie is a typed error, nothing of it is admitted, memory stays bounded."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synaptic_crdt.errors import (
+    Forged,
+    MalformedInput,
+    ProtocolViolation,
+    SynapticError,
+    VersionMismatch,
+    WrongMarket,
+)
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.codec import encode_trusted
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.sync.assembly import take_apart
+from synaptic_crdt.sync.messages import (
+    Bodies,
+    Done,
+    Header,
+    Hello,
+    Leaf,
+    Leaves,
+    Message,
+    Statements,
+    Want,
+    Wanted,
+    encode_frame,
+    make_preface,
+)
+from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key
+
+FOUNDER = make_key(1)
+
+
+def make_hello(**changes: object) -> Hello:
+    fields: dict[str, object] = {
+        "view": 0,
+        "index": 0,
+        "checkpoint": MARKET,
+        "halted": False,
+        "leaves": bytes(32),
+        "clock_ms": CLOCK_MS,
+        "live": False,
+        "role": "member",
+    }
+    return Hello(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def make_source() -> Peer:
+    """What the liar knows: a feed of three entries, and one of 1,500."""
+    peer = Peer(FOUNDER)
+    peer.note(FOUNDER, 3)
+    peer.note(make_key(2), 1500)
+    return peer
+
+
+SOURCE = make_source()
+FEED = SOURCE.replica.get_feed(FOUNDER.public)
+LONG = SOURCE.replica.get_feed(make_key(2).public)
+[SHORT_LEAF, LONG_LEAF] = [Leaf(feed.device, feed.position, feed.head, 0) for feed in (FEED, LONG)]
+NO_STATEMENTS = Statements(statements=(), index=0, last=True)
+NO_LEAVES = Leaves(leaves=(), last=True)
+DONE = Done(root=bytes(32), heads=bytes(32), index=0, entries=0)
+
+
+def join(*messages: Message) -> bytes:
+    """Messages that come at once, before any answer."""
+    return b"".join(encode_frame(message) for message in messages)
+
+
+def frame(*values: object) -> bytes:
+    payload = encode_trusted(values)
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def get_piece(first: int = 1) -> Piece:
+    piece = FEED.get_piece(first)
+    assert piece is not None
+    return piece
+
+
+def change(piece: Piece, **changes: object) -> Piece:
+    fields: dict[str, object] = {name: getattr(piece, name) for name in piece.__struct_fields__}
+    return Piece(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def change_header(**changes: object) -> Header:
+    header = take_apart(get_piece())[0]
+    fields: dict[str, object] = {name: getattr(header, name) for name in header.__struct_fields__}
+    return Header(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def take_moved_piece() -> Piece:
+    """The same entries, written for another market."""
+    other = Peer(FOUNDER, market=compute_hash("market", b"another market"))
+    other.note(FOUNDER, 3)
+    piece = other.replica.get_feed(FOUNDER.public).get_piece(1)
+    assert piece is not None
+    return piece
+
+
+GOOD = get_piece()
+HEADER, BODIES = take_apart(GOOD)
+assert isinstance(BODIES, Bodies)
+ANNOUNCED: Sequence[Message] = (
+    make_hello(),
+    NO_STATEMENTS,
+    Leaves(leaves=(SHORT_LEAF,), last=True),
+)
+SWAPPED = change(GOOD, bodies=(GOOD.bodies[1], GOOD.bodies[0], GOOD.bodies[2]))
+
+LIES: dict[str, tuple[Sequence[Message | bytes], type[SynapticError], str]] = {
+    # Before hello, and hello itself.
+    "no hello": ((NO_LEAVES,), ProtocolViolation, "Leaves came where Hello"),
+    "hello twice": ((make_hello(), make_hello()), ProtocolViolation, "Hello came where"),
+    "another view": ((make_hello(view=1),), VersionMismatch, "view 1"),
+    "a checkpoint before the first": (
+        (make_hello(checkpoint=bytes(32)),), ProtocolViolation, "before the first"
+    ),
+    "an unknown role": ((make_hello(role="king"),), MalformedInput, "not a message"),
+    "a clock out of bounds": ((make_hello(clock_ms=2**48),), MalformedInput, "not a message"),
+    # Frames.
+    "an empty frame": ((bytes(4),), MalformedInput, "frame of 0 bytes"),
+    "an oversize frame": ((b"\xff\xff\xff\xff",), MalformedInput, "4294967295 bytes"),
+    "a frame just over": (
+        ((limits.FRAME_BYTES + 1).to_bytes(4, "big"),), MalformedInput, "frame of"
+    ),
+    "not canonical": ((b"\0\0\0\x03\x81\x18\x01",), MalformedInput, ""),
+    "a map": ((b"\0\0\0\x01\xa0",), MalformedInput, ""),
+    "a number": ((b"\0\0\0\x01\x01",), MalformedInput, "not a message"),
+    "an unknown kind": ((b"\0\0\0\x06\x81\x64nope",), MalformedInput, "not a message"),
+    "a field too many": (
+        (frame("leaves", (), True, 1),),
+        MalformedInput,
+        "not a message",
+    ),
+    "a bool for a number": (
+        (frame("done", bytes(32), bytes(32), True, 0),),
+        MalformedInput,
+        "not a message",
+    ),
+    # Leaves and statements.
+    "leaves not ascending": (
+        (make_hello(), Leaves(leaves=(SHORT_LEAF, SHORT_LEAF), last=True)),
+        MalformedInput,
+        "ascending",
+    ),
+    "leaves not ascending across pages": (
+        (make_hello(), *[Leaves(leaves=(SHORT_LEAF,), last=False)] * 2),
+        MalformedInput,
+        "ascending",
+    ),
+    "a page of nothing": (
+        (make_hello(), Leaves(leaves=(), last=False)), ProtocolViolation, "or none"
+    ),
+    "leaves after the last": (
+        (make_hello(), NO_LEAVES, NO_LEAVES), ProtocolViolation, "after the last"
+    ),
+    "no statements": (
+        (make_hello(), Statements(statements=(), index=0, last=False)),
+        ProtocolViolation,
+        "without any",
+    ),
+    "the last statements twice": (
+        (make_hello(), NO_STATEMENTS, NO_STATEMENTS), ProtocolViolation, "without any"
+    ),
+    "a statement that is none": (
+        (make_hello(), Statements(statements=(b"x",), index=1, last=True)), MalformedInput, ""
+    ),
+    # Wants and done.
+    "a want for what nobody has": (
+        (make_hello(), Want(feeds=(Wanted(bytes(32), 1, 1),))), ProtocolViolation, "announced"
+    ),
+    "a want beyond the end": (
+        (make_hello(), Want(feeds=(Wanted(make_key(9).public, 3, 1),))),
+        ProtocolViolation,
+        "announced",
+    ),
+    "too many wants": (
+        (make_hello(), join(*[Want(feeds=(Wanted(make_key(9).public, 1, 1),) * 512)] * 9)),
+        ProtocolViolation,
+        "more than 4096 wants",
+    ),
+    "an empty want": ((make_hello(), Want(feeds=())), MalformedInput, "not a message"),
+    "done before the leaves": ((make_hello(), NO_STATEMENTS, DONE), ProtocolViolation, "too early"),
+    "done before the statements": (
+        (make_hello(), NO_LEAVES, DONE), ProtocolViolation, "too early"
+    ),
+    "done while it waits": (
+        (
+            make_hello(),
+            NO_STATEMENTS,
+            NO_LEAVES,
+            join(Want(feeds=(Wanted(make_key(9).public, 1, 1),)), DONE),
+        ),
+        ProtocolViolation,
+        "too early",
+    ),
+    "done twice": (
+        (make_hello(), NO_STATEMENTS, NO_LEAVES, DONE, DONE), ProtocolViolation, "Done came where"
+    ),
+    "a want after done": (
+        (make_hello(), NO_STATEMENTS, NO_LEAVES, DONE, Want(feeds=(Wanted(bytes(32), 1, 1),))),
+        ProtocolViolation,
+        "Want came where",
+    ),
+    # Pieces.
+    "a piece nobody asked for": ((make_hello(), HEADER), ProtocolViolation, "nobody asked"),
+    "a piece from elsewhere in the feed": (
+        (*ANNOUNCED, change_header(first=2, count=2)), ProtocolViolation, "nobody asked"
+    ),
+    "bodies without a header": ((make_hello(), BODIES), ProtocolViolation, "Bodies came where"),
+    "something between header and bodies": (
+        (*ANNOUNCED, HEADER, DONE), ProtocolViolation, "Done came where Bodies"
+    ),
+    "no bodies": ((*ANNOUNCED, HEADER, Bodies(bodies=())), MalformedInput, "not a message"),
+    "a huge announcement": (
+        (*ANNOUNCED, change_header(size=limits.PIECE_BYTES + 1)), MalformedInput, "not a message"
+    ),
+    "too many bodies announced": (
+        (*ANNOUNCED, change_header(count=limits.WINDOW_ENTRIES + 1)),
+        MalformedInput,
+        "not a message",
+    ),
+    "more bodies than announced": (
+        (*ANNOUNCED, change_header(count=2), BODIES), MalformedInput, "3 bodies"
+    ),
+    "more bytes than announced": (
+        (*ANNOUNCED, change_header(size=GOOD.bodies[0].__len__()), BODIES),
+        MalformedInput,
+        "announced",
+    ),
+    "fewer bytes than announced": (
+        (*ANNOUNCED, change_header(size=5000), BODIES), MalformedInput, "5000 bytes were announced"
+    ),
+    "a body that is empty": (
+        (*ANNOUNCED, *take_apart(change(GOOD, bodies=(*GOOD.bodies, b"")))), MalformedInput, ""
+    ),
+    "a body that is too large": (
+        (*ANNOUNCED, *take_apart(change(GOOD, bodies=(bytes(limits.BODY_BYTES + 1),)))),
+        MalformedInput,
+        "",
+    ),
+    "a bad seal": (
+        (*ANNOUNCED, *take_apart(change(GOOD, signature=bytes(64)))), Forged, "does not verify"
+    ),
+    "a changed body": (
+        (*ANNOUNCED, *take_apart(change(GOOD, bodies=(*GOOD.bodies[:2], b"x")))),
+        Forged,
+        "does not verify",
+    ),
+    "bodies reordered": ((*ANNOUNCED, *take_apart(SWAPPED)), Forged, "does not verify"),
+    "bodies left out": (
+        (*ANNOUNCED, *take_apart(change(GOOD, bodies=GOOD.bodies[:2]))), Forged, "does not verify"
+    ),
+    "another market replayed": (
+        (*ANNOUNCED, *take_apart(take_moved_piece())), Forged, "does not verify"
+    ),
+    "another predecessor": (
+        (*ANNOUNCED, *take_apart(change(GOOD, predecessor=bytes(32)))), Forged, "does not verify"
+    ),
+}  # fmt: skip
+
+
+def run(end: End, messages: Sequence[Message | bytes]) -> None:
+    end.receive(make_preface(MARKET))
+    for message in messages:
+        # What it has to say meanwhile, it says.
+        while end.take_output():
+            pass
+        end.receive(message if isinstance(message, bytes) else encode_frame(message))
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_ends_the_link_and_admits_nothing(name: str) -> None:
+    messages, error, words = LIES[name]
+    writer = CountingWriter()
+    peer = Peer(FOUNDER, writer=writer)
+    peer.note(make_key(9), 2)
+    before = writer.transactions
+    end = End(peer)
+    with pytest.raises(error) as raised:
+        run(end, messages)
+    assert words in str(raised.value)
+    assert writer.transactions == before
+    assert peer.replica.entries == 2
+    assert end.session.buffered <= limits.FRAME_BYTES
+
+
+def test_the_messages_around_the_lies_are_sound() -> None:
+    peer = Peer(FOUNDER)
+    end = End(peer)
+    run(end, (*ANNOUNCED, HEADER, BODIES, DONE))
+    end.take_output()
+    assert peer.replica.entries == 3
+    assert end.session.is_finished
+
+
+@pytest.mark.parametrize(
+    ("preface", "error"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", ProtocolViolation),
+        (b"synaptic\0\x02" + MARKET[:8], VersionMismatch),
+        (make_preface(bytes(32)), WrongMarket),
+    ],
+)
+def test_a_wrong_preface_is_told_apart(preface: bytes, error: type[SynapticError]) -> None:
+    end = End(Peer(FOUNDER))
+    end.receive(preface[:7])
+    end.receive(preface[7:17])
+    with pytest.raises(error):
+        end.receive(preface[17:])
+
+
+def test_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINK_FEEDS", 3)
+    leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0) for number in range(1, 5)]
+    with pytest.raises(ProtocolViolation, match="more than 3 feeds"):
+        run(End(Peer()), (make_hello(), Leaves(leaves=tuple(leaves), last=False)))
+
+
+def test_what_came_before_a_lie_in_the_same_bytes_is_admitted_or_asked_again() -> None:
+    peer = Peer(FOUNDER)
+    end = End(peer)
+    long_piece = LONG.get_piece(1)
+    assert long_piece is not None
+    forged = change(GOOD, signature=bytes(64))
+    leaves = sorted((SHORT_LEAF, LONG_LEAF), key=lambda leaf: leaf.device)
+    run(end, (make_hello(), NO_STATEMENTS, Leaves(leaves=tuple(leaves), last=True)))
+    end.take_output()
+    data = b"".join(
+        encode_frame(part) for piece in (long_piece, forged) for part in take_apart(piece)
+    )
+    with pytest.raises(Forged):
+        end.receive(data)
+    assert peer.replica.entries == 1024
+
+
+def test_a_checkpoint_of_somebody_else_is_a_lie() -> None:
+    liar = Peer(make_key(2))
+    liar.note(make_key(2))
+    statement = encode_statement(liar.close_epoch())
+    end = End(Peer(FOUNDER))
+    message = Statements(statements=(statement,), index=1, last=False)
+    with pytest.raises(Forged, match="sequencer"):
+        run(end, (make_hello(index=1, checkpoint=bytes(32)), message))
+
+
+def test_whoever_asks_for_more_pieces_than_there_are_gets_those_there_are() -> None:
+    peer = Peer()
+    peer.note(FOUNDER, 3)
+    end = End(peer)
+    run(end, (make_hello(), NO_STATEMENTS, Want(feeds=(Wanted(FOUNDER.public, 1, 4),))))
+    while end.take_output():
+        pass
+    assert end.session.counts.entries_sent == 3
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_end_in_a_typed_error_or_in_nothing(data: bytes, greeted: bool) -> None:
+    peer = Peer(FOUNDER)
+    end = End(peer)
+    end.receive(make_preface(MARKET) + (encode_frame(make_hello()) if greeted else b""))
+    with suppress(MalformedInput, ProtocolViolation):
+        end.receive(data)
+    assert peer.replica.entries == 0
+
+
+WHOLE = join(*ANNOUNCED, HEADER, BODIES, DONE)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_any_changed_byte_ends_in_a_typed_error_or_changes_no_entry(
+    place: int, difference: int
+) -> None:
+    peer = Peer(FOUNDER)
+    end = End(peer)
+    changed = WHOLE[:place] + bytes([WHOLE[place] ^ difference]) + WHOLE[place + 1 :]
+    with suppress(SynapticError):
+        run(end, cut_frames(changed))
+    held = [entry.body for entry in peer.replica.get_feed(FOUNDER.public).entries]
+    assert held in ([], list(GOOD.bodies))
+
+
+def cut_frames(data: bytes) -> Sequence[bytes]:
+    """Cut where the unchanged frames end."""
+    frames: list[bytes] = []
+    start = 0
+    for message in (*ANNOUNCED, HEADER, BODIES, DONE):
+        stop = start + len(encode_frame(message))
+        frames.append(data[start:stop])
+        start = stop
+    return frames
