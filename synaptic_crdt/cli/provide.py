@@ -1,10 +1,14 @@
 """Working for others, by this machine's own policy."""
 
+from typing import Final
+
 import click
 
 from synaptic_crdt.cli.command import Command
-from synaptic_crdt.cli.output import Json, print_fields, print_next
-from synaptic_crdt.cli.serving import describe_event, serve
+from synaptic_crdt.cli.output import Json, print_fields, print_next, shorten
+from synaptic_crdt.cli.serving import serve
+
+_ID_DIGITS: Final = 64
 
 
 @click.command(
@@ -28,8 +32,22 @@ def provide(executor: str, *, once: bool) -> None:
     The policy denies by default: `policy set` allows. Work begins only on what is final, so keep
     a `sync --live` running beside it; both use the home at once.
     """
-    serve("provide", describe_event, _render_report, executor=executor, once=once)
+    serve("provide", _describe_event, _render_report, executor=executor, once=once)
     print_next("sync ADDRESS", "wallet")
+
+
+def _describe_event(event: Json) -> str:
+    """Return an event as one line: its name, then its values, ids shortened."""
+    told = [
+        f"{key} {shorten(value) if _is_id(value) else value}"
+        for key, value in event.items()
+        if key != "event"
+    ]
+    return f"{event['event']}: {', '.join(told)}" if told else str(event["event"])
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) == _ID_DIGITS and value.isalnum()
 
 
 def _render_report(report: Json) -> None:

@@ -1,10 +1,15 @@
 """Exchanging entries with peers over a link."""
 
+from typing import Final
+
 import click
 
 from synaptic_crdt.cli.command import Command
-from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, shorten
-from synaptic_crdt.cli.serving import describe_event, serve
+from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, print_note, shorten
+from synaptic_crdt.cli.serving import serve
+
+# Beyond it two clocks disagree about what came first; links tell it, and nothing decides by it.
+_SKEW_MS: Final = 60_000
 
 
 @click.command(
@@ -18,7 +23,7 @@ def sync(addresses: tuple[str, ...], *, live: bool) -> None:
 
     Once, or for as long as it runs with --live. Without an address, those of the ticket and of earlier syncs are used.
     """
-    serve("sync", describe_event, _render_report, addresses=list(addresses), live=live)
+    serve("sync", _describe_event, _render_report, addresses=list(addresses), live=live)
     print_next("state", "task list")
 
 
@@ -32,7 +37,38 @@ def listen(addresses: tuple[str, ...]) -> None:
 
     Other commands can use the home meanwhile. The market's founder also closes epochs here.
     """
-    serve("listen", describe_event, _render_report, addresses=list(addresses))
+    serve("listen", _describe_event, _render_report, addresses=list(addresses))
+
+
+def _describe_event(event: Json) -> str:
+    """Return what happened on a link as one line; empty for what nobody needs to read."""
+    address: str = event["address"]
+    match event["event"]:
+        case "listening":
+            return f"listening on {address}"
+        case "linked":
+            return f"{address}: linked"
+        case "greeted" if abs(event["skew_ms"]) > _SKEW_MS:
+            seconds = event["skew_ms"] // 1_000
+            return f"{address}: its clock and this one are {abs(seconds):,} s apart; check both"
+        case "progress" if event["sent"] or event["received"]:
+            moved = f"sent {event['sent']:,}, received {event['received']:,} entries"
+            return f"{address}: {moved}, {event['bytes']:,} bytes in all"
+        case "synced":
+            same = "both have" if event["equal"] else "the other end differs; here it is"
+            return f"{address}: {same} root {shorten(event['root'])}"
+        case "lost":
+            again = event["retry_seconds"]
+            return f"{address}: {event['error']}" + (f" (again in {again:.0f} s)" if again else "")
+        case "fork":
+            return (
+                f"{address}: device {shorten(event['device'])} has signed two histories from"
+                f" position {event['position']} on"
+            )
+        case "alarm":
+            return f"{address}: {event['explanation']}"
+        case _:
+            return ""
 
 
 def _render_report(report: Json) -> None:
@@ -43,7 +79,9 @@ def _render_report(report: Json) -> None:
         ("rejected", report["rejected"]),
         ("root", report["root"]),
     )
-    if report.get("equal") is not None:
+    for address, failure in report["failed"].items():
+        print_note(f"{address}: {failure}")
+    if report["equal"] is not None:
         print_line(
             "both ends show the same root"
             if report["equal"]

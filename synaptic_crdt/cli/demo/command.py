@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synaptic_crdt.cli.command import Command
-from synaptic_crdt.cli.output import print_line, show
+from synaptic_crdt.cli.output import print_next, show
 
 
 @click.command(cls=Command, examples=("demo", "demo --keep ./market", "demo --json"))
@@ -33,7 +33,7 @@ def demo(keep: Path | None) -> None:
         cast, ending = play(stage, folder)
         show(judge(stage, cast, ending), render)
     if keep is not None:
-        print_line(f"left behind in {folder}: --home {folder}/rita, ana, ben, olga")
+        print_next(f"--home {folder}/rita state", f"audit {ending.bundle}")
 
 
 def _make_folder(keep: Path | None, stack: ExitStack) -> Path:
