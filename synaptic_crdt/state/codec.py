@@ -76,6 +76,8 @@ def decode_body(body: bytes) -> tuple[int, list[Value]]:
                 raise MalformedInput(f"an operation begins with its tag: {_describe(body)}")
             if not 0 <= time <= limits.TIMESTAMP_MAX:
                 raise MalformedInput(f"timestamp {time} is outside 0 to {limits.TIMESTAMP_MAX}")
+            # One tag in memory, not one an entry.
+            operation[0] = intern(operation[0])
             return time, operation
     raise MalformedInput(f"a body is [time, [tag, field, ...]], not {_describe(body)}")
 
