@@ -10,6 +10,7 @@ the shortest, so bytes of that length, all of them read, are that encoding.
 
 from collections.abc import Sequence
 from functools import partial
+from sys import intern
 from typing import Any, Final
 
 import cbor2
