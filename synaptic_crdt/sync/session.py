@@ -308,12 +308,11 @@ class Session:
     def _take_leaves(self, message: Leaves) -> None:
         if not self._owes_leaves or not (message.leaves or message.last):
             raise ProtocolViolation("leaves after the last ones, or none")
-        if len(self._their_feeds) + len(message.leaves) > limits.LINK_FEEDS:
-            raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds")
         for leaf in message.leaves:
             if leaf.device <= self._their_last_device:
                 raise MalformedInput("the vector of leaves is not strictly ascending")
             self._their_last_device = leaf.device
+            self._check_room(leaf.device)
             self._take_leaf(leaf)
         if message.last:
             self._owes_leaves = False
@@ -334,6 +333,7 @@ class Session:
             raise ProtocolViolation(
                 f"feed {header.device.hex()[:16]}: nobody asked for a piece at {header.first}"
             )
+        self._check_room(header.device)
         self._assembly = Assembly(header)
 
     def _take_bodies(self, message: Bodies) -> None:
@@ -352,6 +352,10 @@ class Session:
             raise ProtocolViolation("done too early")
         self._their_done = done
         self._reconcile()
+
+    def _check_room(self, device: bytes) -> None:
+        if not self._wants.has_room(device):
+            raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds on one link")
 
     def _leave_out(self, device: bytes, position: int) -> None:
         if not self._wants.is_left_out(device):

@@ -55,6 +55,10 @@ class Wants:
             self._theirs[device] - self._replica.get_feed(device).position for device in self._held
         )
 
+    def has_room(self, device: bytes) -> bool:
+        """May the other side name this feed, or is it one more than a link remembers?"""
+        return device in self._theirs or len(self._theirs) < limits.LINK_FEEDS
+
     def get_theirs(self, device: bytes) -> int:
         """Return up to where the other side is known to hold a feed."""
         return self._theirs.get(device, 0)

@@ -35,7 +35,7 @@ from synaptic_crdt.sync.messages import (
     encode_frame,
     make_preface,
 )
-from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key
+from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key, make_pieces
 
 FOUNDER = make_key(1)
 
@@ -325,6 +325,20 @@ def test_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0) for number in range(1, 5)]
     with pytest.raises(ProtocolViolation, match="more than 3 feeds"):
         run(End(Peer()), (make_hello(), Leaves(leaves=tuple(leaves), last=False)))
+
+
+def test_pushes_of_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINK_FEEDS", 3)
+    end = End(Peer(), live=True)
+    run(end, (make_hello(live=True), NO_STATEMENTS, NO_LEAVES, DONE))
+    end.take_output()
+    invited = ["open", make_key(99).public]
+    pushes = [make_pieces(end.peer.replica, make_key(number), invited)[0] for number in range(1, 5)]
+    for piece in pushes[:3]:
+        end.receive(join(*take_apart(piece)))
+    assert end.session.counts.entries_held == 3
+    with pytest.raises(ProtocolViolation, match="more than 3 feeds"):
+        end.receive(join(*take_apart(pushes[3])))
 
 
 def test_what_came_before_a_lie_in_the_same_bytes_is_admitted_or_asked_again() -> None:

@@ -492,6 +492,78 @@ def test_many_large_checkpoints_come_in_several_frames(founder: DeviceKey) -> No
     assert len([frame for frame in frames if b"statements" in frame[:20]]) == 3
 
 
+class Mesh:
+    """Three peers in a ring of live links, whose bytes wait until somebody carries them."""
+
+    def __init__(self) -> None:
+        self.founder = make_key(1)
+        self.peers = [Peer(self.founder) for _ in range(3)]
+        self.peers[0].note(self.founder)
+        for peer in self.peers[1:]:
+            peer.copy_from(self.peers[0])
+        self.links = [self.join(number) for number in range(3)]
+        self.waiting = [[bytearray(), bytearray()] for _ in range(3)]
+
+    def join(self, number: int) -> tuple[End, End]:
+        return link(self.peers[number], self.peers[(number + 1) % 3])
+
+    def write(self, number: int, writer: int, count: int) -> None:
+        # Every peer has devices of its own: nobody forks.
+        key = make_key(10 + 3 * writer + number)
+        peer = self.peers[number]
+        if key.public not in peer.replica.feeds:
+            peer.write(key, ["open", self.founder.public])
+        peer.note(key, count)
+
+    def carry(self, number: int, side: int, size: int) -> None:
+        ends, waiting = self.links[number], self.waiting[number][side]
+        waiting.extend(ends[side].take_output())
+        ends[1 - side].receive(bytes(waiting[:size]))
+        del waiting[:size]
+
+    def cut(self, number: int) -> None:
+        for end in self.links[number]:
+            end.peer.gate.news.unsubscribe(end.session.note_news)
+        self.links[number] = self.join(number)
+        self.waiting[number] = [bytearray(), bytearray()]
+
+    def settle(self) -> None:
+        before = -1
+        while before != (now := sum(len(end.sent) for ends in self.links for end in ends)):
+            before = now
+            for number in range(3):
+                for side in range(2):
+                    self.carry(number, side, 2**30)
+
+
+SMALL = st.integers(0, 2)
+STEPS = st.one_of(
+    st.tuples(st.just("write"), SMALL, SMALL, st.integers(1, 3)),
+    st.tuples(st.just("carry"), SMALL, st.integers(0, 1), st.integers(1, 400)),
+    st.tuples(st.just("cut"), SMALL),
+    st.tuples(st.just("close")),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(STEPS, max_size=40))
+def test_a_mesh_of_live_links_converges(steps: Sequence[tuple[str | int, ...]]) -> None:
+    mesh = Mesh()
+    for step in steps:
+        match step:
+            case ("write", int(number), int(writer), int(count)):
+                mesh.write(number, writer, count)
+            case ("carry", int(number), int(side), int(size)):
+                mesh.carry(number, side, size)
+            case ("cut", int(number)):
+                mesh.cut(number)
+            case _:
+                mesh.peers[0].close_epoch()
+    mesh.settle()
+    for peer in mesh.peers[1:]:
+        assert_equal(mesh.peers[0], peer)
+
+
 # -- ends ------------------------------------------------------------------------------------
 
 
