@@ -1,5 +1,6 @@
 """Carrying a market in a file."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -42,7 +43,7 @@ def write(file: Path) -> None:
     """Write everything this home holds to a file."""
     answer = read("bundle.write", path=str(file))
     show(answer, _render_written)
-    print_next(f"bundle show {file}", f"audit {file}")
+    print_next(*(f"{verb} {shlex.quote(str(file))}" for verb in ("bundle show", "audit")))
 
 
 @bundle.command("read", examples=("bundle read market.bundle",))

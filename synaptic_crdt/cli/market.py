@@ -93,8 +93,7 @@ def join(ticket: str, account_name: str | None) -> None:
     text = sys.stdin.read() if ticket == "-" else ticket
     answer = join_market(home, choose_passphrase(), text, account_name or getpass.getuser())
     show(answer, _render_join)
-    addresses: list[str] = answer["addresses"]
-    print_next(f"sync {' '.join(addresses) or 'ADDRESS'}", "bundle write FILE")
+    print_next("sync" if answer["addresses"] else "sync ADDRESS", "bundle write FILE")
 
 
 @click.command(cls=Command, examples=("whoami", "--home ./rita whoami --json"))

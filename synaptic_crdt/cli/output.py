@@ -7,6 +7,7 @@ reader of a pipe goes away, the program ends quietly.
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -81,11 +82,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None
 
 
 def print_next(*commands: str) -> None:
-    """Print the commands that usually come next, on standard error: no part of the answer."""
-    if get_settings().as_json:
+    """Print the commands that usually come next, on standard error: no part of the answer.
+
+    They are made to be copied: with this run's home, and without words that others chose.
+    """
+    settings = get_settings()
+    if settings.as_json:
         return
+    home = "" if settings.home is None else f"--home {shlex.quote(str(settings.home))} "
     for number, command in enumerate(commands):
-        print_note(f"{'next:' if number == 0 else '  or:'} synaptic-crdt {command}")
+        print_note(f"{'next:' if number == 0 else '  or:'} synaptic-crdt {home}{command}")
 
 
 def print_note(text: str) -> None:

@@ -33,7 +33,7 @@ def provide(executor: str, *, once: bool) -> None:
     a `sync --live` running beside it; both use the home at once.
     """
     serve("provide", _describe_event, _render_report, executor=executor, once=once)
-    print_next("sync ADDRESS", "wallet")
+    print_next("sync", "wallet")
 
 
 def _describe_event(event: Json) -> str:

@@ -148,7 +148,7 @@ def post(
     )
     show(answer, _render_posted)
     if not dry_run:
-        print_next("sync ADDRESS", f"task show {shorten(answer['task'])}")
+        print_next("sync", f"task show {shorten(answer['task'])}")
 
 
 @task.command("list", examples=("task list", "task list --status open", "task list --json"))

@@ -48,7 +48,7 @@ def send(account: str, amount: int, memo: str, *, dry_run: bool, allow_pending: 
         allow_pending=allow_pending,
     )
     show(answer, _render_sent)
-    print_next("wallet", "sync ADDRESS")
+    print_next("wallet", "sync")
 
 
 def _render_wallet(answer: Json) -> None:

@@ -26,7 +26,7 @@ def accept(task_id: str, ask: int | None, *, dry_run: bool, allow_pending: bool)
     )
     show(answer, _render_accepted)
     if not dry_run:
-        print_next("sync ADDRESS", f"task show {shorten(answer['task'])}")
+        print_next("sync", f"task show {shorten(answer['task'])}")
 
 
 @click.command(cls=Command, examples=("task decline 3f9a --reason too-busy",))
@@ -75,7 +75,7 @@ def deliver(assignment: str, text: str | None, file: Path | None) -> None:
         media_type=payload.get("media_type", "text/plain"),
     )
     show(answer, _render_delivered)
-    print_next("sync ADDRESS", f"task show {assignment}")
+    print_next("sync", f"task show {assignment}")
 
 
 @click.command(cls=Command, examples=("task fail 3f9a --reason model-unavailable",))

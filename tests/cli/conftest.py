@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +37,47 @@ class Done:
 Run = Callable[..., Done]
 
 
+def run_line(*line: str) -> Done:
+    """Run a line in this process, with streams of its own."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(line)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def tell(home: str, *line: str) -> Json:
+    """Run a line that has to succeed, as somebody; return its JSON."""
+    done = run_line("--home", home, "--json", *line)
+    assert done.code == 0, done
+    return done.json
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a line in this process. Relative homes and files are in the test's own folder."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run lines in the test's own folder, which relative homes and files are in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNAPTIC_PASSPHRASE", "")
     monkeypatch.delenv("SYNAPTIC_HOME", raising=False)
-
-    def run_line(*line: str) -> Done:
-        capsys.readouterr()
-        code = main(line)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
     return run_line
 
 
 @pytest.fixture
 def told(run: Run) -> Callable[..., Json]:
-    """Run a line that has to succeed, as somebody; return its JSON."""
-
-    def tell(home: str, *line: str) -> Json:
-        done = run("--home", home, "--json", *line)
-        assert done.code == 0, done
-        return done.json
-
+    """Run lines that have to succeed in the test's own folder."""
+    assert run
     return tell
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a folder that a function made, once for all tests: to be copied, not changed."""
+    made: dict[str, Path] = {}
+
+    def make(name: str, fill: Callable[[Callable[..., Json]], None]) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            with chdir(made[name]):
+                fill(tell)
+        return made[name]
+
+    return make

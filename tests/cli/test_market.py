@@ -101,7 +101,7 @@ def test_people_are_told_what_comes_next(run: Callable[..., Any]) -> None:
     assert done.code == 0
     assert "founded 'Ours'" in done.out
     assert "recovery key" in done.out
-    assert "next: synaptic-crdt invite" in done.err
+    assert "next: synaptic-crdt --home rita invite" in done.err
     assert "mode 0600" in done.err
 
 
@@ -157,3 +157,12 @@ def test_a_sandbox_says_so_everywhere(run: Callable[..., Any]) -> None:
     assert "nothing in it is ever final" in run("--home", "rita", "init", "--sandbox").err
     for line in (["whoami"], ["state"]):
         assert "ever final" in run("--home", "rita", *line).out
+
+
+def test_no_word_of_others_is_offered_to_be_copied(told: Told, run: Callable[..., Any]) -> None:
+    told("rita", "init")
+    ticket = told("rita", "invite", "--address", "tcp://x; rm -rf ~")["ticket"]
+    done = run("--home", "pa ul", "join", ticket)
+    assert done.code == 0
+    assert "next: synaptic-crdt --home 'pa ul' sync\n" in done.err
+    assert "rm" not in done.err

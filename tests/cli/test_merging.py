@@ -1,6 +1,7 @@
 """Three homes whose bundles travel in two orders: one winner, one root, and no lie gets in."""
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -15,9 +16,7 @@ Told = Callable[..., dict[str, Any]]
 PROVIDERS = ("ana", "ben")
 
 
-@pytest.fixture
-def apart(told: Told) -> tuple[str, str]:
-    """Ana and Ben accepted the same seat, Ben first, each offline; the task and Ben's account."""
+def play_apart(told: Told) -> None:
     told("rita", "init", "--account-name", "rita")
     for name in PROVIDERS:
         told(name, "join", told("rita", "invite")["ticket"], "--account-name", name)
@@ -36,7 +35,14 @@ def apart(told: Told) -> tuple[str, str]:
     told("ana", "task", "accept", task, "--ask", "30")
     for name in PROVIDERS:
         told(name, "bundle", "write", f"{name}.bundle")
-    return task, told("ben", "whoami")["account"]
+
+
+@pytest.fixture
+def apart(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> tuple[str, str]:
+    """Ana and Ben accepted the same seat, Ben first, each offline; the task and Ben's account."""
+    shutil.copytree(make_once("apart", play_apart), tmp_path, dirs_exist_ok=True)
+    (task,) = told("rita", "task", "list")["tasks"]
+    return task["task"], told("ben", "whoami")["account"]
 
 
 def share(told: Told, giver: str, *takers: str) -> None:

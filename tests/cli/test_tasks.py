@@ -1,5 +1,6 @@
 """The life of a task through the command line, in a sandbox, where nothing waits for a checkpoint."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ Told = Callable[..., dict[str, Any]]
 POST = ("task", "post", "--kind", "text.answer", "--title", "A question", "--price", "50")
 
 
-@pytest.fixture
-def pair(told: Told) -> Told:
-    """Rita's and Paul's homes, both up to date, Paul opted in."""
+def play_pair(told: Told) -> None:
     told("rita", "init", "--sandbox", "--account-name", "rita")
     told("paul", "join", told("rita", "invite")["ticket"], "--account-name", "paul")
     carry(told, "rita", "paul")
     told("paul", "consent", "on")
     carry(told, "paul", "rita")
+
+
+@pytest.fixture
+def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
+    """Rita's and Paul's homes, both up to date, Paul opted in."""
+    shutil.copytree(make_once("pair", play_pair), tmp_path, dirs_exist_ok=True)
     return told
 
 
@@ -121,7 +126,7 @@ def test_a_result_is_shown_harmless_and_kept_exactly(pair: Told, run: Run, tmp_p
     carry(pair, "paul", "rita")
     shown = run("--home", "rita", "task", "result", task, "--output", "kept.txt")
     assert "done\\x1b]0;owned\\x07\nnext line \\u202e\n" in shown.out
-    assert "next: synaptic-crdt task approve" in shown.err
+    assert "next: synaptic-crdt --home rita task approve" in shown.err
     assert (tmp_path / "kept.txt").read_text() == evil
 
 

@@ -1,5 +1,6 @@
 """`demo`: the main job in one command."""
 
+import shlex
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,7 +34,10 @@ def demo(keep: Path | None) -> None:
         cast, ending = play(stage, folder)
         show(judge(stage, cast, ending), render)
     if keep is not None:
-        print_next(f"--home {folder}/rita state", f"audit {ending.bundle}")
+        print_next(
+            f"--home {shlex.quote(str(cast.rita.home))} log",
+            f"audit {shlex.quote(str(ending.bundle))}",
+        )
 
 
 def _make_folder(keep: Path | None, stack: ExitStack) -> Path:
