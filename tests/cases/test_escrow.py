@@ -1,9 +1,9 @@
 """Known behaviours of escrow, each under its number: what is locked, and who gets it when."""
 
 import pytest
-from simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Scenario, get_verdicts
 
 from synaptic_crdt.rules.verdicts import Verdict
+from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Scenario, get_verdicts
 
 
 @pytest.fixture

@@ -1,15 +1,6 @@
 """Known behaviours of integrity, consent and time, each under its number."""
 
 import pytest
-from simulation.agreement import find_differences
-from simulation.scenario import (
-    HOUR_MS,
-    MINUTE_MS,
-    SECOND_MS,
-    Peer,
-    Scenario,
-    get_verdicts,
-)
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.node.node import Market
@@ -18,6 +9,15 @@ from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
 from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.inspection import Admission
+from tests.simulation.agreement import find_differences
+from tests.simulation.scenario import (
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Peer,
+    Scenario,
+    get_verdicts,
+)
 
 
 @pytest.fixture

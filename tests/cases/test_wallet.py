@@ -4,7 +4,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from simulation.scenario import SECOND_MS, Peer, Scenario, make_key
 
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.operations import TokenTransfer
@@ -13,6 +12,7 @@ from synaptic_crdt.rules.views import view_wallet
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.machine import Outcome
 from synaptic_crdt.state.store import Store
+from tests.simulation.scenario import SECOND_MS, Peer, Scenario, make_key
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import nacl.exceptions
 import nacl.signing
-from ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
-from ledger.form import DAY, MONTH, No, check_form, need
-from ledger.money import TREASURY, Money
-from ledger.seats import Assignment, Seat, Task, Terms, Work
 
 from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
+from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
+from tests.ledger.form import DAY, MONTH, No, check_form, need
+from tests.ledger.money import TREASURY, Money
+from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
 
 _SIGNED: Final = b"synaptic-crdt 1 "
 

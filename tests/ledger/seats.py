@@ -7,8 +7,8 @@ decided by a chain of ifs over the state, and money moves by naming who gets how
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ledger.form import No, need
-from ledger.money import Money
+from tests.ledger.form import No, need
+from tests.ledger.money import Money
 
 MINUTE: Final = 60_000
 WORKING: Final = ("RESERVED", "PENDING", "ASSIGNED", "STARTED")

@@ -7,11 +7,6 @@ every invariant after every entry, every deadline and every epoch.
 from collections.abc import Iterator
 from typing import Any
 
-from ledger.document import Closing
-from ledger.ledger import Ledger
-from ledger.money import TREASURY
-from simulation.scenario import Peer
-
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.invariants import check_market
@@ -23,6 +18,10 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.tables import Tables
 from synaptic_crdt.sync.gate import KeepNothing
+from tests.ledger.document import Closing
+from tests.ledger.ledger import Ledger
+from tests.ledger.money import TREASURY
+from tests.simulation.scenario import Peer
 
 
 class CheckedContract(MarketContract):

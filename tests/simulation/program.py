@@ -10,19 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
-from simulation.agreement import get_settled_balances
-from simulation.scenario import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    SECOND_MS,
-    Peer,
-    Scenario,
-    get_verdicts,
-    make_key,
-    make_one_time,
-    make_post,
-)
 
 from synaptic_crdt.errors import Forged
 from synaptic_crdt.rules.certificates import make_certificate, make_proof
@@ -50,6 +37,19 @@ from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import encode_body
 from synaptic_crdt.state.keys import DeviceKey
+from tests.simulation.agreement import get_settled_balances
+from tests.simulation.scenario import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Peer,
+    Scenario,
+    get_verdicts,
+    make_key,
+    make_one_time,
+    make_post,
+)
 
 T = TypeVar("T")
 

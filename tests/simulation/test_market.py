@@ -9,21 +9,21 @@ from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger.money import TREASURY
-from simulation.agreement import (
+
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import OPERATIONS
+from synaptic_crdt.rules.rows import Reason, SeatEnd
+from synaptic_crdt.rules.verdicts import Verdict
+from tests.ledger.money import TREASURY
+from tests.simulation.agreement import (
     find_differences,
     get_settled_balances,
     read_ledger,
     replay,
     replay_prefix,
 )
-from simulation.program import Play, Step
-from simulation.scenario import get_verdicts
-
-from synaptic_crdt.rules.market import get_rows
-from synaptic_crdt.rules.operations import OPERATIONS
-from synaptic_crdt.rules.rows import Reason, SeatEnd
-from synaptic_crdt.rules.verdicts import Verdict
+from tests.simulation.program import Play, Step
+from tests.simulation.scenario import get_verdicts
 
 # The profile says how much time there is.
 EXAMPLES = settings.default.max_examples if settings.default else 100

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from simulation.agreement import find_differences
-from simulation.scenario import HOUR_MS, MINUTE_MS, SECOND_MS, Peer, Scenario, get_verdicts
-
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.sync.gate import Gate, KeepNothing
+from tests.simulation.agreement import find_differences
+from tests.simulation.scenario import HOUR_MS, MINUTE_MS, SECOND_MS, Peer, Scenario, get_verdicts
 
 Delivery = Piece | bytes
 

@@ -1,0 +1,403 @@
+"""The vectors of the contract: a market's whole document, and what becomes of it.
+
+``market-life.json`` is the life of a few tasks, piece by piece as one peer heard of it, with the
+state root after each; ``market-forms.json`` are operations whose own bytes decide their verdict.
+Keys are made from the seeds given, all bytes are hexadecimal. What is in the files never changes:
+to change it is to make another contract.
+
+``python -m tests.vectors.make_market`` writes a file that is not there yet.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from synaptic_crdt.node.node import Market
+from synaptic_crdt.rules.form import make_payload, read_operation
+from synaptic_crdt.rules.genesis import decode_genesis
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    InviteIssue,
+    Operation,
+    Role,
+    TaskAccept,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskPost,
+    TokenTransfer,
+    TreasuryPay,
+    encode_operation,
+)
+from synaptic_crdt.rules.verdicts import Refusal, Verdict
+from synaptic_crdt.state.codec import Value, encode
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.statements import Checkpoint, encode_statement
+from synaptic_crdt.sync.gate import Gate, KeepNothing
+from tests.simulation.scenario import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Peer,
+    Scenario,
+    get_verdicts,
+    make_one_time,
+    make_post,
+)
+
+FOLDER: Final = Path(__file__).parent
+_HASH: Final = b"\xaa" * 32
+_SIGNATURE: Final = b"\xbb" * 64
+
+
+def make_vectors() -> dict[str, dict[str, Any]]:
+    """Return the content of every file by its name, as the code has it now."""
+    return {"market-life.json": make_life(), "market-forms.json": make_forms()}
+
+
+class Listener:
+    """One peer that writes nothing, hears everything, and takes notes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario: Final = scenario
+        self.market: Final = Market(scenario.genesis_bytes)
+        self.steps: Final[list[dict[str, Any]]] = []
+        self._gate: Final = self.market.make_gate(KeepNothing())
+        self._heard: Final[dict[bytes, int]] = {}
+
+    def hear(self, *peers: Peer) -> None:
+        """Take what is new from some feeds, in this order."""
+        for peer in peers:
+            for piece in peer.written[self._heard.get(peer.id, 0) :]:
+                self._gate.admit_piece(piece)
+                self.steps.append(describe_piece(piece) | self._describe_state())
+            self._heard[peer.id] = len(peer.written)
+
+    def close(self) -> None:
+        """Tell all peers everything, and close an epoch with what was heard here."""
+        self.scenario.sync()
+        checkpoint = self.scenario.founder.checkpoint()
+        self.scenario.sync()
+        self._gate.admit_statement(encode_statement(checkpoint))
+        self.steps.append(describe_checkpoint(checkpoint) | self._describe_state())
+
+    def _describe_state(self) -> dict[str, Any]:
+        replica = self.market.replica
+        return {
+            "root": replica.root.hex(),
+            "heads": replica.compute_heads().hex(),
+            "epoch": replica.machine.epoch,
+            "now": replica.machine.now,
+        }
+
+
+def make_life() -> dict[str, Any]:
+    """Return a market in which work is won, done, paid, declined, failed, left and refused."""
+    scenario = Scenario(fund=50_000, fee_ppm=20_000)
+    listener = Listener(scenario)
+    invitations = [_invite(scenario, role) for role in _ROLES]
+    listener.hear(*scenario.peers)
+    listener.close()
+    _compete(scenario, listener)
+    _trade(scenario, listener)
+    _work_without_words(scenario, listener)
+    scenario.wait(31 * DAY_MS)
+    listener.close()
+    _check_agreement(scenario, listener)
+    genesis = decode_genesis(scenario.genesis_bytes)
+    return {
+        "genesis": scenario.genesis_bytes.hex(),
+        "genesis as fields": _to_json(msgspec.to_builtins(genesis, builtin_types=(bytes,))),
+        "market": listener.market.id.hex(),
+        "seeds of devices": {peer.id.hex(): peer.key.seed.hex() for peer in scenario.peers},
+        "invitations": invitations,
+        "steps": listener.steps,
+        "id, epoch, effective time, verdict in order": _to_json(get_verdicts(listener.market)),
+        **describe_money(listener.market),
+    }
+
+
+def _compete(scenario: Scenario, listener: Listener) -> None:
+    """Two seats; two providers that do not hear of each other win them, a third is slower."""
+    requester, first, second, third, _ = scenario.peers[1:]
+    task = requester.post(units=(3, 2), price=100, bond=40, penalty=30, providers_min=2)
+    scenario.sync()
+    scenario.wait(SECOND_MS)
+    third.accept(task, 90)
+    scenario.wait(-1)
+    won, other = first.accept(task, 95), second.accept(task, 100)
+    requester.accept(task)
+    listener.hear(requester, third, second, first)
+    scenario.wait(MINUTE_MS)
+    listener.close()
+    # One begins late, one gives up, and the third takes its seat.
+    scenario.wait(2 * MINUTE_MS)
+    first.start(won)
+    second.start(other)
+    second.fail(other)
+    listener.hear(first, second)
+    scenario.sync()
+    left = third.accept(task, 80)
+    listener.hear(third)
+    listener.close()
+    # The third does not begin in time, and the first delivers late, too.
+    scenario.wait(2 * HOUR_MS)
+    delivery = first.deliver(won, b"a late result")
+    third.start(left)
+    listener.hear(first, third)
+    scenario.sync()
+    requester.approve(delivery)
+    listener.hear(requester)
+    listener.close()
+
+
+def _trade(scenario: Scenario, listener: Listener) -> None:
+    """Transfers that can be paid and that cannot, and what no version understands."""
+    founder, _, first, *_ = scenario.peers
+    founder.transfer(first, 1_000, "a gift")
+    first.transfer(founder, 10**6)
+    first.write_fields(["task.dance", 1])
+    first.write_fields(["consent"])
+    listener.hear(founder, first)
+    listener.close()
+
+
+def _work_without_words(scenario: Scenario, listener: Listener) -> None:
+    """Three tasks: one cancelled, one rejected, one declined, done by another, never reviewed."""
+    requester, first, second, *_ = scenario.peers[1:]
+    cancelled, poor, good = [
+        requester.post(price=price, review_ms=HOUR_MS) for price in (70, 60, 50)
+    ]
+    requester.cancel(cancelled)
+    requester.cancel(cancelled)
+    listener.hear(requester)
+    listener.close()
+    second.accept(cancelled, 50)
+    taken, declined = second.accept(poor, 50), second.accept(good, 50)
+    second.decline(declined)
+    listener.hear(second)
+    scenario.sync()
+    again = first.accept(good, 50)
+    listener.hear(first)
+    listener.close()
+    second.start(taken)
+    rejected = second.deliver(taken, b"rubbish")
+    first.start(again)
+    first.deliver(again, b"good work")
+    listener.hear(second, first)
+    scenario.sync()
+    requester.approve(rejected, approve=False)
+    listener.hear(requester)
+    listener.close()
+
+
+_ROLES: Final[tuple[Role, ...]] = ("member", "member", "member", "member", "auditor")
+
+
+def _invite(scenario: Scenario, role: Role) -> dict[str, Any]:
+    """Add a peer, members with a grant, and return what its ticket said."""
+    peer = scenario.add(1_000 if role == "member" else 0, role=role)
+    _, _, _, _, certificate, proof = peer.replica.get_feed(peer.id).entries[0].operation
+    return {
+        "device": peer.id.hex(),
+        "one-time seed": make_one_time(len(scenario.peers)).seed.hex(),
+        "certificate": _to_json(certificate),
+        "proof": _to_json(proof),
+    }
+
+
+def describe_piece(piece: Piece) -> dict[str, Any]:
+    ids = compute_chain(piece.predecessor, [compute_body_hash(body) for body in piece.bodies])
+    return {
+        "device": piece.device.hex(),
+        "first": piece.first,
+        "predecessor": piece.predecessor.hex(),
+        "bodies": [body.hex() for body in piece.bodies],
+        "ids": [name.hex() for name in ids],
+        "seal": piece.signature.hex(),
+    }
+
+
+def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"checkpoint": checkpoint.id.hex(), "statement": encode_statement(checkpoint).hex()}
+
+
+def describe_money(market: Market) -> dict[str, Any]:
+    """Return who has what, what is locked, and how seats and assignments ended."""
+    inside = market.contract.market
+    accounts = [account for account, _ in get_rows(inside.accounts, "number")]
+    seats: dict[str, Any] = {}
+    for task_id, task in get_rows(inside.tasks, "number"):
+        for number in range(task.seats):
+            seat = inside.seats.get(task_id + bytes((number,)))
+            if seat is not None:
+                seats[(task_id + bytes((number,))).hex()] = [seat.state, seat.end]
+    return {
+        "treasury": inside.get_money().treasury,
+        "balances": {account.hex(): inside.get_available(account) for account in accounts},
+        "held": inside.get_money().held,
+        "seats": seats,
+        "assignments": {
+            key.hex(): [row.end, row.reason, row.paid, row.penalty]
+            for key, row in get_rows(inside.assignments, "provider")
+        },
+    }
+
+
+def replay_life(published: dict[str, Any]) -> list[dict[str, Any]]:
+    """Fold the published bytes, and return the published figures as they come out now."""
+    market = Market(bytes.fromhex(published["genesis"]))
+    gate = market.make_gate(KeepNothing())
+    return [_replay_step(market, gate, step) for step in published["steps"]]
+
+
+def _replay_step(market: Market, gate: Gate, step: dict[str, Any]) -> dict[str, Any]:
+    if "statement" in step:
+        gate.admit_statement(bytes.fromhex(step["statement"]))
+    else:
+        gate.admit_piece(
+            Piece(
+                device=bytes.fromhex(step["device"]),
+                first=step["first"],
+                predecessor=bytes.fromhex(step["predecessor"]),
+                bodies=tuple(bytes.fromhex(body) for body in step["bodies"]),
+                signature=bytes.fromhex(step["seal"]),
+            )
+        )
+    machine = market.replica.machine
+    return step | {"root": machine.root.hex(), "epoch": machine.epoch, "now": machine.now}
+
+
+def make_forms() -> dict[str, Any]:
+    """Return operations by name with the verdict that their form alone gives."""
+    return {
+        name: {
+            "operation": encode(operation).hex(),
+            "verdict": verdict.value,
+            "name": verdict.name,
+        }
+        for name, operation in _list_forms().items()
+        for verdict in (_judge(operation),)
+    }
+
+
+def _judge(operation: list[Value]) -> Verdict:
+    read = read_operation(operation)
+    return read.verdict if isinstance(read, Refusal) else Verdict.APPLIED
+
+
+def _list_forms() -> dict[str, list[Value]]:
+    post = make_post()
+    (shard,) = post.seats
+    payload = shard.payload
+    transfer = TokenTransfer(_HASH, 5, b"reference", "memo")
+    opening = AccountOpen("name", _HASH, None, None, None)
+    issue = InviteIssue(_HASH, "member", 5, 10**12, False)
+    typed: dict[str, Operation] = {
+        "post": post,
+        "transfer": transfer,
+        "opening": opening,
+        "invitation": issue,
+        "payment": TreasuryPay(_HASH, 5, b"", ""),
+        "name of nothing": replace(opening, name=""),
+        "name of 64 bytes": replace(opening, name="é" * 32),
+        "name of 66 bytes": replace(opening, name="é" * 33),
+        "proof without certificate": replace(opening, proof=_SIGNATURE),
+        "grant below nothing": replace(issue, grant=-1),
+        "grant of all there can be": replace(issue, grant=2**53 - 1),
+        "grant of more than there can be": replace(issue, grant=2**53),
+        "amount of nothing": replace(transfer, amount=0),
+        "amount below nothing": replace(transfer, amount=-1),
+        "amount of all there can be": replace(transfer, amount=2**53 - 1),
+        "amount of more than there can be": replace(transfer, amount=2**53),
+        "memo of 256 bytes": replace(transfer, memo="m" * 256),
+        "memo of 257 bytes": replace(transfer, memo="m" * 257),
+        "kind in capitals": replace(post, kind="Text"),
+        "kind that begins with a dot": replace(post, kind=".text"),
+        "kind of 48 bytes": replace(post, kind="k" * 48),
+        "kind of 49 bytes": replace(post, kind="k" * 49),
+        "title of 200 bytes": replace(post, title="t" * 200),
+        "title of 201 bytes": replace(post, title="t" * 201),
+        "64 seats": replace(post, seats=(shard,) * 64),
+        "65 seats": replace(post, seats=(shard,) * 65),
+        "units of nothing": replace(post, seats=(replace(shard, units=0),)),
+        "units over a thousand million": replace(post, seats=(replace(shard, units=10**9), shard)),
+        "payload elsewhere": _with_payload(post, replace(payload, inline=None)),
+        "payload of another size": _with_payload(post, replace(payload, size=1)),
+        "payload of another hash": _with_payload(post, replace(payload, hash=_HASH)),
+        "payload without a type": _with_payload(post, replace(payload, media_type="")),
+        "payload of a type with a tab": _with_payload(post, replace(payload, media_type="a\tb")),
+        "price of nothing": replace(post, price=0),
+        "price of a million million": replace(post, price=10**12),
+        "price above that": replace(post, price=10**12 + 1),
+        "no provider": replace(post, providers_min=0),
+        "more providers than seats": replace(post, providers_min=2),
+        "window of a second": replace(post, window_ms=SECOND_MS),
+        "window below a second": replace(post, window_ms=SECOND_MS - 1),
+        "window of thirty days": replace(post, window_ms=30 * DAY_MS),
+        "window above thirty days": replace(post, window_ms=30 * DAY_MS + 1),
+        "response at once": replace(post, service=replace(post.service, response_ms=0)),
+        "execution at once": replace(post, service=replace(post.service, execution_ms=0)),
+        "penalty below nothing": replace(post, service=replace(post.service, penalty=-1)),
+        "bond of the price": replace(post, bond=100),
+        "bond above the price": replace(post, bond=101),
+        "review at once": replace(post, review_ms=0),
+        "16 redispatches": replace(post, redispatch=16),
+        "17 redispatches": replace(post, redispatch=17),
+        "ask of nothing": TaskAccept(_HASH, 0),
+        "ask of one": TaskAccept(_HASH, 1),
+        "reason of two words": TaskDecline(_HASH, "two words"),
+        "reason of nothing": TaskFail(_HASH, ""),
+        "result": TaskDeliver(_HASH, make_payload("text/plain", b"done")),
+        "result above 48 KiB": TaskDeliver(_HASH, make_payload("text/plain", bytes(48 * 1024 + 1))),
+    }
+    written: dict[str, list[Value]] = {
+        "unknown operation": ["task.dance", 1],
+        "operation without fields": ["consent"],
+        "field too many": ["consent", None, None],
+        "number for a hash": ["consent", 1],
+        "hash of 31 bytes": ["consent", bytes(31)],
+        "flag for a number": ["task.accept", _HASH, True],
+        "number for a flag": ["task.approve", _HASH, 1],
+        "bytes for text": ["task.decline", _HASH, b"busy"],
+        "text for bytes": ["token.transfer", _HASH, 1, "reference", ""],
+        "reference of 33 bytes": ["token.transfer", _HASH, 1, bytes(33), ""],
+        "role of nobody": ["invite.issue", _HASH, "owner", 0, 0, False],
+    }
+    return {name: encode_operation(operation) for name, operation in typed.items()} | written
+
+
+def _with_payload(post: TaskPost, payload: Any) -> TaskPost:  # noqa: ANN401 - a changed payload
+    return replace(post, seats=(replace(post.seats[0], payload=payload),))
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - whatever is in an operation
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (list, tuple)):
+        return [_to_json(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def _check_agreement(scenario: Scenario, listener: Listener) -> None:
+    """Raise AssertionError unless the listener came to what everybody else did."""
+    scenario.check_converged()
+    if listener.market.replica.root != scenario.founder.replica.root:
+        raise AssertionError("the listener has another root than the founder")
+
+
+def write_missing() -> None:
+    for name, content in make_vectors().items():
+        path = FOLDER / name
+        if not path.exists():
+            path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write_missing()

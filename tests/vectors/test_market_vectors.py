@@ -1,0 +1,45 @@
+"""The contract still gives the verdicts, balances and roots that were published."""
+
+import json
+from typing import Any
+
+import pytest
+
+from synaptic_crdt.rules.rows import Reason
+from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
+from tests.vectors.make_market import FOLDER, make_vectors, replay_life
+
+VECTORS = make_vectors()
+
+
+def read(name: str) -> dict[str, Any]:
+    return json.loads((FOLDER / name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(VECTORS))
+def test_the_code_still_makes_the_published_vectors(name: str) -> None:
+    assert VECTORS[name] == read(name)
+
+
+def test_the_published_bytes_still_fold_to_the_published_roots() -> None:
+    published = read("market-life.json")
+    assert replay_life(published) == published["steps"]
+
+
+def test_the_life_shows_work_paid_refused_and_given_up() -> None:
+    life = VECTORS["market-life.json"]
+    reasons: set[Reason] = {reason for _, reason, _, _ in life["assignments"].values()}
+    assert reasons >= {"approved", "review-ended", "rejected", "declined", "failed"}
+    assert life["held"] == 0
+    # Fees went back to where the grants came from.
+    assert life["treasury"] + sum(life["balances"].values()) == 1_000_000
+    order = life["id, epoch, effective time, verdict in order"]
+    assert len({verdict for _, _, _, verdict in order}) > 5
+    assert {epoch for _, epoch, _, _ in order} == set(range(1, max(e for _, e, _, _ in order) + 1))
+
+
+def test_every_verdict_of_form_is_shown() -> None:
+    shown = {form["name"] for form in VECTORS["market-forms.json"].values()}
+    # That more is asked for than there is depends on the market, not on the bytes alone.
+    expected = {verdict.name for verdict in Verdict if get_verdict_class(verdict) == "form"}
+    assert shown == (expected | {"APPLIED"}) - {"LOCK_OVER_SUPPLY"}
