@@ -149,10 +149,10 @@ class Store:
         low = self._feed_numbers[device] << _POSITION_BITS
         with _failures_named(self.path):
             yield from self._connection.execute(
-                "SELECT place - ?1, ifnull(CAST(body_hash AS BLOB), x''),"
+                "SELECT place - :low, ifnull(CAST(body_hash AS BLOB), x''),"
                 " ifnull(CAST(body AS BLOB), x'')"
-                " FROM entries WHERE place > ?1 AND place < ?1 + ?2 ORDER BY place",
-                (low, 1 << _POSITION_BITS),
+                " FROM entries WHERE place > :low AND place < :end ORDER BY place",
+                {"low": low, "end": low + (1 << _POSITION_BITS)},
             )
 
     def read_seals(self, device: bytes) -> list[tuple[int, bytes]]:

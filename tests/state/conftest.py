@@ -23,7 +23,7 @@ from synaptic_crdt.state.tables import Record, Table, Tables
 MARKET: Final = bytes(range(32))
 OPENED_MS: Final = 1_000_000
 
-UNKNOWN, SHORT, NO_LOCK, NO_CAUSE = 1, 2, 3, 4
+UNKNOWN, SHORT, NO_LOCK, NO_CAUSE, NO_OWNER = 1, 2, 3, 4, 5
 
 
 class AccountRow(Record, frozen=True):
@@ -76,7 +76,8 @@ class ToyContract:
             case ("pay", bytes(to), int(amount)):
                 return self.move(device, to, amount)
             case ("take", bytes(owner), int(amount)):
-                return self.move(owner, device, amount)
+                known = self.accounts.get(owner) is not None
+                return self.move(owner, device, amount) if known else NO_OWNER
             case ("lock", bytes(to), int(amount), int(delay)):
                 return self.lock(device, entry_id, LockRow(device, to, amount), now + delay)
             case ("unlock",):

@@ -32,6 +32,7 @@ from synaptic_crdt.state.tables import Tables
 from tests.state.conftest import (
     MARKET,
     NO_CAUSE,
+    NO_OWNER,
     OPENED_MS,
     SHORT,
     ToyContract,
@@ -366,7 +367,7 @@ def test_staging_what_reverses_and_restores_is_forgotten(writers: list[Writer]) 
     assert dump_machine(machine) == before
     # Without the mint nothing does, and the thief finds nothing either.
     machine.stage_epoch({thief.device: 1}, OPENED_MS + 20)
-    assert [o.verdict for o in machine.get_staged()] == [SHORT]
+    assert [o.verdict for o in machine.get_staged()] == [NO_OWNER]
     machine.abort_epoch()
     assert dump_machine(machine) == before
 
@@ -434,6 +435,30 @@ def test_an_epochs_end_fires_what_is_due() -> None:
             writer.feed.entries, [({}, OPENED_MS + 7), ({writer.device: 2}, OPENED_MS + 14)]
         ).root
     )
+
+
+def test_an_entry_refused_for_another_reason_is_no_reversal(writers: list[Writer]) -> None:
+    machine = make_machine()
+    owner, thief, _ = writers
+    hold(machine, thief, 10, "take", owner.device, 5)
+    assert get_verdicts(machine) == [NO_OWNER]
+    hold(machine, owner, 5, "mint", 1)
+    assert get_verdicts(machine) == [0, SHORT]
+    assert machine.get_reversals() == {}
+
+
+def test_a_subject_has_one_deadline_at_most() -> None:
+    timers = Timers(Tables())
+    timers.clear(b"a")
+    assert timers.get(b"a") is None
+    assert timers.next_due() is None
+    timers.set(b"a", 5)
+    timers.set(b"b", 5)
+    timers.set(b"a", 7)
+    assert timers.get(b"a") == 7
+    assert timers.next_due() == (5, b"b")
+    timers.clear(b"b")
+    assert timers.next_due() == (7, b"a")
 
 
 def test_what_is_not_held_has_no_outcome() -> None:

@@ -11,7 +11,7 @@ and leaves the rest alone.
 
 import json
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state import limits
@@ -263,20 +263,20 @@ def describe_state(machine: Machine) -> dict[str, Any]:
 def write_missing() -> None:
     for name, content in make_vectors().items():
         path = FOLDER / name
-        published = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        published: dict[str, Any] = {}
+        if path.exists():
+            published = json.loads(path.read_text("utf-8"))
         text = json.dumps(add_missing(published, content), indent=1, ensure_ascii=True)
         path.write_text(text + "\n", "utf-8")
 
 
-def add_missing(published: object, made: Any) -> object:  # noqa: ANN401
+def add_missing(published: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     """Return what is published and, by name, what is not published yet."""
-    if not isinstance(published, dict):
-        return published
-    known = cast("dict[str, Any]", published)
-    return {
-        name: add_missing(known[name], value) if name in known else value
-        for name, value in made.items()
-    }
+    merged = {**made, **published}
+    for name in ("encodings", "refused", "hashes of the message", "signatures of the message"):
+        if name in made:
+            merged[name] = {**made[name], **published.get(name, {})}
+    return merged
 
 
 if __name__ == "__main__":

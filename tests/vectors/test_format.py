@@ -12,7 +12,9 @@ VECTORS = make_vectors()
 @pytest.mark.parametrize("name", sorted(VECTORS))
 def test_the_code_still_makes_the_published_vectors(name: str) -> None:
     published = json.loads((FOLDER / name).read_text("utf-8"))
-    assert VECTORS[name] == published
+    assert VECTORS[name] == published, (
+        "what is published stays; `python -m tests.vectors.make_format` adds what is new"
+    )
 
 
 def test_every_refused_encoding_is_refused() -> None:
