@@ -9,8 +9,7 @@ the shortest, so bytes of that length, all of them read, are that encoding.
 """
 
 from collections.abc import Sequence
-from functools import partial
-from sys import intern
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import cbor2
@@ -77,10 +76,19 @@ def decode_body(body: bytes) -> tuple[int, list[Value]]:
                 raise MalformedInput(f"an operation begins with its tag: {_describe(body)}")
             if not 0 <= time <= limits.TIMESTAMP_MAX:
                 raise MalformedInput(f"timestamp {time} is outside 0 to {limits.TIMESTAMP_MAX}")
-            # One tag in memory, not one an entry.
-            operation[0] = intern(operation[0])
+            operation[0] = _share_tag(operation[0])
             return time, operation
     raise MalformedInput(f"a body is [time, [tag, field, ...]], not {_describe(body)}")
+
+
+@lru_cache(maxsize=64)
+def _share_tag(tag: str) -> str:
+    """Return one string for equal tags, so that it is in memory once and not once an entry.
+
+    Not ``intern``: CPython 3.12 keeps what was interned for ever, and tags are a sender's to
+    choose.
+    """
+    return tag
 
 
 def _measure(items: Sequence[Any], depth: int) -> int:  # noqa: C901, PLR0912

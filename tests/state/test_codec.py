@@ -1,6 +1,7 @@
 """The first door lets one encoding of each plain value through, and nothing else."""
 
 import time
+import tracemalloc
 from typing import Any, cast
 
 import cbor2
@@ -281,6 +282,20 @@ def test_a_body_is_a_time_and_an_operation(value: object) -> None:
 @pytest.mark.parametrize("time", [0, 1, limits.TIMESTAMP_MAX])
 def test_a_body_gives_time_and_operation(time: int) -> None:
     assert decode_body(encode([time, ["tag", 1, [None]]])) == (time, ["tag", 1, [None]])
+
+
+def test_equal_tags_are_one_string() -> None:
+    (_, one), (_, other) = (decode_body(encode([n, ["a tag", n]])) for n in range(2))
+    assert one[0] is other[0]
+
+
+def test_tags_that_senders_invent_are_not_kept() -> None:
+    tracemalloc.start()
+    for n in range(300):
+        decode_body(encode([1, [f"{n}" + "x" * 60_000]]))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 8 * limits.MIB  # of 18
 
 
 def test_a_timestamp_beyond_the_limit_is_refused() -> None:
