@@ -1,6 +1,7 @@
 """What links do, as events and as one running report for a person."""
 
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from synaptic_crdt.errors import SynapticError
 from synaptic_crdt.node.node import Node
@@ -22,6 +23,19 @@ class LinkBook:
         self._running: Final[dict[str, SyncReport]] = {}
         self._failures: Final[dict[str, str]] = {}
         self._write_report()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Not while things come: each look at the root folds, and what comes next rolls it back.
+        self._node.keep_reversals()
+        self._report["root"] = self._node.replica.root.hex()
 
     def note(self, address: str, event: LinkEvent | Linked | Lost | Alarm) -> None:
         """Take note of what happened on a link, and tell it."""
@@ -75,7 +89,6 @@ class LinkBook:
             held=sum(report.counts.entries_held for report in self._running.values()),
             rejected=sum(report.rejected for report in reports),
             bytes=sum(_count_bytes(report) for report in reports),
-            root=self._node.replica.root.hex(),
             equal=all(known) if known else None,
             failed=dict(self._failures),
         )

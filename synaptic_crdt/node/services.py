@@ -50,35 +50,24 @@ async def sync(setting: Setting, *, addresses: Sequence[str] = (), live: bool = 
     chosen = list(addresses) or read_addresses(node.home)
     if not chosen:
         raise UsageError("no address is known; name one, such as tcp://127.0.0.1:7700")
-    book = LinkBook(node, setting.emit, setting.report)
-    if live:
-        async with trio.open_nursery() as nursery:
-            for address in chosen:
-                nursery.start_soon(_keep_link, node, address, book)
-        return
-    failures: list[SynapticError] = []
-    for address in chosen:
-        try:
-            await sync_once(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
-        except SynapticError as error:
-            book.note_failure(address, error)
-            failures.append(error)
+    with LinkBook(node, setting.emit, setting.report) as book:
+        if live:
+            async with trio.open_nursery() as nursery:
+                for address in chosen:
+                    nursery.start_soon(_keep_link, node, address, book)
         else:
-            keep_addresses(node.home, [address])
-    if len(failures) == len(chosen):
-        raise failures[-1]
+            await _sync_each(node, chosen, book)
 
 
 async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
     """Serve peers at addresses until interrupted."""
     node = setting.node
-    book = LinkBook(node, setting.emit, setting.report)
-
-    async with trio.open_nursery() as nursery:
-        bound: Sequence[str] = await nursery.start(_serve, node, addresses, book)
-        setting.report["addresses"] = list(bound)
-        for address in bound:
-            setting.emit({"event": "listening", "address": address})
+    with LinkBook(node, setting.emit, setting.report) as book:
+        async with trio.open_nursery() as nursery:
+            bound: Sequence[str] = await nursery.start(_serve, node, addresses, book)
+            setting.report["addresses"] = list(bound)
+            for address in bound:
+                setting.emit({"event": "listening", "address": address})
 
 
 async def provide(setting: Setting, *, executor: str, once: bool = False) -> None:
@@ -111,6 +100,20 @@ async def watch(setting: Setting) -> None:
             await desk.wait_for_news(_WATCH_SECONDS)
     finally:
         desk.close()
+
+
+async def _sync_each(node: Node, addresses: Sequence[str], book: LinkBook) -> None:
+    failures: list[SynapticError] = []
+    for address in addresses:
+        try:
+            await sync_once(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
+        except SynapticError as error:
+            book.note_failure(address, error)
+            failures.append(error)
+        else:
+            keep_addresses(node.home, [address])
+    if len(failures) == len(addresses):
+        raise failures[-1]
 
 
 async def _keep_link(node: Node, address: str, book: LinkBook) -> None:
