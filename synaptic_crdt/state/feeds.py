@@ -216,6 +216,15 @@ def verify_piece(market: bytes, tip: Tip, piece: Piece) -> tuple[list[Entry], Ti
     return entries, Tip(piece.device, piece.last, ids[-1], entries[-1].time, size)
 
 
+def find_window_ends(bodies: Sequence[bytes]) -> Iterator[int]:
+    """Yield the positions at which the windows of a whole feed end, and that of its last body."""
+    size = 0
+    for position, body in enumerate(bodies, 1):
+        size = _grow_window(size, position, len(body))
+        if size == 0 or position == len(bodies):
+            yield position
+
+
 def split_at_seals(
     tip: Tip, entries: Sequence[Entry], sealed: Container[int]
 ) -> Iterator[tuple[Sequence[Entry], Tip]]:
