@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,8 +19,8 @@ from synaptic_crdt.cli.output import (
     show,
 )
 
-_WRITTEN = click.Path(dir_okay=False, path_type=Path, resolve_path=True)
-_READ = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
+_WRITTEN: Final = click.Path(dir_okay=False, path_type=Path, resolve_path=True)
+_READ: Final = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
 
 
 @click.group(

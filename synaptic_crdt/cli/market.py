@@ -3,6 +3,7 @@
 import getpass
 import sys
 import time
+from typing import Final
 
 import click
 
@@ -18,7 +19,7 @@ from synaptic_crdt.cli.output import (
     show,
 )
 
-_NS_PER_MS = 1_000_000
+_NS_PER_MS: Final = 1_000_000
 
 
 @click.command(

@@ -1,6 +1,5 @@
 """The requester's side of a task, and looking at tasks."""
 
-import base64
 from pathlib import Path
 
 import click
@@ -19,7 +18,11 @@ from synaptic_crdt.cli.output import (
 )
 from synaptic_crdt.cli.payloads import read_payload_file
 from synaptic_crdt.cli.standing import print_standing
-from synaptic_crdt.cli.task_views import render_result, render_task
+from synaptic_crdt.cli.task_views import render_task
+
+
+def _content(attribute: str, summary: str) -> Member:
+    return Member("synaptic_crdt.cli.content", attribute, summary)
 
 
 def _work(attribute: str, summary: str) -> Member:
@@ -29,6 +32,8 @@ def _work(attribute: str, summary: str) -> Member:
 @click.group(
     cls=Group,
     members={
+        "payload": _content("payload", "Show what a seat of a task is to work on."),
+        "result": _content("result", "Show what was delivered for a task, or for one assignment."),
         "accept": _work("accept", "Take a seat of a task."),
         "decline": _work("decline", "Give an assignment back before the work began."),
         "start": _work("start", "Say that the payload is in hand and readable, and begin."),
@@ -172,30 +177,6 @@ def show_task(task_id: str) -> None:
     show(answer, render_task)
 
 
-@task.command(
-    "result",
-    examples=("task result 3f9a", "task result 3f9a --output result.txt"),
-)
-@click.argument("task_id", metavar="TASK")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the one result to a file, byte for byte.",
-)
-def result(task_id: str, output: Path | None) -> None:
-    """Show what was delivered for a task, or for one assignment.
-
-    What cannot be printed safely is written out visibly; --output keeps every byte.
-    """
-    answer = read("task.result", task=task_id)
-    if output is not None:
-        _keep_result(answer, output)
-    show(answer, render_result)
-    for delivered in answer["results"]:
-        if delivered["status"] == "DELIVERED":
-            print_next(f"task approve {shorten(delivered['assignment'])}")
-
-
 @task.command("approve", examples=("task approve 3f9a", "task approve 3f9a --reject"))
 @click.argument("assignment", metavar="TASK|ASSIGNMENT")
 @click.option("--reject", is_flag=True, help="Reject it instead.")
@@ -213,15 +194,6 @@ def cancel(task_id: str) -> None:
     answer = append("task.cancel", task=task_id)
     show(answer, lambda told: _render_done(told, "cancelled"))
     print_next("wallet", f"task show {task_id}")
-
-
-def _keep_result(answer: Json, output: Path) -> None:
-    results = answer["results"]
-    if len(results) != 1:
-        raise click.UsageError(
-            f"{len(results)} results were delivered; name the one assignment to write"
-        )
-    output.write_bytes(base64.b64decode(results[0]["base64"]))
 
 
 def _render_posted(answer: Json) -> None:

@@ -1,10 +1,11 @@
-"""Tasks and results as people read them."""
+"""Tasks as people read them."""
+
+from typing import Final
 
 from synaptic_crdt.cli.output import (
     Json,
     format_duration,
     format_time,
-    print_block,
     print_fields,
     print_line,
     print_next,
@@ -13,9 +14,9 @@ from synaptic_crdt.cli.output import (
 )
 
 # What a seat in this state usually waits for.
-_NEXT_COMMANDS = {
+_NEXT_COMMANDS: Final = {
     "OPEN": ("task accept {task}",),
-    "ASSIGNED": ("task start {task}", "provide --executor rehearsal --once"),
+    "ASSIGNED": ("task payload {task}", "task start {task}", "provide --executor rehearsal --once"),
     "STARTED": ("task deliver {task} --text RESULT",),
     "DELIVERED": ("task result {task}", "task approve {task}"),
 }
@@ -55,21 +56,6 @@ def render_task(answer: Json) -> None:
         print_line()
         _print_assignments(answer)
     _print_next_of_task(answer)
-
-
-def render_result(answer: Json) -> None:
-    """Print what was delivered; bytes that are no text are described."""
-    if not answer["results"]:
-        print_line("nothing was delivered yet")
-    for result in answer["results"]:
-        print_line(
-            f"seat {result['seat']} by {shorten(result['provider'])}: {result['size']:,} bytes of"
-            f" {result['media_type']}, {result['status']}, {result['standing']}"
-        )
-        if result["text"] is None:
-            print_line("not a text: --output FILE keeps it")
-        else:
-            print_block(result["text"])
 
 
 def _print_assignments(answer: Json) -> None:

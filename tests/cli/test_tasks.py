@@ -101,7 +101,7 @@ def test_a_dry_run_writes_nothing(pair: Told, run: Run) -> None:
     assert pair("rita", "state") == before
 
 
-def test_seats_from_files(pair: Told, tmp_path: Path) -> None:
+def test_seats_from_files(pair: Told, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# one")
     (tmp_path / "b.bin").write_bytes(b"\xff\x00\x1b")
     task = pair("rita", *POST, "--text", "zero", "--file", "a.md", "--file", "b.bin")["task"]
@@ -113,6 +113,11 @@ def test_seats_from_files(pair: Told, tmp_path: Path) -> None:
         "application/octet-stream",
     ]
     assert [seat["size"] for seat in shown["shards"]] == [4, 5, 3]
+    assert pair("rita", "task", "payload", task)["text"] == "zero"
+    assert pair("rita", "task", "payload", task, "--seat", "1")["text"] == "# one"
+    assert pair("rita", "task", "payload", task, "--seat", "2", "--output", "c")["text"] is None
+    assert (tmp_path / "c").read_bytes() == b"\xff\x00\x1b"
+    assert run("--home", "rita", "task", "payload", task, "--seat", "3").code == 2
 
 
 def test_a_result_is_shown_harmless_and_kept_exactly(pair: Told, run: Run, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The end of the demo: the last checks, and the table of what every peer computed for itself."""
 
+from typing import Final
+
 from synaptic_crdt.cli.demo.peers import Peer, ask_each
 from synaptic_crdt.cli.demo.stage import Stage
 from synaptic_crdt.cli.demo.story import Cast, Contest, Ending, find_entry
 from synaptic_crdt.cli.output import Json, print_line, print_table, shorten
 
-_DAMAGED = 4
+_DAMAGED: Final = 4
 
 
 def judge(stage: Stage, cast: Cast, ending: Ending) -> Json:
