@@ -25,7 +25,7 @@ def test_the_demo(tmp_path: Path) -> None:
         [*DEMO, "--json", "--keep", str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -43,7 +43,7 @@ def test_the_demo(tmp_path: Path) -> None:
     for name in NAMES:
         assert Peer(name, folder / name).run("state")["root"] == told["root"]
     again = subprocess.run(
-        [*DEMO, "--keep", str(folder)], capture_output=True, text=True, timeout=60, check=False
+        [*DEMO, "--keep", str(folder)], capture_output=True, text=True, timeout=120, check=False
     )
     assert again.returncode == 2
     assert "is not empty" in again.stderr
