@@ -71,7 +71,9 @@ def confine(memory_bytes: int, cpu_seconds: int, wall_seconds: int) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
+        most = resource.getrlimit(what)[1]
+        soft = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(what, (soft, most))
     signal.alarm(wall_seconds)
 
 

@@ -5,7 +5,7 @@ does so there first.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,12 @@ from synaptic_crdt.state.feeds import Entry, Feed, Tip
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
-from synaptic_crdt.state.statements import Checkpoint, FrontierItem, sign_checkpoint
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    FrontierItem,
+    encode_statement,
+    sign_checkpoint,
+)
 
 
 class Divergence(msgspec.Struct, frozen=True):
@@ -122,6 +127,15 @@ class Replica:
             (device, feed.position, feed.head)
             for device, feed in sorted(self._feeds.items(), key=lambda item: item[0])
         ]
+
+    def get_statements(self) -> Iterator[bytes]:
+        """Yield every statement held, as stored and sent, each after those it stands on."""
+        for index in range(1, self.chain.index + 1):
+            checkpoint = self.chain.get(index)
+            assert checkpoint is not None
+            yield encode_statement(checkpoint)
+        for beside in self.chain.conflicts:
+            yield encode_statement(beside)
 
     def get_newest_time(self, wall_ms: int) -> int:
         """Return the newest held timestamp that is at most 60 s ahead of the wall clock."""

@@ -5,7 +5,6 @@ come first), statements; an empty frame; and the BLAKE3 hash of all before it. E
 the frames and the hash, so that a damaged file is never taken for a newer one.
 """
 
-import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import start_hash
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.sync.assembly import Assembly, take_apart
+from synaptic_crdt.sync.files import write_whole
 from synaptic_crdt.sync.messages import (
     LENGTH_BYTES,
     Bodies,
@@ -51,19 +50,8 @@ def write_file(path: Path, replica: Replica, genesis: bytes) -> None:
 
     Raises ``StoreFailed``.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            with part.open("wb") as file:
-                _write_all(file, replica, genesis)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreFailed(f"{path}: {error}; no bundle was written") from error
+    with write_whole(path) as file:
+        _write_all(file, replica, genesis)
 
 
 @contextmanager
@@ -136,19 +124,10 @@ def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
             for message in take_apart(piece):
                 write(encode_frame(message))
             position = piece.last
-    for statement in _get_statements(replica):
+    for statement in replica.get_statements():
         write(encode_frame(StatementRecord(statement=statement)))
     write(_END)
     file.write(hasher.digest())
-
-
-def _get_statements(replica: Replica) -> Iterator[bytes]:
-    index = 0
-    while (checkpoint := replica.chain.get(index + 1)) is not None:
-        yield encode_statement(checkpoint)
-        index += 1
-    for beside in replica.chain.conflicts:
-        yield encode_statement(beside)
 
 
 def _check_whole(path: Path, file: BinaryIO) -> int:
@@ -189,11 +168,3 @@ def _read_bodies(file: BinaryIO, assembly: Assembly) -> Piece:
         assert isinstance(part, Bodies)
         piece = assembly.add(part.bodies)
     return piece
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -278,6 +278,6 @@ def test_a_folder_that_cannot_be_written_keeps_what_was_there(
 ) -> None:
     folder = tmp_path / "market.bundle"
     folder.mkdir()
-    with pytest.raises(StoreFailed, match="no bundle was written"):
+    with pytest.raises(StoreFailed, match="nothing was written"):
         write_bundle(folder, make_market(founder).replica, GENESIS)
     assert list(tmp_path.iterdir()) == [folder]
