@@ -157,7 +157,7 @@ class Scenario:
                     ["mint", chance.randint(1, 9)],
                     ["pay", to, chance.randint(1, 5)],
                     ["take", to, chance.randint(1, 5)],
-                    ["lock", to, chance.randint(1, 5), chance.randint(0, 6)],
+                    ["lock", to, chance.randint(1, 5), chance.randint(-3, 6)],
                     ["unlock"],
                     ["promise", chance.randint(1, 4)],
                     ["after", self.draw_cause()],
@@ -416,6 +416,26 @@ def test_deadlines_fire_at_their_own_time_and_before_the_entry() -> None:
     machine.add(writer.feed.entries[2:])
     assert machine.get_next_deadline() is None
     assert [o.verdict for o in machine.get_tail()][2] != 0
+
+
+def test_a_deadline_set_for_the_past_fires_at_the_market_time_it_meets() -> None:
+    machine = make_machine()
+    writer = Writer(1)
+    even, odd = OPENED_MS + 10, OPENED_MS + 11
+    # The toy gives back one token when a lock falls due at an odd millisecond.
+    lock: list[Value] = ["lock", bytes(32), 4, -1]
+    writer.write((even, ["mint", 9]), (even, lock), (even + 4, ["mint", 1]))
+    machine.add(writer.feed.entries)
+    assert get_balance(machine, bytes(32)) == 4
+    assert machine.get_next_deadline() is None
+    writer.write((odd + 4, lock), (odd + 4, ["mint", 1]))
+    machine.add(writer.feed.entries[3:])
+    assert get_balance(machine, bytes(32)) == 7
+
+
+def get_balance(machine: Machine, device: bytes) -> int:
+    (table,) = (table for table in machine.tables.get_tables() if table.name == "accounts")
+    return table.get(device).balance
 
 
 def test_an_epochs_end_fires_what_is_due() -> None:
