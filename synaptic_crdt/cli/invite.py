@@ -34,9 +34,7 @@ from synaptic_crdt.cli.standing import describe_standing, print_standing
     show_default=True,
     help="Auditors read and check; they own and do nothing.",
 )
-@click.option(
-    "--grant", type=click.IntRange(min=0), default=0, show_default=True, help="Tokens it brings."
-)
+@click.option("--grant", type=int, default=0, show_default=True, help="Tokens it brings.")
 @click.option("--from-treasury", is_flag=True, help="As the council: the treasury pays the grant.")
 @click.option(
     "--expires", type=DURATION, default="7d", show_default=True, help="How long it can be used."

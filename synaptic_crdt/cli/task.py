@@ -70,13 +70,11 @@ def task() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A payload from a file: one seat each time it is given.",
 )
-@click.option(
-    "--units", type=click.IntRange(min=1), default=1, show_default=True, help="Of work, a seat."
-)
-@click.option("--price", type=click.IntRange(min=1), required=True, help="At most, for one unit.")
+@click.option("--units", type=int, default=1, show_default=True, help="Of work, a seat.")
+@click.option("--price", type=int, required=True, help="At most, for one unit.")
 @click.option(
     "--providers-min",
-    type=click.IntRange(min=1),
+    type=int,
     default=1,
     show_default=True,
     help="Nobody begins before so many accepted.",
@@ -90,22 +88,20 @@ def task() -> None:
 )
 @click.option(
     "--penalty",
-    type=click.IntRange(min=0),
+    type=int,
     default=0,
     show_default=True,
     help="For being late, each time, out of the provider's pay.",
 )
 @click.option(
     "--bond",
-    type=click.IntRange(min=0),
+    type=int,
     default=0,
     show_default=True,
     help="What a provider locks, and loses when it abandons the work.",
 )
 @click.option("--review", type=DURATION, help="Your time to approve; then silence approves.")
-@click.option(
-    "--redispatch", type=click.IntRange(min=0), help="How often a failed seat opens again."
-)
+@click.option("--redispatch", type=int, help="How often a failed seat opens again.")
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
 def post(

@@ -21,7 +21,7 @@ def treasury() -> None:
     ),
 )
 @click.argument("account")
-@click.argument("amount", type=click.IntRange(min=1))
+@click.argument("amount", type=int)
 @click.option("--memo", default="", help="What it is for, public.")
 @click.option(
     "--reference", default="", help="Of another councillor's vote: hex, to vote for the same one."

@@ -33,7 +33,7 @@ def wallet(context: click.Context, account: str | None) -> None:
     ),
 )
 @click.argument("account")
-@click.argument("amount", type=click.IntRange(min=1))
+@click.argument("amount", type=int)
 @click.option("--memo", default="", help="A word to go with it, public.")
 @click.option("--dry-run", is_flag=True, help="Say what it would cost; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also spend what is not final yet.")

@@ -13,7 +13,7 @@ from synaptic_crdt.cli.standing import print_standing
 
 @click.command(cls=Command, examples=("task accept 3f9a", "task accept 3f9a --ask 40"))
 @click.argument("task_id", metavar="TASK")
-@click.option("--ask", type=click.IntRange(min=1), help="For one unit; else the task's price.")
+@click.option("--ask", type=int, help="For one unit; else the task's price.")
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also bond what is not final yet.")
 def accept(task_id: str, ask: int | None, *, dry_run: bool, allow_pending: bool) -> None:

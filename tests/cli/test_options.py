@@ -8,6 +8,8 @@ import pytest
 
 Run = Callable[..., Any]
 
+_POST = ["task", "post", "--kind", "text.answer", "--title", "t", "--text", "x"]
+
 
 @pytest.mark.parametrize(
     "line",
@@ -52,7 +54,6 @@ def test_json_is_plain_ascii(run: Run) -> None:
         ["state", "surplus"],
         ["state", "--nonsense"],
         ["task", "post", "--price", "5"],
-        ["task", "post", "--price", "0", "--kind", "text.answer", "--title", "t", "--text", "x"],
         ["task", "post", "--price", "5", "--kind", "text.answer", "--title", "t"],
         ["task", "post", "--price", "5", "--window", "soon", "--kind", "k", "--title", "t"],
         ["task", "deliver", "3f9a"],
@@ -76,3 +77,24 @@ def test_usage_errors(run: Run, line: list[str]) -> None:
     as_json = run("--home", "rita", "--json", *line)
     assert as_json.code == 2
     assert as_json.error["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line"),
+    [
+        ("AMOUNT_ZERO", ["wallet", "send", "rita", "0"]),
+        ("AMOUNT_OUT_OF_RANGE", ["wallet", "send", "rita", "--", "-5"]),
+        ("AMOUNT_OUT_OF_RANGE", ["wallet", "send", "rita", str(10**30)]),
+        ("RECIPIENT_IS_SENDER", ["wallet", "send", "rita", "5"]),
+        ("PRICE_OUT_OF_RANGE", [*_POST, "--price", "0"]),
+        ("UNITS_OUT_OF_RANGE", [*_POST, "--price", "1", "--units", "0"]),
+        ("BOND_OUT_OF_RANGE", [*_POST, "--price", "1", "--bond", "2"]),
+        ("GRANT_OUT_OF_RANGE", ["invite", "--grant=-1"]),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused_by_the_rules(
+    run: Run, verdict: str, line: list[str]
+) -> None:
+    assert run("--home", "rita", "init", "--account-name", "rita").code == 0
+    refused = run("--home", "rita", "--json", *line)
+    assert (refused.code, refused.error["verdict"]) == (1, verdict)
