@@ -35,6 +35,7 @@ from tests.state.conftest import (
     NO_OWNER,
     OPENED_MS,
     SHORT,
+    AccountRow,
     ToyContract,
     Writer,
     admit,
@@ -435,7 +436,9 @@ def test_a_deadline_set_for_the_past_fires_at_the_market_time_it_meets() -> None
 
 def get_balance(machine: Machine, device: bytes) -> int:
     (table,) = (table for table in machine.tables.get_tables() if table.name == "accounts")
-    return table.get(device).balance
+    row = table.get(device)
+    assert isinstance(row, AccountRow)
+    return row.balance
 
 
 def test_an_epochs_end_fires_what_is_due() -> None:
