@@ -49,10 +49,12 @@ _MEMBERS: Final = {
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
+    "export": _member("document", "export", "Write the market as an Automerge document."),
+    "import": _member("document", "import_file", "Merge an Automerge document into this home."),
     "state": _member("state", "state", "Show root, entries, time and supply."),
     "log": _member("state", "log", "Show all entries in order, with author, time and verdict."),
     "audit": _member(
-        "audit", "audit", "Replay a bundle, or this home, and print the root it leads to."
+        "audit", "audit", "Replay a file, or this home, and print the root it leads to."
     ),
     "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
     "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),

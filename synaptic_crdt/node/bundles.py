@@ -1,5 +1,6 @@
 """Bundles as a person meets them: written, merged, explained, and replayed by an auditor."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from synaptic_crdt.node.audit import audit_market
@@ -48,11 +49,11 @@ def show_bundle(path: Path) -> Json:
     }
 
 
-def audit_bundle(path: Path, root: str | None = None) -> Json:
+def audit_bundle(path: Path, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
     """Replay a bundle from its bytes alone; see ``audit.audit_market``."""
     market = Market(bundle.read_genesis(path))
     report = bundle.read_bundle(path, market.make_gate(KeepNothing()))
-    return audit_market(market, (), root) | {
+    return audit_market(market, (), root, heads) | {
         "held": report.entries_held,
         "forks": [device.hex() for device in report.forks],
     }

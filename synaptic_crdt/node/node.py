@@ -5,7 +5,7 @@ one at a time, from the thread that opened it. Own entries are durable before an
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from synaptic_crdt.errors import MalformedInput, Refused, StoreDamaged, UsageError
@@ -19,6 +19,7 @@ from synaptic_crdt.state.clock import get_ms, next_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import Timers
 from synaptic_crdt.state.feeds import Entry, encode_body, seal_bodies
+from synaptic_crdt.state.heads import Heads
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.machine import PREVIEW_ID, Outcome
@@ -45,6 +46,7 @@ class Market:
             opened_ms=self.genesis.created_ms,
             make_contract=self._make_contract,
         )
+        self._heads: Final = Heads(self.id, genesis_bytes)
         self._contract: MarketContract
 
     @property
@@ -52,6 +54,14 @@ class Market:
         """The contract, its tables folded up to the newest entry held."""
         self.replica.machine.fold()
         return self._contract
+
+    def compute_heads(self) -> tuple[bytes, ...]:
+        """Return the heads of the Automerge document that all feeds held make, sorted."""
+        return self._heads.compute_heads(self.replica.feeds.values())
+
+    def find_heads(self, heads: Collection[bytes]) -> Mapping[bytes, tuple[bytes, int]]:
+        """Return device and position of the entries whose changes have these hashes."""
+        return self._heads.find(self.replica.feeds.values(), heads)
 
     def get_account(self, device: bytes) -> bytes:
         """Return the account a device writes for; its own name when it opened none yet."""

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 from automerge import core
 
@@ -46,7 +46,7 @@ def take_apart(file: BinaryIO, out: BinaryIO) -> None:
     out.flush()
 
 
-def read_changes(file: BinaryIO, limit: int) -> Iterator[tuple[bytes, bytes]]:
+def read_changes(file: IO[bytes], limit: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield actor and change as ``take_apart`` wrote them, and stop after ``limit`` bytes.
 
     A change that is cut short, or longer than any of ours, ends it: its process was ended.

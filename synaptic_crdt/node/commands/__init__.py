@@ -9,6 +9,7 @@ from typing import Final
 
 from synaptic_crdt.node.bundles import read_bundle
 from synaptic_crdt.node.commands import epochs, members, money, tasks
+from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
@@ -31,6 +32,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.approve": tasks.approve_delivery,
     "checkpoint": epochs.make_checkpoint,
     "bundle.read": read_bundle,
+    "document.read": read_document,
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import write_bundle
+from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import history, market, members, tasks, wallet
@@ -22,6 +23,8 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "state": market.show_state,
     "audit": market.audit_home,
     "bundle.write": write_bundle,
+    "document.write": write_document,
+    "heads": list_heads,
     "log": history.show_log,
 }
 

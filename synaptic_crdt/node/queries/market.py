@@ -1,9 +1,12 @@
 """The market as a whole: its state and its replay."""
 
+from collections.abc import Sequence
+
 from synaptic_crdt.node.audit import audit_market
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.views import view_supply
+from synaptic_crdt.state.heads import compute_short_form
 
 
 def show_state(node: Node) -> Json:
@@ -14,7 +17,7 @@ def show_state(node: Node) -> Json:
     return {
         "market": node.market.id.hex(),
         "root": root.hex(),
-        "heads": replica.compute_heads().hex(),
+        "heads": compute_short_form(node.market.compute_heads()).hex(),
         "entries": replica.entries,
         "pending": pending,
         "final": replica.entries - pending if not replica.divergences else None,
@@ -33,6 +36,6 @@ def show_state(node: Node) -> Json:
     }
 
 
-def audit_home(node: Node, *, root: str | None = None) -> Json:
+def audit_home(node: Node, *, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
     """Replay this home's store, every hash recomputed when it was opened; compare with ``root``."""
-    return audit_market(node.market, node.damages, root)
+    return audit_market(node.market, node.damages, root, heads)
