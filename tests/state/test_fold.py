@@ -283,6 +283,24 @@ def test_a_preview_is_the_verdict_and_changes_nothing(chance: random.Random) -> 
         assert verdict == expected
 
 
+def test_a_preview_is_not_before_the_market_time() -> None:
+    class Clock(ToyContract):
+        def apply(
+            self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
+        ) -> int:
+            if operation == ("when",):
+                return now - OPENED_MS
+            return super().apply(now, device, position, entry_id, operation)
+
+    machine = Machine(MARKET, OPENED_MS, Clock)
+    writer = Writer(1)
+    writer.write((OPENED_MS + 50, ["mint", 1]))
+    machine.add(writer.feed.entries)
+    for ms, seen in ((10, 50), (50, 50), (70, 70)):
+        time = pack_timestamp(OPENED_MS + ms)
+        assert machine.preview(time, writer.device, 2, ("when",)) == seen
+
+
 def test_late_entries_in_many_batches_are_folded_in_their_order() -> None:
     machine = make_machine()
     writer = Writer(1)
