@@ -3,6 +3,7 @@
 import platform
 import sys
 
+from benchmarks.documents import print_documents
 from benchmarks.folding import print_folding
 from benchmarks.machine import print_machine
 from benchmarks.starting import print_starting
@@ -15,6 +16,7 @@ def main() -> None:
     print_machine()
     print_folding()
     print_syncing()
+    print_documents()
     print_starting()
 
 

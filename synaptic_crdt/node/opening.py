@@ -55,7 +55,7 @@ def open_document(path: Path, market: bytes | None) -> SortedDocument:
 def _take_apart(path: Path, file: IO[bytes], size: int) -> list[tuple[bytes, bytes]]:
     memory = limits.OPENING_MEMORY_BYTES + limits.OPENING_MEMORY_FACTOR * size
     output = limits.OPENING_OUTPUT_BYTES + limits.OPENING_OUTPUT_FACTOR * size
-    seconds = limits.OPENING_SECONDS
+    seconds = limits.OPENING_SECONDS + limits.OPENING_MIB_SECONDS * (size // limits.MIB)
     with subprocess.Popen(  # noqa: S603 - our own program and numbers
         # -I: neither the environment nor the folder it starts in can bring code of others.
         [sys.executable, "-I", "-c", _PROGRAM, str(memory), str(seconds), str(seconds)],

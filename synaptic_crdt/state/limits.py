@@ -35,12 +35,14 @@ PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
 WANTS: Final = 4096  # asked for and not answered, on one link
 
-# A document file of others: what opening one may take. The library needs some 40 bytes of memory
-# for a byte of an honest file, and a hostile file would take whatever it gets.
+# A document file of others: what opening one may take. An honest file takes some 4 KiB of memory
+# an entry, of which it has 3 to 100 bytes; a hostile one would take whatever it gets. So a market
+# of some 250,000 entries still fits; larger ones travel as bundles.
 DOCUMENT_BYTES: Final = 256 * MIB
 CHANGE_BYTES: Final = STATEMENT_BYTES + KIB  # the largest change holds a statement
-OPENING_MEMORY_BYTES: Final = 512 * MIB  # and so many for each byte of the file:
+OPENING_MEMORY_BYTES: Final = KIB * MIB  # and so many for each byte of the file:
 OPENING_MEMORY_FACTOR: Final = 64
-OPENING_OUTPUT_BYTES: Final = 64 * MIB  # and so many for each byte of the file:
+OPENING_OUTPUT_BYTES: Final = 256 * MIB  # and so many for each byte of the file:
 OPENING_OUTPUT_FACTOR: Final = 16
-OPENING_SECONDS: Final = 60  # of processor or wall, whichever is over first
+OPENING_SECONDS: Final = 10  # of processor or wall; an honest file takes half a second a MiB,
+OPENING_MIB_SECONDS: Final = 4  # and on a slow machine it may take longer
