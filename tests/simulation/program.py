@@ -53,7 +53,7 @@ from tests.simulation.scenario import (
 
 T = TypeVar("T")
 
-PEERS_MAX: Final = 8
+PEERS_MAX: Final = 7
 _NOBODY: Final = b"\xee" * 32
 _RARE: Final = 255
 _WAITS_MS: Final = (
@@ -341,7 +341,9 @@ class Play:
         self._write(actor, operation, step)
 
     def vote(self, actor: Peer, step: Step) -> None:
-        """The council pays; one of it votes twice."""
+        """The council pays, large sums on the next day; one of it votes twice."""
+        if step.b % 4 == 2:
+            self.scenario.wait(DAY_MS)
         self.pay(self.scenario.founder, step)
         self.pay(self.scenario.founder, step)
         self.pay(self.scenario.peers[1], step)
@@ -387,6 +389,10 @@ class Play:
         except Forged:
             # Nobody but the liar lets such a feed in, and who offers it is a liar, too.
             self.scenario.peers.remove(peer)
+        else:
+            if certificate is None:
+                # Where one comes in unasked, so does the next.
+                self.join(actor, step)
 
     def _lie_about(self, certificate: Certificate, *, resign: bool) -> Certificate:
         """Promise a newcomer more than was issued; only the inviter can sign that."""
@@ -411,10 +417,13 @@ class Play:
         self._write(actor, InviteRevoke(self._pick([*known[::-1], _NOBODY], step.a % 2)), step)
 
     def regret(self, actor: Peer, step: Step) -> None:
-        """Invite, think better of it, and find that the ticket is out already."""
-        self.invite(actor, step)
-        self.revoke(actor, Step(step.what, step.who, 0, 1, 0))
-        self.join(actor, Step(step.what, step.who, 0, 7, step.c))
+        """Invite for an hour; whoever comes finds it revoked, over, or promised too much."""
+        self.invite(actor, Step(step.what, step.who, step.a, 5, 0))
+        if step.b % 3 == 0:
+            self.revoke(actor, Step(step.what, step.who, 0, 1, 0))
+        elif step.b % 3 == 1:
+            self.scenario.wait(HOUR_MS)
+        self.join(actor, Step(step.what, step.who, 0, 3 if step.b % 3 == 2 else 7, step.c))
 
     def consent(self, actor: Peer, step: Step) -> None:
         terms = actor.market.genesis.terms
@@ -509,7 +518,7 @@ Action = Callable[[Play, Peer, Step], None]
 _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.exchange, 12),
     (Play.work, 16),
-    (Play.work_together, 6),
+    (Play.work_together, 4),
     (Play.post, 6),
     (Play.accept, 10),
     (Play.rush, 2),
@@ -525,9 +534,9 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.pay, 2),
     (Play.vote, 2),
     (Play.invite, 4),
-    (Play.join, 4),
+    (Play.join, 3),
     (Play.revoke, 2),
-    (Play.regret, 1),
+    (Play.regret, 2),
     (Play.consent, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),
