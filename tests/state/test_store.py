@@ -113,6 +113,32 @@ def test_a_second_connection_is_kept_out(path: Path) -> None:
     store.close()
 
 
+def test_a_commit_waits_for_the_disk(path: Path) -> None:
+    # A killed process does not lose what the kernel holds; a power cut does.
+    store = Store.create(path, GENESIS)
+    for opened in (store, None):
+        store = opened or Store.open(path)
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        store.close()
+
+
+def test_the_number_of_a_lost_feed_is_not_given_again(path: Path) -> None:
+    store = Store.create(path, GENESIS)
+    store.write(pieces=Writer(1).write((1, ["a"])))
+    store.close()
+    edit(path, "DELETE FROM feeds")
+    store = Store.open(path)
+    newcomer = Writer(2)
+    store.write(pieces=newcomer.write((1, ["b"])))
+    assert store.read_nameless_feeds() == [1]
+    assert len(store.read_seals(newcomer.device)) == 1
+    assert [body for _, _, body in store.read_bodies(newcomer.device)] == [
+        newcomer.feed.entries[0].body
+    ]
+    store.close()
+
+
 def test_a_closed_store_is_our_mistake(path: Path) -> None:
     store = Store.create(path, GENESIS)
     store.close()
