@@ -24,6 +24,7 @@ HashKind = Literal[
     "verdict node",
     "leaves",
     "heads",
+    "digest",
     "statement",
     "match",
     "seat",

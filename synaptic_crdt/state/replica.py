@@ -117,9 +117,12 @@ class Replica:
         """Is this outcome in a counted checkpoint, with this replica's root equal to its?"""
         return 1 <= outcome.epoch <= self.final_epoch
 
-    def compute_heads(self) -> bytes:
-        """Return the short form of what is held: equal heads mean equal feeds."""
-        return compute_hash("heads", *(leaf_id for _, _, leaf_id in self.get_leaves()))
+    def compute_digest(self) -> bytes:
+        """Return a hash over the chain ids held: equal digests mean equal feeds.
+
+        For peers, who compare after every exchange; people are shown the document's heads.
+        """
+        return compute_hash("digest", *(leaf_id for _, _, leaf_id in self.get_leaves()))
 
     def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
         """Return (device, position, chain id) of every feed held, sorted by device."""

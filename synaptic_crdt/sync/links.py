@@ -156,11 +156,11 @@ class _Differences:
         if event.equal:
             self._last = None
             return None
-        now = (event.ours.heads, event.theirs.heads, self._gate.replica.entries)
+        now = (event.ours.digest, event.theirs.digest, self._gate.replica.entries)
         self._repeats = self._repeats + 1 if now == self._last else 1
         self._last = now
         if self._repeats == _ALARM_REPEATS:
-            return Alarm(event.ours.heads, event.theirs.heads)
+            return Alarm(event.ours.digest, event.theirs.digest)
         return None
 
 

@@ -135,7 +135,7 @@ class Done(Message, frozen=True, tag="done"):
     """The sender lacks nothing that was announced, or cannot get it; and what it now holds."""
 
     root: Hash
-    heads: Hash
+    digest: Hash
     index: Count
     entries: Count
 

@@ -402,7 +402,7 @@ class Session:
             return [statements]
         self._our_done = Done(
             root=self._replica.root,
-            heads=self._replica.compute_heads(),
+            digest=self._replica.compute_digest(),
             index=self._replica.chain.index,
             entries=self._replica.entries,
         )

@@ -56,7 +56,7 @@ def test_an_empty_replica(replica: Replica) -> None:
     assert not replica.is_halted
     assert replica.get_newest_time(2**40) == 0
     assert replica.root == make_replica().root
-    assert len(replica.compute_heads()) == 32
+    assert len(replica.compute_digest()) == 32
 
 
 def test_heads_are_equal_for_equal_feeds_alone(writers: list[Writer]) -> None:
@@ -65,11 +65,11 @@ def test_heads_are_equal_for_equal_feeds_alone(writers: list[Writer]) -> None:
     hold(one, first, 1, "mint", 1)
     hold(one, second, 1, "mint", 1)
     admit(other, [piece for w in (second, first) if (piece := w.feed.get_piece(1))])
-    assert one.compute_heads() == other.compute_heads()
+    assert one.compute_digest() == other.compute_digest()
     assert one.get_leaves() == other.get_leaves()
     assert list(one.feeds) != list(other.feeds)  # in order of admission
     hold(one, first, 2, "mint", 1)
-    assert one.compute_heads() != other.compute_heads()
+    assert one.compute_digest() != other.compute_digest()
     assert one.entries == 3
 
 

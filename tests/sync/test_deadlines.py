@@ -154,4 +154,4 @@ async def test_a_difference_that_stays_raises_an_alarm_once() -> None:
         await log.wait_for(Reconciled, 4)
         nursery.cancel_scope.cancel()
     [alarm] = log.get(Alarm)
-    assert alarm == Alarm(second.replica.compute_heads(), first.replica.compute_heads())
+    assert alarm == Alarm(second.replica.compute_digest(), first.replica.compute_digest())

@@ -68,7 +68,7 @@ LONG = SOURCE.replica.get_feed(make_key(2).public)
 [SHORT_LEAF, LONG_LEAF] = [Leaf(feed.device, feed.position, feed.head, 0) for feed in (FEED, LONG)]
 NO_STATEMENTS = Statements(statements=(), index=0, last=True)
 NO_LEAVES = Leaves(leaves=(), last=True)
-DONE = Done(root=bytes(32), heads=bytes(32), index=0, entries=0)
+DONE = Done(root=bytes(32), digest=bytes(32), index=0, entries=0)
 
 
 def join(*messages: Message) -> bytes:

@@ -244,7 +244,7 @@ def make_history() -> dict[str, Any]:
             for writer in writers
         ],
         "steps": steps,
-        "heads": replica.compute_heads().hex(),
+        "digest": replica.compute_digest().hex(),
     }
 
 

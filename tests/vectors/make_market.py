@@ -91,7 +91,7 @@ class Listener:
         replica = self.market.replica
         return {
             "root": replica.root.hex(),
-            "heads": replica.compute_heads().hex(),
+            "digest": replica.compute_digest().hex(),
             "epoch": replica.machine.epoch,
             "now": replica.machine.now,
         }
