@@ -16,7 +16,6 @@ from synaptic_crdt.node.audit import audit_market
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.opening import open_document
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.state.document import join_changes
 from synaptic_crdt.state.heads import compute_short_form
 from synaptic_crdt.state.interchange import SortedDocument, SortedFeed, write_changes
 from synaptic_crdt.state.keys import make_seed
@@ -42,6 +41,9 @@ class Reading(msgspec.Struct):
 
 def write_document(node: Node, *, path: str) -> Json:
     """Write everything held to an Automerge file."""
+    # Imported here: no other command needs the library.
+    from synaptic_crdt.state.document import join_changes
+
     replica = node.replica
     changes = write_changes(
         node.market.id,

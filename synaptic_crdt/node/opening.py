@@ -16,7 +16,6 @@ from typing import IO, Final
 
 from synaptic_crdt.errors import MalformedInput, StoreFailed
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.document import read_changes
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
 
 # Every Automerge file begins so.
@@ -53,6 +52,9 @@ def open_document(path: Path, market: bytes | None) -> SortedDocument:
 
 
 def _take_apart(path: Path, file: IO[bytes], size: int) -> list[tuple[bytes, bytes]]:
+    # Imported here: no other command needs the library.
+    from synaptic_crdt.state.document import read_changes
+
     memory = limits.OPENING_MEMORY_BYTES + limits.OPENING_MEMORY_FACTOR * size
     output = limits.OPENING_OUTPUT_BYTES + limits.OPENING_OUTPUT_FACTOR * size
     seconds = limits.OPENING_SECONDS + limits.OPENING_MIB_SECONDS * (size // limits.MIB)
