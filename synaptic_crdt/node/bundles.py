@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.genesis import decode_genesis
@@ -11,13 +12,13 @@ from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.transports import bundle
 
 
-def write_bundle(node: Node, *, path: str) -> Json:
+def write_bundle(node: Node, *, path: PathText) -> Json:
     """Write everything held to a file."""
     written = bundle.write_bundle(Path(path), node.replica, node.market.genesis_bytes)
     return _describe_summary(path, written)
 
 
-def read_bundle(node: Node, *, path: str) -> Json:
+def read_bundle(node: Node, *, path: PathText) -> Json:
     """Merge a bundle; all of it verifies, or nothing of it is admitted."""
     report = bundle.read_bundle(Path(path), node.gate)
     root = node.replica.root

@@ -95,6 +95,13 @@ class Client:
 
 
 def _ask_owner(path: Path, request: Request, emit: Emit) -> Json:
+    try:
+        line = encode_line(request)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{error.object!r:.200} is not UTF-8, and a process that runs on this home can be told"
+            " nothing else; end it first, or choose another name"
+        ) from error
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         try:
             link.connect(str(path))
@@ -103,7 +110,7 @@ def _ask_owner(path: Path, request: Request, emit: Emit) -> Json:
         with link.makefile("rwb") as stream:
             try:
                 decode_greeting(_read_line(stream))
-                stream.write(encode_line(request))
+                stream.write(line)
                 stream.flush()
             except ConnectionError as error:
                 raise _OwnerGone from error

@@ -13,6 +13,7 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.opening import open_document
 from synaptic_crdt.node.wire import Json
@@ -39,7 +40,7 @@ class Reading(msgspec.Struct):
     statements_refused: int = 0
 
 
-def write_document(node: Node, *, path: str) -> Json:
+def write_document(node: Node, *, path: PathText) -> Json:
     """Write everything held to an Automerge file."""
     # Imported here: no other command needs the library.
     from synaptic_crdt.state.document import join_changes
@@ -71,7 +72,7 @@ def list_heads(node: Node) -> Json:
     return {"heads": compute_short_form(heads).hex(), "list": [head.hex() for head in heads]}
 
 
-def read_document(node: Node, *, path: str) -> Json:
+def read_document(node: Node, *, path: PathText) -> Json:
     """Admit from an Automerge file whatever verifies, and name what does not."""
     document = open_document(Path(path), node.market.id)
     before = node.replica.entries

@@ -76,7 +76,7 @@ def decode_request(line: bytes) -> Request:
     """Return a request. Raises ``LinkFailed`` for anything else."""
     try:
         return msgspec.json.decode(line, type=Request)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise LinkFailed(f"not a request: {error}") from error
 
 

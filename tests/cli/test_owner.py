@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from synaptic_crdt.cli.demo.peers import Peer
+from synaptic_crdt.node.home import Home
 
 Told = Callable[..., dict[str, Any]]
 ANYWHERE = "tcp://127.0.0.1:0"
@@ -110,3 +112,34 @@ def test_addresses_that_cannot_be(told: Told, run: Callable[..., Any], address: 
         done = run("--home", "rita", "--json", *command)
         assert done.code == 2, done
         assert address in done.error["message"] or "loopback" in done.error["message"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage\n",
+        b'{"call":"read","name":"state","args":{"a":' + b"[" * 2_000 + b"]" * 2_000 + b"}}\n",
+        b'{"call":"read","name":"wallet","args":{"account":5}}\n',
+        b'{"call":"append","name":"treasury.pay","args":{"to":"rita","amount":1,"reference":"zz"}}\n',
+        b'{"call":"append","name":"bundle.read","args":{"path":"a\\u0000b"}}\n',
+        b'{"call":"start","name":"listen","args":{"addresses":null}}\n',
+    ],
+)
+def test_no_request_ends_the_owner(told: Told, tmp_path: Path, line: bytes) -> None:
+    told("rita", "init", "--account-name", "rita")
+    with Peer("rita", tmp_path / "rita").serving("listen", ANYWHERE, until="listening"):
+        with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as answers:
+            client.connect(str(Home(tmp_path / "rita").get_socket_path()))
+            client.sendall(line)
+            assert answers.readline() == b'{"synaptic_crdt_owner":1}\n'
+            assert b"result" not in answers.readline()
+        assert told("rita", "state")["entries"] == 2
+
+
+def test_a_file_whose_name_is_no_text(told: Told, run: Callable[..., Any], tmp_path: Path) -> None:
+    told("rita", "init")
+    line = ("--home", "rita", "bundle", "write", "\udcff.bundle")
+    assert run(*line).code == 0
+    with Peer("rita", tmp_path / "rita").serving("listen", ANYWHERE, until="listening"):
+        done = run(*line)
+    assert (done.code, "is not UTF-8" in done.err) == (2, True)

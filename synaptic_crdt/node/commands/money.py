@@ -1,6 +1,6 @@
 """Commands that move tokens."""
 
-from synaptic_crdt.errors import PolicyRefused
+from synaptic_crdt.errors import PolicyRefused, UsageError
 from synaptic_crdt.node.lookup import find_account
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
@@ -38,7 +38,7 @@ def pay_from_treasury(
     operation = TreasuryPay(
         to=find_account(node, to),
         amount=amount,
-        reference=bytes.fromhex(reference) if reference else make_seed(),
+        reference=_decode_reference(reference) if reference else make_seed(),
         memo=memo,
     )
     return describe_outcome(node, node.append(operation)) | {
@@ -46,6 +46,15 @@ def pay_from_treasury(
         "amount": amount,
         "reference": operation.reference.hex(),
     }
+
+
+def _decode_reference(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r:.80} is no reference: it is the hex that the first vote printed"
+        ) from error
 
 
 def spend(

@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, TypedDict
 
 from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.commands.money import spend
@@ -30,12 +30,21 @@ _SECOND_MS: Final = 1_000
 _TEXT: Final = "text/plain"
 
 
+class SeatArgs(TypedDict, total=False):
+    """A seat as a person gives it: its units, and a text or data in base64."""
+
+    units: int
+    text: str | None
+    base64: str | None
+    media_type: str | None
+
+
 def post_task(
     node: Node,
     *,
     kind: str,
     title: str,
-    seats: Sequence[Mapping[str, Any]],
+    seats: Sequence[SeatArgs],
     price: int,
     providers_min: int = 1,
     window_seconds: int | None = None,
@@ -50,8 +59,7 @@ def post_task(
 ) -> Json:
     """Post a task and lock price x units of every seat.
 
-    A seat is ``{"units": int, "text": str}``, or ``"base64"`` and ``"media_type"`` instead of the
-    text. What is not given is the market's default.
+    What is not given is the market's default.
     """
     genesis = node.market.genesis
     shards = tuple(_read_shard(seat) for seat in seats)
@@ -155,18 +163,15 @@ def approve_delivery(node: Node, *, assignment: str, reject: bool = False) -> Js
     return describe_outcome(node, node.append(operation))
 
 
-def _read_shard(seat: Mapping[str, Any]) -> Shard:
-    units = seat.get("units", 1)
-    if type(units) is not int:
-        raise UsageError(f"units {units!r:.40} is not a whole number")
-    return Shard(units=units, payload=_read_payload(seat))
+def _read_shard(seat: SeatArgs) -> Shard:
+    return Shard(units=seat.get("units", 1), payload=_read_payload(seat))
 
 
-def _read_payload(source: Mapping[str, Any]) -> Payload:
+def _read_payload(source: SeatArgs) -> Payload:
     text, encoded = source.get("text"), source.get("base64")
     if (text is None) == (encoded is None):
         raise UsageError("give either text or base64 data, not both or neither")
-    if isinstance(text, str):
+    if text is not None:
         return make_payload(source.get("media_type") or _TEXT, text.encode())
     try:
         data = base64.b64decode(str(encoded), validate=True)
