@@ -44,10 +44,10 @@ def _render_change(answer: Json, what: str) -> None:
 def _render_consent(answer: Json) -> None:
     if answer["opted_in"]:
         print_line("opted in to the terms in force")
-    elif answer["accepted"]:
+    elif answer["terms"]:
         print_line("opted in to other terms than those in force: opt in again to accept work")
     else:
         print_line("not opted in")
     print_line(f"terms {answer['in_force']}")
-    if answer["terms"]:
-        print_block(answer["terms"])
+    if answer["text"]:
+        print_block(answer["text"])

@@ -19,11 +19,12 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
 
+TICKET_ADDRESSES: Final = 16
+
 _PREFIX: Final = "synaptic1-"
 _VERSION: Final = 1
 _CHECK_BYTES: Final = 4
 _TEXT_BYTES: Final = 2 * limits.GENESIS_BYTES
-_ADDRESSES: Final = 16
 _ADDRESS_BYTES: Final = 512
 
 
@@ -80,15 +81,23 @@ def decode_ticket(text: str) -> Ticket:
     return ticket
 
 
+def check_addresses(addresses: Sequence[str]) -> None:
+    """Raise ``UsageError`` for addresses that no ticket carries."""
+    if len(addresses) > TICKET_ADDRESSES:
+        raise UsageError(
+            f"{len(addresses)} addresses are over the {TICKET_ADDRESSES} that a ticket carries"
+        )
+    for address in addresses:
+        if len(address.encode()) > _ADDRESS_BYTES:
+            raise UsageError(
+                f"the address {address!r:.80} has over the {_ADDRESS_BYTES} bytes that a ticket"
+                " carries"
+            )
+
+
 def _check_parts(ticket: Ticket) -> None:
     if ticket.version != _VERSION:
         raise UsageError(f"ticket version {ticket.version}; this program knows {_VERSION}")
     if len(ticket.secret) != limits.HASH_BYTES:
         raise UsageError(f"this ticket's secret has {len(ticket.secret)} bytes, expected 32")
-    if len(ticket.addresses) > _ADDRESSES or any(
-        len(address.encode()) > _ADDRESS_BYTES for address in ticket.addresses
-    ):
-        raise UsageError(
-            f"this ticket names more than {_ADDRESSES} addresses, or one over"
-            f" {_ADDRESS_BYTES} bytes"
-        )
+    check_addresses(ticket.addresses)

@@ -82,7 +82,7 @@ def view_invitations(market: Market) -> list[View]:
     """All invitations in the order of their issue."""
     return [
         {
-            "one_time": one_time.hex(),
+            "invitation": one_time.hex(),
             "number": row.number,
             "inviter": row.account.hex(),
             "role": row.role,

@@ -1,5 +1,6 @@
 """Founding, inviting, joining, and the fields that other programs may rely on."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_an_empty_home_says_what_to_do(run: Callable[..., Any]) -> None:
     assert not Path("nobody").exists()
 
 
-def test_joining_with_a_ticket(told: Told) -> None:
+def test_joining_with_a_ticket(told: Told, run: Callable[..., Any]) -> None:
     founded = told("rita", "init")
     issued = told("rita", "invite", "--grant", "100", "--address", "tcp://127.0.0.1:7700")
     assert issued["ticket"].startswith("synaptic1-")
@@ -59,7 +60,9 @@ def test_joining_with_a_ticket(told: Told) -> None:
     assert joined["device"] == told("paul", "whoami")["device"]
     assert joined["addresses"] == ["tcp://127.0.0.1:7700"]
     (listed,) = told("rita", "invite", "list")["invitations"]
-    assert listed["grant"] == 100
+    assert (listed["invitation"], listed["grant"]) == (issued["invitation"], 100)
+    shown = run("--home", "rita", "invite", "list").out
+    assert shown.splitlines()[1].split()[:3] == [issued["invitation"][:12], "member", "100"]
 
 
 def test_a_ticket_from_standard_input(
@@ -85,6 +88,31 @@ def test_a_bad_ticket_makes_no_home(
     spoiled = (prefix + secret.replace(old, new)) if len(old) == 1 else new + secret
     assert run("--home", "paul", "join", spoiled).code == 2
     assert run("--home", "paul", "whoami").code == 2
+
+
+@pytest.mark.parametrize(
+    ("addresses", "message"),
+    [
+        (["tcp://127.0.0.1:1"] * 17, "17 addresses are over the 16"),
+        (["a" * 513], "over the 512 bytes"),
+    ],
+)
+def test_an_invitation_that_fits_no_ticket_is_not_written(
+    told: Told, run: Callable[..., Any], addresses: list[str], message: str
+) -> None:
+    told("rita", "init")
+    line = [part for address in addresses for part in ("--address", address)]
+    done = run("--home", "rita", "invite", *line)
+    assert (done.code, message in done.err) == (2, True)
+    assert told("rita", "invite", "list") == {"invitations": []}
+
+
+def test_a_ticket_names_the_newest_addresses_known(told: Told, tmp_path: Path) -> None:
+    told("rita", "init")
+    known = [f"tcp://127.0.0.1:{port}" for port in range(1, 41)]
+    (tmp_path / "rita" / "peers.json").write_text(json.dumps(known))
+    ticket = told("rita", "invite")["ticket"]
+    assert told("paul", "join", ticket)["addresses"] == known[:16]
 
 
 def test_an_invitation_is_taken_back(told: Told) -> None:
@@ -145,6 +173,9 @@ def test_pending_until_a_checkpoint(told: Told, run: Callable[..., Any]) -> None
 def test_consent_and_its_terms(told: Told, run: Callable[..., Any]) -> None:
     told("rita", "init")
     assert told("rita", "consent", "show")["opted_in"] is False
+    shown = run("--home", "rita", "consent", "show")
+    assert shown.out.startswith("not opted in\n")
+    assert shown.out.endswith(told("rita", "consent", "show")["text"])
     told("rita", "consent", "on")
     assert told("rita", "consent", "show")["opted_in"] is True
     shown = run("--home", "rita", "consent", "show")

@@ -8,7 +8,7 @@ from synaptic_crdt.node.lookup import find_id
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.peers import read_addresses
-from synaptic_crdt.node.tickets import encode_ticket, make_ticket
+from synaptic_crdt.node.tickets import TICKET_ADDRESSES, check_addresses, encode_ticket, make_ticket
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.certificates import make_certificate
 from synaptic_crdt.rules.operations import Consent, InviteIssue, InviteRevoke, Role
@@ -30,6 +30,9 @@ def invite(
     """Issue an invitation and return its ticket, which is shown once and kept nowhere."""
     if role not in _ROLES:
         raise UsageError(f"role {role!r:.40} is none of {', '.join(_ROLES)}")
+    # Before anything is written: a ticket that nobody could read would be lost with its grant.
+    known = tuple(addresses) or tuple(read_addresses(node.home)[:TICKET_ADDRESSES])
+    check_addresses(known)
     one_time = DeviceKey(make_seed())
     expiry_ms = node.get_wall_ms() + expires_seconds * _SECOND_MS
     operation = InviteIssue(
@@ -49,7 +52,6 @@ def invite(
         expiry_ms=expiry_ms,
         issued=outcome.entry.time,
     )
-    known = addresses or read_addresses(node.home)
     ticket = make_ticket(node.market.genesis_bytes, certificate, one_time.seed, known)
     return describe_outcome(node, outcome) | {
         "invitation": one_time.public.hex(),
