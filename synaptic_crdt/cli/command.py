@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import click
 
@@ -41,6 +41,12 @@ class Command(click.Command):
         self.examples: Final = examples
         self.params.extend(_make_shared_options())
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the line apart. Raises ``click.BadParameter`` for text that is no UTF-8."""
+        rest = super().parse_args(ctx, args)
+        _check_texts(ctx)
+        return rest
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         super().format_epilog(ctx, formatter)
@@ -64,6 +70,12 @@ class Group(click.Group):
         self.examples: Final = examples
         self.members: Final = members or {}
         self.params.extend(_make_shared_options())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the line apart. Raises ``click.BadParameter`` for text that is no UTF-8."""
+        rest = super().parse_args(ctx, args)
+        _check_texts(ctx)
+        return rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the members in the order in which they were declared."""
@@ -138,6 +150,21 @@ def _keep_home(context: click.Context, _: click.Parameter, value: Path | None) -
 def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
     settings = context.ensure_object(Settings)
     settings.as_json = settings.as_json or value
+
+
+def _check_texts(context: click.Context) -> None:
+    """Refuse texts that could be neither signed nor sent; names of files may be any bytes."""
+    for parameter in context.command.params:
+        value: object = context.params.get(parameter.name or "")
+        texts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+        for text in texts:
+            if isinstance(text, str) and not _is_unicode(text):
+                raise click.BadParameter(f"{text!r:.80} is not UTF-8", context, parameter)
+
+
+def _is_unicode(text: str) -> bool:
+    # Bytes of the line that are no UTF-8 arrive as lone surrogates.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _format_examples(examples: tuple[str, ...], formatter: click.HelpFormatter) -> None:

@@ -98,3 +98,43 @@ def test_numbers_out_of_bounds_are_refused_by_the_rules(
     assert run("--home", "rita", "init", "--account-name", "rita").code == 0
     refused = run("--home", "rita", "--json", *line)
     assert (refused.code, refused.error["verdict"]) == (1, verdict)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("init", "--name", "\udcff"),
+        (
+            "task",
+            "post",
+            "--kind",
+            "text.answer",
+            "--title",
+            "\udcff",
+            "--text",
+            "x",
+            "--price",
+            "1",
+        ),
+        (
+            "task",
+            "post",
+            "--kind",
+            "text.answer",
+            "--title",
+            "t",
+            "--text",
+            "\udcff",
+            "--price",
+            "1",
+        ),
+        ("invite", "--address", "\udcff"),
+        ("wallet", "send", "\udcff", "1"),
+        ("policy", "set", "--kinds", "\udcff"),
+    ],
+)
+def test_text_has_to_be_utf_8(run: Run, line: tuple[str, ...]) -> None:
+    assert run("--home", "rita", "init").code == 0
+    done = run("--home", "rita", *line)
+    assert done.code == 2
+    assert r"'\udcff' is not UTF-8" in done.err
