@@ -113,7 +113,7 @@ def _describe(node: Node, paper: DeviceKey) -> Json:
         "account": node.key.public.hex(),
         "device": node.key.public.hex(),
         "paper_key": paper.seed.hex(),
-        "home": str(node.home.path),
+        "home": node.home.name,
     }
 
 

@@ -37,6 +37,11 @@ class Home:
         self.lock_path: Final = self.path / "lock"
 
     @property
+    def name(self) -> str:
+        """The home's path for people and for JSON: bytes that are no UTF-8 are written out."""
+        return os.fsencode(self.path).decode(errors="backslashreplace")
+
+    @property
     def is_complete(self) -> bool:
         """Does this home hold a market?"""
         return self.store_path.exists()

@@ -17,7 +17,7 @@ def read_addresses(home: Home) -> list[str]:
         return []
     try:
         return msgspec.json.decode(home.peers_path.read_bytes(), type=list[str])
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise StoreDamaged(
             f"{home.peers_path}: {error}; remove it, and name addresses when you sync"
         ) from error

@@ -76,7 +76,7 @@ def decode_request(line: bytes) -> Request:
     """Return a request. Raises ``LinkFailed`` for anything else."""
     try:
         return msgspec.json.decode(line, type=Request)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LinkFailed(f"not a request: {error}") from error
 
 
@@ -92,7 +92,9 @@ def make_failure(error: SynapticError) -> Failure:
     """Return an exception as it travels."""
     if isinstance(error, Refused):
         return Failure("Refused", str(error), error.verdict, error.explanation)
-    return Failure(type(error).__name__, str(error))
+    # A path in it may have bytes that no JSON has.
+    message = str(error).encode(errors="backslashreplace").decode()
+    return Failure(type(error).__name__, message)
 
 
 def make_error(failure: Failure) -> SynapticError:

@@ -78,3 +78,13 @@ def test_no_database_at_all(run: Run, device: str) -> None:
         Path(f"rita/market.db{suffix}").unlink(missing_ok=True)
     done = run("--home", "rita", "--json", "state")
     assert (done.code, done.error["error"]) == (4, "StoreDamaged")
+
+
+@pytest.mark.parametrize("content", [b"garbage", b'["\xff"]', b"[1]"])
+def test_damaged_addresses_are_named(
+    told: Told, run: Callable[..., Any], tmp_path: Path, content: bytes
+) -> None:
+    told("rita", "init")
+    (tmp_path / "rita" / "peers.json").write_bytes(content)
+    done = run("--home", "rita", "sync")
+    assert (done.code, "peers.json" in done.err, "remove it" in done.err) == (4, True, True)

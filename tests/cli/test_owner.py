@@ -118,6 +118,7 @@ def test_addresses_that_cannot_be(told: Told, run: Callable[..., Any], address: 
     "line",
     [
         b"garbage\n",
+        b'{"call":"read","name":"\xff","args":{}}\n',
         b'{"call":"read","name":"state","args":{"a":' + b"[" * 2_000 + b"]" * 2_000 + b"}}\n",
         b'{"call":"read","name":"wallet","args":{"account":5}}\n',
         b'{"call":"append","name":"treasury.pay","args":{"to":"rita","amount":1,"reference":"zz"}}\n',
@@ -134,6 +135,14 @@ def test_no_request_ends_the_owner(told: Told, tmp_path: Path, line: bytes) -> N
             assert answers.readline() == b'{"synaptic_crdt_owner":1}\n'
             assert b"result" not in answers.readline()
         assert told("rita", "state")["entries"] == 2
+
+
+def test_a_home_whose_name_is_no_text(told: Told, tmp_path: Path) -> None:
+    name = "\udcff"
+    founded = told(name, "init")
+    with Peer("rita", tmp_path / name).serving("listen", ANYWHERE, until="listening"):
+        assert told(name, "whoami")["home"] == founded["home"]
+        assert told(name, "state")["entries"] == 2
 
 
 def test_a_file_whose_name_is_no_text(told: Told, run: Callable[..., Any], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def show_identity(node: Node) -> Json:
         "name": None if row is None else row.name,
         "role": None if row is None else row.role,
         "sequencer": node.is_sequencer,
-        "home": str(node.home.path),
+        "home": node.home.name,
     }
 
 
