@@ -42,6 +42,10 @@ class Lost(msgspec.Struct, frozen=True):
     pause_seconds: float | None
 
 
+class Left(msgspec.Struct, frozen=True):
+    """A link that somebody else had made ended in good order."""
+
+
 class Alarm(msgspec.Struct, frozen=True):
     """The same difference stayed three times, with nothing admitted on this side."""
 
@@ -50,7 +54,8 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 # Called with the address of the link, and what happened there.
-EventHandler = Callable[[str, LinkEvent | Linked | Lost | Alarm], None]
+Happening = LinkEvent | Linked | Lost | Left | Alarm
+EventHandler = Callable[[str, Happening], None]
 Clock = Callable[[], int]
 
 
@@ -74,7 +79,7 @@ async def keep_link(
     pause = _FIRST_PAUSE_SECONDS
     differences = _Differences(gate)
 
-    def handle(name: str, event: LinkEvent | Linked | Lost | Alarm) -> None:
+    def handle(name: str, event: Happening) -> None:
         nonlocal pause
         on_event(name, event)
         if isinstance(event, Reconciled):
@@ -129,6 +134,7 @@ async def serve(
                 clock_ms=get_clock_ms(),
                 on_event=lambda event: on_event(name, event),
             )
+            on_event(name, Left())
         except SynapticError as error:
             on_event(name, Lost(error, None))
         finally:
