@@ -294,6 +294,8 @@ class Play:
                 actor.pull(peer)
             self.checkpoint(actor, step)
             actor.pull(self.scenario.founder)
+            # Exactly as long as an answer, or the work itself, may take: or not at all.
+            self.scenario.wait((0, MINUTE_MS, HOUR_MS, 0)[step.c % 4])
 
     def meddle(self, actor: Peer, step: Step) -> None:
         """Do anything to anybody's assignment or delivery, in any phase."""
@@ -335,7 +337,7 @@ class Play:
 
     def pay(self, actor: Peer, step: Step) -> None:
         to = self._pick([*self.scenario.peers, None], step.a)
-        amount = self._pick((5, 700, 10**6, 0), step.b)
+        amount = self._pick((5, 2_500, 10**6, 0), step.b)
         reference = bytes((step.c % 3,))
         operation = TreasuryPay(_NOBODY if to is None else to.id, amount, reference, "")
         self._write(actor, operation, step)
