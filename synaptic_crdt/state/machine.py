@@ -9,7 +9,7 @@ Answers back-dated, post-dated and hoarded entries: they cost the provisional en
 never more.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -235,11 +235,14 @@ class Machine:
         return None if due is None else due[0]
 
     def preview(self, time: int, device: bytes, position: int, operation: object) -> int:
-        """Return the verdict an operation would get as the newest entry; change nothing.
+        """Return the verdict an operation would get in its place; change nothing.
 
         ``time`` is its logical timestamp, ``operation`` what the contract's ``read`` returned.
         """
         self.fold()
+        # An entry stamped later comes after it, and whoever reads next folds that one again: or
+        # one clock that is ahead could stop, or seem to feed, everybody.
+        self._roll_back(bisect_right(self._tail, time, key=_get_time))
         mark, before = self._tables.mark(), self._now
         now = compute_effective_ms(time, self._epoch_ms, None)
         self._fire_deadlines(now)

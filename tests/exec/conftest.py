@@ -25,7 +25,6 @@ from synaptic_crdt.rules.operations import (
     parse_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict
-from synaptic_crdt.state.clock import pack_timestamp
 from tests.simulation.scenario import Peer, Scenario
 
 E = TypeVar("E", bound=Event)
@@ -79,12 +78,8 @@ class PeerDesk:
         return post.seats[seat].payload.inline
 
     def preview(self, operation: Operation) -> str | None:
-        typed = self.peer.market.contract.read(encode_operation(operation))
-        position = self.peer.replica.get_feed(self.peer.id).position + 1
-        verdict = self.peer.replica.machine.preview(
-            pack_timestamp(self.peer.wall_ms), self.device, position, typed
-        )
-        return None if verdict == Verdict.APPLIED else Verdict(verdict).name
+        verdict = self.peer.preview(operation)
+        return None if verdict is Verdict.APPLIED else verdict.name
 
     async def append(self, operation: Operation) -> Appended:
         await trio.lowlevel.checkpoint()

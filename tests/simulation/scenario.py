@@ -97,17 +97,20 @@ class Peer:
         self, fields: list[Value], *, at_ms: int | None = None, named: int = 0
     ) -> Outcome:
         """Sign any array that begins with a text, whatever the rules will say of it."""
-        tip = self.replica.get_feed(self.id).tip
         if at_ms is None:
-            time = next_timestamp(
-                self.wall_ms,
-                own_last=tip.time,
-                newest_seen=self.replica.get_newest_time(self.wall_ms),
-                newest_named=max([named, *(entry.time for entry in self._get_named(fields))]),
-            )
+            time = self._get_next_time(fields, named)
         else:
-            time = max(pack_timestamp(at_ms), tip.time + 1)
+            own_last = self.replica.get_feed(self.id).tip.time
+            time = max(pack_timestamp(at_ms), own_last + 1)
         return self.publish([encode_body(time, fields)])[0]
+
+    def preview(self, operation: Operation) -> Verdict:
+        """Ask what an operation would come to if it were written now; write nothing."""
+        fields = encode_operation(operation)
+        typed = self.market.contract.read(fields)
+        position = self.replica.get_feed(self.id).position + 1
+        time = self._get_next_time(fields)
+        return Verdict(self.replica.machine.preview(time, self.id, position, typed))
 
     def publish(self, bodies: Sequence[bytes]) -> list[Outcome]:
         """Seal bodies as one batch and pass them through the gate, as any node does."""
@@ -291,6 +294,15 @@ class Peer:
         """Raise AssertionError unless every invariant of the market holds here."""
         check_market(self.market.contract.market)
         _expect(not self.replica.divergences, f"divergences: {self.replica.divergences}")
+
+    def _get_next_time(self, fields: list[Value], named: int = 0) -> int:
+        """Return the timestamp that an honest writer gives."""
+        return next_timestamp(
+            self.wall_ms,
+            own_last=self.replica.get_feed(self.id).tip.time,
+            newest_seen=self.replica.get_newest_time(self.wall_ms),
+            newest_named=max([named, *(entry.time for entry in self._get_named(fields))]),
+        )
 
     def _get_named(self, value: Value) -> Iterator[Entry]:
         if isinstance(value, list):

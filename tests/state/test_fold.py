@@ -283,7 +283,7 @@ def test_a_preview_is_the_verdict_and_changes_nothing(chance: random.Random) -> 
         assert verdict == expected
 
 
-def test_a_preview_is_not_before_the_market_time() -> None:
+def test_a_preview_is_at_its_own_time_and_not_before_the_market_opened() -> None:
     class Clock(ToyContract):
         def apply(
             self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
@@ -296,7 +296,8 @@ def test_a_preview_is_not_before_the_market_time() -> None:
     writer = Writer(1)
     writer.write((OPENED_MS + 50, ["mint", 1]))
     machine.add(writer.feed.entries)
-    for ms, seen in ((10, 50), (50, 50), (70, 70)):
+    # What is stamped later than the operation comes after it, and its time does not count yet.
+    for ms, seen in ((-10, 0), (10, 10), (50, 50), (70, 70)):
         time = pack_timestamp(OPENED_MS + ms)
         assert machine.preview(time, writer.device, 2, ("when",)) == seen
 
