@@ -5,7 +5,7 @@ import random
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from automerge import core
@@ -347,6 +347,9 @@ def test_a_flipped_byte_anywhere_is_found(honest: bytes) -> None:
             open_file(damaged)
 
 
+ALARM = -1
+
+
 @pytest.fixture
 def limits_set(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """What would have been limited; for real it would hit this process, and its own output.
@@ -358,8 +361,11 @@ def limits_set(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     def take(what: int, limit: tuple[int, int]) -> None:
         told[what] = limit[0]
 
+    def take_alarm(seconds: int) -> None:
+        told[ALARM] = seconds
+
     monkeypatch.setattr(resource, "setrlimit", take)
-    monkeypatch.setattr(signal, "alarm", lambda seconds: told.update({-1: seconds}))
+    monkeypatch.setattr(signal, "alarm", take_alarm)
     return told
 
 
@@ -368,7 +374,7 @@ def test_a_confined_process_has_so_much_and_no_more(limits_set: dict[int, int]) 
     assert 0 < limits_set[resource.RLIMIT_AS] <= 1 << 46
     assert 0 < limits_set[resource.RLIMIT_CPU] <= 1 << 20
     assert limits_set[resource.RLIMIT_FSIZE] == limits_set[resource.RLIMIT_CORE] == 0
-    assert limits_set[-1] == 1_000
+    assert limits_set[ALARM] == 1_000
 
 
 @pytest.mark.usefixtures("limits_set")
