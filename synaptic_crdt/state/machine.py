@@ -9,7 +9,7 @@ Answers back-dated, post-dated and hoarded entries: they cost the provisional en
 never more.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -19,7 +19,13 @@ from synaptic_crdt.state import limits, merkle
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.contract import APPLIED, Contract, Timers
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.order import compute_effective_ms, compute_order, has_equal_times
+from synaptic_crdt.state.order import (
+    OrderKey,
+    compute_effective_ms,
+    compute_order,
+    compute_tie,
+    has_equal_times,
+)
 from synaptic_crdt.state.tables import Record, Table, Tables
 
 ContractMaker = Callable[[Tables, Timers], Contract]
@@ -242,7 +248,8 @@ class Machine:
         self.fold()
         # An entry stamped later comes after it, and whoever reads next folds that one again: or
         # one clock that is ahead could stop, or seem to feed, everybody.
-        self._roll_back(bisect_right(self._tail, time, key=_get_time))
+        place = (time, compute_tie(time, device), b"")
+        self._roll_back(bisect_left(self._tail, place, key=_get_order))
         mark, before = self._tables.mark(), self._now
         now = compute_effective_ms(time, self._epoch_ms, None)
         self._fire_deadlines(now)
@@ -273,7 +280,7 @@ class Machine:
         behind.extend(added)
         behind.sort(key=_get_time)
         if has_equal_times(outcome.entry.time for outcome in behind):
-            behind.sort(key=lambda outcome: compute_order(outcome.entry))
+            behind.sort(key=_get_order)
         self._tail[start:] = behind
 
     def _split_tail(self, frontier: Mapping[bytes, int]) -> tuple[list[Outcome], list[Outcome]]:
@@ -374,6 +381,10 @@ class Machine:
 
 def _get_time(outcome: Outcome) -> int:
     return outcome.entry.time
+
+
+def _get_order(outcome: Outcome) -> OrderKey:
+    return compute_order(outcome.entry)
 
 
 def _count_unmoved(tail: list[Outcome], included: list[Outcome], closed_ms: int) -> int:

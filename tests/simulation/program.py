@@ -33,6 +33,7 @@ from synaptic_crdt.rules.operations import (
     encode_operation,
 )
 from synaptic_crdt.rules.rows import AssignmentRow
+from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import encode_body
@@ -491,10 +492,14 @@ class Play:
         # A feed that does not begin with an account is admitted by nobody.
         if not actor.replica.get_feed(actor.id).position:
             return
-        lie = None
         if (step.a + step.b + step.c) % 8 == 0:
-            lie = max(0, self.scenario.wall_ms + self._pick(_LIES_MS, step.c // 8))
-        actor.write(operation, at_ms=lie)
+            lie = self.scenario.wall_ms + self._pick(_LIES_MS, step.c // 8)
+            actor.write(operation, at_ms=max(0, lie))
+            return
+        asked = actor.preview(operation)
+        written = Verdict(actor.write(operation).verdict)
+        if asked is not written:
+            raise AssertionError(f"{operation}: {written.name}, although {asked.name} was promised")
 
     @staticmethod
     def _pick(choices: Sequence[T], number: int) -> T:
