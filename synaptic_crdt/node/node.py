@@ -125,6 +125,11 @@ class Node:
         return self.replica.chain.sequencer == self.key.public
 
     @property
+    def is_whole(self) -> bool:
+        """Is everything held that counted checkpoints include?"""
+        return self.replica.machine.epoch == self.replica.chain.index
+
+    @property
     def reversals(self) -> dict[bytes, bytes]:
         """By entry that was applied and no longer is: the entry that took its place."""
         self.keep_reversals()
@@ -141,6 +146,8 @@ class Node:
 
         Raises ``Refused`` when the contract would not apply it: then nothing is written.
         """
+        # First: without the entries that are damaged, the contract might refuse it for nothing.
+        self._check_own_feed()
         self.preview(operation)
         return self.append_unasked(operation)
 
@@ -174,7 +181,8 @@ class Node:
     def make_checkpoint(self) -> Checkpoint:
         """Close an epoch with everything that is ready, as this market's sequencer.
 
-        Raises ``UsageError`` when this device is not the sequencer or the market is halted.
+        Raises ``UsageError`` when this device is not the sequencer or the market is halted, and
+        ``StoreDamaged`` while entries are missing here that an earlier checkpoint includes.
         """
         if not self.is_sequencer:
             raise UsageError(
@@ -182,6 +190,12 @@ class Node:
             )
         if self.replica.is_halted:
             raise UsageError("the market is halted: two checkpoints of one index were signed")
+        if not self.is_whole:
+            # A root without them would be wrong for everybody, and for ever.
+            raise StoreDamaged(
+                f"checkpoint {self.replica.machine.epoch + 1} includes entries that are not held"
+                " here; sync with a peer that has them before another one is signed"
+            )
         checkpoint = self.replica.make_checkpoint(self.key, self.get_wall_ms(), self._is_ready)
         self.gate.admit_statement(encode_statement(checkpoint))
         return checkpoint

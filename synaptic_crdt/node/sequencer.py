@@ -1,7 +1,8 @@
 """The sequencer's duty: checkpoints, as often as the market needs them.
 
 One every two seconds while entries are ready that none includes, or a deadline is over; one a
-minute while anything has a deadline; else none.
+minute while anything has a deadline; else none. None while anything is missing here that an
+earlier one includes: a damaged store waits for a peer to repair it.
 """
 
 from typing import Final
@@ -19,7 +20,7 @@ async def run_sequencer(node: Node) -> None:
     if not node.is_sequencer:
         return
     while not node.replica.is_halted:
-        if node.is_checkpoint_due() or _is_quiet_too_long(node):
+        if node.is_whole and (node.is_checkpoint_due() or _is_quiet_too_long(node)):
             node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 

@@ -1,5 +1,6 @@
 """Homes to test with: made on disk, opened in this process."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,3 +59,14 @@ def carry(source: Node, target: Node) -> None:
     target.gate.admit_statements(
         [encode_statement(checkpoint) for checkpoint in checkpoints if checkpoint is not None]
     )
+
+
+def damage_body(home: Home, order: str) -> None:
+    """Flip a bit in the first (``ASC``) or last (``DESC``) entry that a closed home's store has."""
+    with sqlite3.connect(home.store_path) as connection:
+        place, body = connection.execute(
+            f"SELECT place, body FROM entries ORDER BY place {order} LIMIT 1"  # noqa: S608
+        ).fetchone()
+        changed = body[:-1] + bytes((body[-1] ^ 1,))
+        connection.execute("UPDATE entries SET body = ? WHERE place = ?", (changed, place))
+    connection.close()

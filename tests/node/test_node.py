@@ -1,6 +1,5 @@
 """A node writes what the contract would apply, durably, and says what became of it later."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.state.heads import compute_short_form
 from synaptic_crdt.sync.gate import KeepNothing
-from tests.node.conftest import carry
+from tests.node.conftest import carry, damage_body
 
 TASK = {
     "kind": "text.answer",
@@ -180,7 +179,7 @@ def test_an_auditor_replays_to_the_same_root(founder: Node) -> None:
 def test_nothing_is_written_after_a_damaged_own_entry(founder: Node) -> None:
     _post(founder)
     founder.close()
-    _damage_last_body(founder.home)
+    damage_body(founder.home, "DESC")
     damaged = Node.open(founder.home, "")
     try:
         (damage,) = run_query(damaged, "state", {})["damaged"]
@@ -194,14 +193,27 @@ def test_nothing_is_written_after_a_damaged_own_entry(founder: Node) -> None:
         damaged.close()
 
 
-def _damage_last_body(home: Home) -> None:
-    with sqlite3.connect(home.store_path) as connection:
-        place, body = connection.execute(
-            "SELECT place, body FROM entries ORDER BY place DESC LIMIT 1"
-        ).fetchone()
-        changed = body[:-1] + bytes((body[-1] ^ 1,))
-        connection.execute("UPDATE entries SET body = ? WHERE place = ?", (changed, place))
-    connection.close()
+def test_no_checkpoint_is_signed_over_what_is_missing(
+    founder: Node, join: Callable[..., Node]
+) -> None:
+    ana = join("ana")
+    run_command(founder, "checkpoint", {})
+    carry(founder, ana)
+    founder.close()
+    damage_body(founder.home, "ASC")
+    damaged = Node.open(founder.home, "")
+    try:
+        assert not damaged.is_whole
+        with pytest.raises(StoreDamaged, match="checkpoint 1 includes entries that are not held"):
+            run_command(damaged, "checkpoint", {})
+        # Without its own first entry it is not even a member, and yet that is not what it is told.
+        with pytest.raises(StoreDamaged, match="position 1"):
+            run_command(damaged, "consent", {"on": True})
+        carry(ana, damaged)
+        assert damaged.is_whole
+        assert run_command(damaged, "checkpoint", {})["final"]
+    finally:
+        damaged.close()
 
 
 def test_prefixes_and_names_name_what_is_unique(founder: Node, join: Callable[..., Node]) -> None:
