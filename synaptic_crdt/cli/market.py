@@ -20,6 +20,7 @@ from synaptic_crdt.cli.output import (
 )
 
 _NS_PER_MS: Final = 1_000_000
+_TICKET_BYTES: Final = 1024 * 1024
 
 
 @click.command(
@@ -62,7 +63,7 @@ def init(
         choose_passphrase(),
         name=name,
         symbol=symbol,
-        account_name=account_name or getpass.getuser(),
+        account_name=account_name or _get_login(),
         sandbox=sandbox,
         is_open=is_open,
         fund=fund,
@@ -91,8 +92,8 @@ def join(ticket: str, account_name: str | None) -> None:
 
     home = open_home()
     home.check_free()
-    text = sys.stdin.read() if ticket == "-" else ticket
-    answer = join_market(home, choose_passphrase(), text, account_name or getpass.getuser())
+    text = _read_ticket() if ticket == "-" else ticket
+    answer = join_market(home, choose_passphrase(), text, account_name or _get_login())
     show(answer, _render_join)
     print_next("sync" if answer["addresses"] else "sync ADDRESS", "bundle write FILE")
 
@@ -132,7 +133,7 @@ def _render_join(answer: Json) -> None:
 
 
 def _render_identity(answer: Json) -> None:
-    role = answer["role"] or "not known to the market yet: sync first"
+    role = answer["role"] or _describe_outsider(answer["opening"])
     print_fields(
         ("market", f"{answer['market_name']}  {answer['market']}"),
         ("account", f"{answer['name'] or '-'}  {answer['account']}"),
@@ -142,6 +143,25 @@ def _render_identity(answer: Json) -> None:
     )
     if answer["sandbox"]:
         print_line(f"market {shorten(answer['market'])} is a sandbox: nothing is ever final")
+
+
+def _describe_outsider(opening: Json | None) -> str:
+    # While the invitation itself has not arrived, nobody can say whether it is good.
+    if opening is None or opening["verdict"] == "INVITATION_UNKNOWN":
+        return "not known to the market yet: sync first"
+    return f"none, {opening['standing']}; {opening['verdict']}: {opening['explanation']}"
+
+
+def _read_ticket() -> str:
+    # No ticket is longer, so a longer one need not be read to its end to be refused.
+    return sys.stdin.buffer.read(_TICKET_BYTES).decode("ascii", errors="replace")
+
+
+def _get_login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise click.UsageError("your login has no name here; give --account-name NAME") from error
 
 
 def _get_wall_ms() -> int:

@@ -13,11 +13,13 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import MalformedInput, UsageError
+from synaptic_crdt.rules.certificates import is_certified
 from synaptic_crdt.rules.genesis import compute_market_id, decode_genesis
 from synaptic_crdt.rules.operations import Certificate
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.keys import DeviceKey
 
 TICKET_ADDRESSES: Final = 16
 
@@ -100,4 +102,11 @@ def _check_parts(ticket: Ticket) -> None:
         raise UsageError(f"ticket version {ticket.version}; this program knows {_VERSION}")
     if len(ticket.secret) != limits.HASH_BYTES:
         raise UsageError(f"this ticket's secret has {len(ticket.secret)} bytes, expected 32")
+    if DeviceKey(ticket.secret).public != ticket.certificate.one_time:
+        raise UsageError("this ticket's secret belongs to another invitation; ask for a new ticket")
+    if not is_certified(ticket.market, ticket.certificate):
+        raise UsageError(
+            "this ticket's certificate is not signed by the inviter that it names,"
+            f" {ticket.certificate.inviter.hex()[:16]}, for this market; ask for a new ticket"
+        )
     check_addresses(ticket.addresses)

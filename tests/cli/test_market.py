@@ -76,6 +76,30 @@ def test_a_ticket_from_standard_input(
         assert run("--home", "paul", "join", "-").code == 0
 
 
+def test_what_is_no_ticket_on_standard_input(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/zero").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        done = run("--home", "paul", "join", "-")
+    assert (done.code, "a ticket begins with synaptic1-" in done.err) == (2, True)
+
+
+def test_a_ticket_that_somebody_else_used(told: Told, run: Callable[..., Any]) -> None:
+    told("rita", "init")
+    ticket = told("rita", "invite")["ticket"]
+    for name in ("paul", "mallory"):
+        assert told(name, "join", ticket, "--account-name", name)["name"] == name
+        told(name, "bundle", "write", f"{name}.bundle")
+        told("rita", "bundle", "read", f"{name}.bundle")
+    told("rita", "checkpoint")
+    told("rita", "bundle", "write", "rita.bundle")
+    told("mallory", "bundle", "read", "rita.bundle")
+    identity = told("mallory", "whoami")
+    assert (identity["role"], identity["opening"]["verdict"]) == (None, "INVITATION_USED")
+    assert "somebody came in with this invitation before" in run("--home", "mallory", "whoami").out
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("synaptic1-", "synaptic9-"), ("synaptic1-", ""), ("a", "b"), ("a", "!")]
 )

@@ -1,13 +1,19 @@
 """A ticket is taken as a whole or not at all."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.founding import found_market
+from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.tickets import decode_ticket, encode_ticket, make_ticket
+from synaptic_crdt.state.store import Store
 
 
 def _make_text(founder: Node) -> str:
@@ -60,3 +66,28 @@ def test_a_ticket_with_too_many_addresses_is_refused(founder: Node) -> None:
     short = make_ticket(ticket.genesis, ticket.certificate, b"short", [])
     with pytest.raises(UsageError, match="secret"):
         decode_ticket(encode_ticket(short))
+
+
+def test_a_ticket_that_nobody_signed_is_refused(founder: Node) -> None:
+    ticket = decode_ticket(_make_text(founder))
+    raised = msgspec.structs.replace(ticket.certificate, grant=1_000_000)
+    forged = make_ticket(ticket.genesis, raised, ticket.secret, [])
+    with pytest.raises(UsageError, match="not signed by the inviter"):
+        decode_ticket(encode_ticket(forged))
+
+
+def test_the_secret_of_another_ticket_is_refused(founder: Node) -> None:
+    first, second = (decode_ticket(_make_text(founder)) for _ in range(2))
+    spliced = make_ticket(first.genesis, first.certificate, second.secret, [])
+    with pytest.raises(UsageError, match="belongs to another invitation"):
+        decode_ticket(encode_ticket(spliced))
+
+
+def test_a_certificate_of_another_market_is_refused(founder: Node, tmp_path: Path) -> None:
+    ticket = decode_ticket(_make_text(founder))
+    found_market(Home(tmp_path / "other"), "", name="Other", account_name="Oz", wall_ms=1_000)
+    store = Store.open(tmp_path / "other" / "market.db")
+    store.close()
+    moved = make_ticket(store.genesis, ticket.certificate, ticket.secret, [])
+    with pytest.raises(UsageError, match="for this market"):
+        decode_ticket(encode_ticket(moved))

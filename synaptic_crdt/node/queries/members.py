@@ -1,6 +1,7 @@
 """Who takes part: this home's own identity, its consent, and the invitations it gave."""
 
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.terms import DEFAULT_TERMS, DEFAULT_TERMS_HASH
 from synaptic_crdt.rules.views import view_accounts, view_consent, view_invitations
@@ -20,8 +21,16 @@ def show_identity(node: Node) -> Json:
         "name": None if row is None else row.name,
         "role": None if row is None else row.role,
         "sequencer": node.is_sequencer,
+        "opening": _describe_opening(node),
         "home": node.home.name,
     }
+
+
+def _describe_opening(node: Node) -> Json | None:
+    """Return what became of this device's first entry, which opens its account."""
+    feed = node.replica.get_feed(node.key.public)
+    outcome = node.replica.machine.get_outcome(feed.get_id(1)) if feed.position else None
+    return None if outcome is None else describe_outcome(node, outcome)
 
 
 def show_consent(node: Node) -> Json:
