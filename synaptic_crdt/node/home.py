@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import platformdirs
 
-from synaptic_crdt.errors import KeyLocked, UsageError
+from synaptic_crdt.errors import KeyLocked, StoreFailed, UsageError
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey, lock_seed, make_seed, unlock_seed
 
@@ -143,7 +143,17 @@ def get_default_home() -> Path:
 
 
 def write_privately(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all, durable on return."""
+    """Write a file that only its owner can read, whole or not at all, durable on return.
+
+    Raises ``StoreFailed``.
+    """
+    try:
+        _write_privately(path, data)
+    except OSError as error:
+        raise StoreFailed(f"{path}: {error.strerror}; nothing was written") from error
+
+
+def _write_privately(path: Path, data: bytes) -> None:
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
     with os.fdopen(descriptor, "wb") as file:

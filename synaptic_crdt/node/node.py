@@ -105,7 +105,13 @@ class Node:
     def open(cls, home: Home, passphrase: str) -> "Node":
         """Open a complete home whose lock this process holds."""
         home.check_complete()
-        return cls(home, home.read_key(passphrase), Store.open(home.store_path))
+        key = home.read_key(passphrase)
+        store = Store.open(home.store_path)
+        try:
+            return cls(home, key, store)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Close the store; what was acknowledged is on disk."""

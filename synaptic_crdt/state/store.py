@@ -240,8 +240,8 @@ def _failures_named(path: Path) -> Generator[None]:
                 f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
             ) from error
         raise _make_damaged(path, error) from error
-    except UnicodeDecodeError as error:
-        # SQLite quotes what it found where it expected its schema.
+    except (OverflowError, UnicodeDecodeError) as error:
+        # The number of a feed that was never given, or what stood in place of the schema.
         raise _make_damaged(path, error) from error
 
 

@@ -88,3 +88,13 @@ def test_damaged_addresses_are_named(
     (tmp_path / "rita" / "peers.json").write_bytes(content)
     done = run("--home", "rita", "sync")
     assert (done.code, "peers.json" in done.err, "remove it" in done.err) == (4, True, True)
+
+
+def test_the_number_of_a_feed_that_was_never_given(told: Told, run: Callable[..., Any]) -> None:
+    told("rita", "init")
+    with closing(sqlite3.connect("rita/market.db")) as store, store:
+        store.execute("INSERT INTO feeds VALUES (?, ?)", (2**63 - 1, bytes(32)))
+    for _ in range(2):
+        done = run("--home", "rita", "--json", "state")
+        assert (done.code, done.error["error"]) == (4, "StoreDamaged")
+        assert "market.db" in done.error["message"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from synaptic_crdt.errors import KeyLocked, UsageError
+from synaptic_crdt.errors import KeyLocked, StoreFailed, UsageError
 from synaptic_crdt.node.founding import found_market
-from synaptic_crdt.node.home import Home, HomeLock
+from synaptic_crdt.node.home import Home, HomeLock, write_privately
 
 
 def _found(home: Home, passphrase: str = "") -> None:
@@ -65,3 +65,9 @@ def test_a_complete_home_is_not_founded_again(tmp_path: Path) -> None:
 def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="synaptic-crdt init"):
         Home(tmp_path).check_complete()
+
+
+def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "device.key"
+    with pytest.raises(StoreFailed, match=f"{path}: No such file"):
+        write_privately(path, b"key")
