@@ -17,6 +17,7 @@ from typing import IO, Final
 from synaptic_crdt.errors import MalformedInput, StoreFailed
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
+from synaptic_crdt.sync.files import check_readable
 
 # Every Automerge file begins so.
 _MAGIC: Final = b"\x85\x6f\x4a\x83"
@@ -24,8 +25,9 @@ _PROGRAM: Final = "from synaptic_crdt.state.document import main; main()"
 
 
 def is_document(path: Path) -> bool:
-    """Does a file begin as Automerge files do? Raises ``StoreFailed``."""
+    """Does a file begin as Automerge files do? Raises ``UsageError`` or ``StoreFailed``."""
     try:
+        check_readable(path)
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
     except OSError as error:
@@ -35,9 +37,10 @@ def is_document(path: Path) -> bool:
 def open_document(path: Path, market: bytes | None) -> SortedDocument:
     """Return what is of use in an Automerge file of ``market`` (None: of any one market).
 
-    Raises ``MalformedInput``, ``WrongMarket`` or ``StoreFailed``.
+    Raises ``MalformedInput``, ``WrongMarket``, ``UsageError`` or ``StoreFailed``.
     """
     try:
+        check_readable(path)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limits.DOCUMENT_BYTES:

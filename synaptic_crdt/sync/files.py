@@ -1,12 +1,24 @@
-"""Files that are written for others: whole or not at all, and durable once they are there."""
+"""Files that are exchanged with others: written whole or not at all, and durable once they are
+there; read only where reading has an end.
+"""
 
 import os
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from synaptic_crdt.errors import StoreFailed
+from synaptic_crdt.errors import StoreFailed, UsageError
+
+
+def check_readable(path: Path) -> None:
+    """Raise ``UsageError`` for what is no file with an end: a pipe could be waited on for ever.
+
+    Raises ``OSError`` when there is nothing.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UsageError(f"{path} is no ordinary file; name a bundle file or an Automerge file")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import start_hash
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.sync.assembly import Assembly, take_apart
-from synaptic_crdt.sync.files import write_whole
+from synaptic_crdt.sync.files import check_readable, write_whole
 from synaptic_crdt.sync.messages import (
     LENGTH_BYTES,
     Bodies,
@@ -61,6 +61,7 @@ def open_whole(path: Path) -> Generator[BinaryIO]:
     Raises ``MalformedInput``, ``VersionMismatch``, ``UsageError`` or ``StoreFailed``.
     """
     try:
+        check_readable(path)
         with path.open("rb") as file:
             version = _check_whole(path, file)
             if version != BUNDLE_VERSION:
@@ -69,7 +70,7 @@ def open_whole(path: Path) -> Generator[BinaryIO]:
                 )
             file.seek(len(_MAGIC) + _VERSION_BYTES)
             yield file
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except FileNotFoundError as error:
         raise UsageError(f"{path}: {error.strerror}; name a bundle file") from error
     except OSError as error:
         raise StoreFailed(f"{path}: {error}") from error

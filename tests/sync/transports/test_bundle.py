@@ -1,6 +1,7 @@
 """Bundles: whole or refused, in any order, by members and by auditors."""
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -266,6 +267,14 @@ def test_a_missing_file_is_a_mistake_of_the_user(tmp_path: Path, founder: Device
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(UsageError, match="name a bundle file"):
             read_bundle(path, Peer(founder).gate)
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(UsageError, match=f"{path} is no ordinary file"):
+            show_bundle(path)
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, founder: DeviceKey) -> None:
