@@ -1,9 +1,9 @@
 """Accounts: opened by the first entry of a feed; opted in or out of providing."""
 
-from synaptic_crdt.rules import invitations
+from synaptic_crdt.rules import devices, invitations
 from synaptic_crdt.rules.market import ONLY, Act, Market
 from synaptic_crdt.rules.operations import AccountOpen, Consent, Role
-from synaptic_crdt.rules.rows import AccountRow, BalanceRow, DeviceRow, ProviderRow, TodayRow
+from synaptic_crdt.rules.rows import AccountRow, BalanceRow, ProviderRow, TodayRow
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 
@@ -28,8 +28,7 @@ def open_account(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
             number=len(market.accounts) + 1,
             name=op.name,
             role=role,
-            exchange=op.exchange,
-            paper=op.paper,
+            paper=None if op.paper is None else op.paper.device,
             inviter=inviter,
             opened_ms=act.now,
         ),
@@ -61,7 +60,7 @@ def _check_uninvited(market: Market, act: Act) -> Refusal | None:
 
 def _admit(market: Market, op: AccountOpen, act: Act) -> tuple[Role, bytes]:
     """Make device and balance; spend the invitation or the day's rate."""
-    market.devices.set(act.device, DeviceRow(account=act.device))
+    devices.open_first(market, op, act)
     market.balances.set(act.device, BalanceRow(0))
     if op.certificate is not None:
         inviter = invitations.use_invitation(market, op.certificate.one_time, act.device)

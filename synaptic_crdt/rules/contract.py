@@ -7,7 +7,7 @@ same tables and the same act give the same verdict, everywhere and for ever.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from synaptic_crdt.rules import acceptance, accounts, invitations, tasks, tokens, work
+from synaptic_crdt.rules import acceptance, accounts, devices, invitations, tasks, tokens, work
 from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis
@@ -15,6 +15,9 @@ from synaptic_crdt.rules.market import Act, Market, get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Consent,
+    DeviceAdd,
+    DeviceJoin,
+    DeviceRevoke,
     InviteIssue,
     InviteRevoke,
     Operation,
@@ -41,6 +44,9 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     AccountOpen: accounts.open_account,
     InviteIssue: invitations.issue_invitation,
     InviteRevoke: invitations.revoke_invitation,
+    DeviceAdd: devices.add_device,
+    DeviceJoin: devices.join_account,
+    DeviceRevoke: devices.revoke_device,
     Consent: accounts.set_consent,
     TokenTransfer: tokens.transfer_tokens,
     TreasuryPay: tokens.pay_from_treasury,
@@ -86,11 +92,12 @@ class MarketContract:
         else:
             invitations.expire_invitation(self.market, subject)
 
-    def close_epoch(self, now: int, epoch: int) -> None:  # noqa: ARG002 - the protocol's signature
-        """Let every acceptance go on that waited for a counted checkpoint."""
+    def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:  # noqa: ARG002 - the protocol's signature
+        """Let every acceptance go on that waited for a counted checkpoint; end revoked devices."""
         pending = [seat_id for seat_id, _ in get_rows(self.market.seats, "pending")]
         for seat_id in pending:
             advance(self.market, seat_id, "epoch", Cause(now))
+        return devices.close_revoked(self.market)
 
     def explain(self, entry_id: bytes, verdict: int) -> str:
         """Return a sentence on what became of an entry, with the values if it was refused here."""
@@ -107,8 +114,10 @@ class MarketContract:
             return operation  # type: ignore[return-value]
         row = self.market.devices.get(device)
         if row is not None:
+            if row.state != "ACTIVE":
+                return Refusal(Verdict.DEVICE_REVOKED, (row.revoked_by,))
             account = row.account
-        elif kind is AccountOpen:
+        elif kind is AccountOpen or kind is DeviceJoin:
             account = device
         else:
             return Refusal(Verdict.ACCOUNT_UNKNOWN, (device,))

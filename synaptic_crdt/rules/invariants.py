@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from synaptic_crdt.rules import limits
+from synaptic_crdt.rules.devices import count_devices
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import SeatRow, TaskRow
 from synaptic_crdt.rules.seats import ENDED, LIVE, OWED, get_seats
@@ -39,6 +41,7 @@ def check_market(market: Market) -> None:
     _check_holds(market)
     _check_timers(market)
     _check_owed(market)
+    _check_devices(market)
 
 
 def _check_sums(market: Market) -> None:
@@ -102,6 +105,17 @@ def _check_owed(market: Market) -> None:
         _check(counted == owed[account], f"{account.hex()} owes {owed[account]}, not {counted}")
 
 
+def _check_devices(market: Market) -> None:
+    """Every account has a first device of its name, and no more of them than it may."""
+    for account, _ in get_rows(market.accounts, "number"):
+        first = market.devices.get(account)
+        _check(
+            first is not None and first.account == account, f"{account.hex()} has no first device"
+        )
+        count = count_devices(market, account)
+        _check(count <= limits.DEVICES, f"{account.hex()} has {count} devices")
+
+
 def _check_indexes(market: Market) -> None:
     """Every index shows every row that belongs in it, at its place."""
     _check_numbers(market.accounts)
@@ -109,6 +123,8 @@ def _check_indexes(market: Market) -> None:
     _check_numbers(market.tasks)
     for table, name in (
         (market.holds, "payer"),
+        (market.devices, "account"),
+        (market.additions, "account"),
         (market.assignments, "seat"),
         (market.assignments, "provider"),
     ):

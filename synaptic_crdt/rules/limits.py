@@ -30,6 +30,7 @@ RESULT_BYTES: Final = 48 * KIB  # leaves room in a body of 64 KiB for the seal o
 KINDS: Final = 64
 COUNCIL: Final = 15
 SEATS: Final = 64
+DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not
 OPEN_ASSIGNMENTS: Final = 10  # work that one account owes at a time
 DECLINES: Final = 16  # of one seat; each excludes its provider, so this bounds the list
 REDISPATCH_MAX: Final = 16  # likewise, for failures and abandonments

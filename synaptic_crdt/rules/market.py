@@ -9,6 +9,7 @@ from synaptic_crdt.rules.genesis import Genesis
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.rules.rows import (
     AccountRow,
+    AdditionRow,
     AssignmentRow,
     BalanceRow,
     DeliveryRow,
@@ -48,6 +49,7 @@ class Market:
 
     __slots__ = (
         "accounts",
+        "additions",
         "assignments",
         "balances",
         "deliveries",
@@ -76,7 +78,18 @@ class Market:
         self.accounts: Final[Table[AccountRow]] = tables.declare(
             "accounts", AccountRow, {"number": lambda _, row: (row.number,)}
         )
-        self.devices: Final[Table[DeviceRow]] = tables.declare("devices", DeviceRow)
+        self.devices: Final[Table[DeviceRow]] = tables.declare(
+            "devices",
+            DeviceRow,
+            {
+                "account": lambda _, row: (row.account, row.number),
+                "active": lambda _, row: (row.account,) if row.state == "ACTIVE" else None,
+                "revoked": lambda _, row: () if row.state == "REVOKED" else None,
+            },
+        )
+        self.additions: Final[Table[AdditionRow]] = tables.declare(
+            "additions", AdditionRow, {"account": lambda key, _: (key[0],)}
+        )
         self.balances: Final[Table[BalanceRow]] = tables.declare("balances", BalanceRow)
         self.money: Final[Table[MoneyRow]] = tables.declare("money", MoneyRow)
         self.today: Final[Table[TodayRow]] = tables.declare("today", TodayRow)

@@ -35,6 +35,25 @@ class Certificate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     signature: Signature
 
 
+class Paper(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A device kept on paper, added by the opening of its account and signed for by its opener."""
+
+    device: Hash
+    exchange: Hash
+    signature: Signature
+
+
+class Voucher(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The word of one device of an account that another may write for it; see ``certificates``.
+
+    ``issued`` is the logical timestamp of the addition, so that whoever joins writes later.
+    """
+
+    adder: Hash
+    issued: int
+    signature: Signature
+
+
 class Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Input or result of a piece of work; ``inline`` is null when it travels on its own."""
 
@@ -69,7 +88,7 @@ class AccountOpen(
 
     name: str
     exchange: Hash
-    paper: Hash | None
+    paper: Paper | None
     certificate: Certificate | None
     proof: Signature | None
 
@@ -92,6 +111,33 @@ class InviteRevoke(
     """Take back an invitation that nobody used; the grant returns."""
 
     one_time: Hash
+
+
+class DeviceAdd(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="device.add"
+):
+    """Let another device join this account; ``exchange`` is its own key to be sealed to."""
+
+    device: Hash
+    exchange: Hash
+
+
+class DeviceJoin(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="device.join"
+):
+    """Write for an account from now on; only the first entry of a feed can."""
+
+    account: Hash
+    exchange: Hash
+    voucher: Voucher
+
+
+class DeviceRevoke(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="device.revoke"
+):
+    """End a device of this account that joined later, or take back that it was added."""
+
+    device: Hash
 
 
 class Consent(
@@ -212,6 +258,9 @@ Operation = (
     AccountOpen
     | InviteIssue
     | InviteRevoke
+    | DeviceAdd
+    | DeviceJoin
+    | DeviceRevoke
     | Consent
     | TokenTransfer
     | TreasuryPay
@@ -229,6 +278,9 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "account.open": AccountOpen,
     "invite.issue": InviteIssue,
     "invite.revoke": InviteRevoke,
+    "device.add": DeviceAdd,
+    "device.join": DeviceJoin,
+    "device.revoke": DeviceRevoke,
     "consent": Consent,
     "token.transfer": TokenTransfer,
     "treasury.pay": TreasuryPay,

@@ -10,6 +10,7 @@ from synaptic_crdt.rules.operations import Role
 from synaptic_crdt.state.tables import Record
 
 Purpose = Literal["escrow", "bond", "grant"]
+DeviceState = Literal["ACTIVE", "REVOKED", "CLOSED"]
 InvitationState = Literal["OPEN", "USED", "REVOKED", "EXPIRED"]
 SeatState = Literal[
     "OPEN",
@@ -45,16 +46,36 @@ class AccountRow(Record, frozen=True, gc=False):
     number: int
     name: str
     role: Role
-    exchange: bytes
     paper: bytes | None
     inviter: bytes
     opened_ms: int
 
 
 class DeviceRow(Record, frozen=True, gc=False):
-    """For which account a device writes."""
+    """For which account a device writes, or wrote.
+
+    ``number`` is its age: the older of two devices has the lower one, a paper device 0. It is
+    REVOKED by the entry ``revoked_by``, and CLOSED once an epoch has ended since.
+    """
 
     account: bytes
+    number: int
+    exchange: bytes
+    adder: bytes
+    joined_ms: int
+    state: DeviceState
+    revoked_by: bytes
+
+
+class AdditionRow(Record, frozen=True, gc=False):
+    """A device that may join an account, by (account, device). Gone once it has.
+
+    Not by the device alone: whoever adds a stranger's key must not keep it from its own account.
+    """
+
+    exchange: bytes
+    adder: bytes
+    is_paper: bool
 
 
 class BalanceRow(Record, frozen=True, gc=False):

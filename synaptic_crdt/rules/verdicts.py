@@ -58,6 +58,8 @@ class Verdict(IntEnum):
     TASK_UNKNOWN = 204
     ASSIGNMENT_UNKNOWN = 205
     DELIVERY_UNKNOWN = 206
+    DEVICE_NOT_ADDED = 207
+    DEVICE_UNKNOWN = 208
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -74,6 +76,10 @@ class Verdict(IntEnum):
     TERMS_OLD = 311
     EXCLUDED = 312
     NOT_THE_PROVIDER = 313
+    DEVICE_REVOKED = 314
+    DEVICE_IS_OLDER = 315
+    VOUCHER_MISMATCH = 316
+    VOUCHER_FORGED = 317
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -89,6 +95,9 @@ class Verdict(IntEnum):
     NOTHING_TO_CANCEL = 410
     WRONG_PHASE = 411
     ASSIGNMENT_CLOSED = 412
+    DEVICE_EXISTS = 413
+    TOO_MANY_DEVICES = 414
+    ALREADY_REVOKED = 415
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500

@@ -7,12 +7,14 @@ anything, and none of it is under the root.
 from typing import Any
 
 from synaptic_crdt.rules import holds
+from synaptic_crdt.rules.devices import PAPER_NUMBER
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import (
     AccountRow,
     AssignmentRow,
     BalanceRow,
+    DeviceRow,
     Purpose,
     SeatRow,
     TaskRow,
@@ -66,6 +68,25 @@ def view_account(market: Market, account: bytes) -> View | None:
     """One account, or None."""
     row = market.accounts.get(account)
     return None if row is None else _view_account(market, account, row)
+
+
+def view_devices(market: Market, account: bytes) -> list[View]:
+    """All devices of an account, the oldest first, then those that may join it."""
+    joined = [
+        _view_device(device, row) for device, row in get_rows(market.devices, "account", account)
+    ]
+    return joined + [
+        {
+            "device": device.hex(),
+            "state": "PAPER" if row.is_paper else "ADDED",
+            "paper": row.is_paper,
+            "exchange": row.exchange.hex(),
+            "adder": row.adder.hex(),
+            "joined_ms": None,
+            "revoked_by": "",
+        }
+        for (_, device), row in get_rows(market.additions, "account", account)
+    ]
 
 
 def view_consent(market: Market, account: bytes) -> View:
@@ -178,12 +199,23 @@ def _view_account(market: Market, account: bytes, row: AccountRow) -> View:
         "number": row.number,
         "name": row.name,
         "role": row.role,
-        "exchange": row.exchange.hex(),
         "paper": None if row.paper is None else row.paper.hex(),
         "inviter": row.inviter.hex(),
         "opened_ms": row.opened_ms,
         "available": market.get_available(account),
         **view_consent(market, account),
+    }
+
+
+def _view_device(device: bytes, row: DeviceRow) -> View:
+    return {
+        "device": device.hex(),
+        "state": row.state,
+        "paper": row.number == PAPER_NUMBER,
+        "exchange": row.exchange.hex(),
+        "adder": row.adder.hex(),
+        "joined_ms": row.joined_ms,
+        "revoked_by": row.revoked_by.hex(),
     }
 
 

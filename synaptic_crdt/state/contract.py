@@ -3,6 +3,7 @@
 ``state/`` knows no market rule: the fold is handed a contract that has this shape.
 """
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from synaptic_crdt.state.codec import Value
@@ -71,6 +72,9 @@ class Contract(Protocol):
         """Carry out the default of a deadline that has come; its timer is already cleared."""
         ...
 
-    def close_epoch(self, now: int, epoch: int) -> None:
-        """Follow the end of a counted epoch, after its entries and deadlines."""
+    def close_epoch(self, now: int, epoch: int) -> Mapping[bytes, bytes]:
+        """Follow the end of a counted epoch, after its entries and deadlines.
+
+        Return the devices whose feeds end with it, each with the id of the entry that ended it.
+        """
         ...

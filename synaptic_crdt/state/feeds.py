@@ -77,7 +77,16 @@ class Tip(msgspec.Struct, frozen=True):
 class Feed:
     """The verified entries of one device, its newest seal and the seals of its windows' ends."""
 
-    __slots__ = ("_window_ends", "device", "entries", "origin", "sealed_position", "seals", "tip")
+    __slots__ = (
+        "_window_ends",
+        "closed_position",
+        "device",
+        "entries",
+        "origin",
+        "sealed_position",
+        "seals",
+        "tip",
+    )
 
     def __init__(self, market: bytes, device: bytes) -> None:
         self.device: Final = device
@@ -86,6 +95,8 @@ class Feed:
         self.entries: Final[list[Entry]] = []
         self.seals: Final[dict[int, bytes]] = {}
         self.sealed_position = 0
+        # Where the market ended this feed; what is held beyond is void and only carries its seal.
+        self.closed_position: int | None = None
         self._window_ends: Final[list[int]] = []
 
     @property
@@ -97,6 +108,15 @@ class Feed:
     def head(self) -> bytes:
         """The chain id up to and including the newest entry."""
         return self.tip.head
+
+    @property
+    def end(self) -> int:
+        """The position up to which the feed is part of the document, as far as it is held."""
+        return self.position if self.closed_position is None else self.closed_position
+
+    def lacks(self, position: int) -> bool:
+        """Is there more to hold of a feed that goes up to ``position`` elsewhere?"""
+        return self.closed_position is None and position > self.position
 
     def get_id(self, position: int) -> bytes:
         """Return the chain id at a held position; position 0 is the feed's origin."""

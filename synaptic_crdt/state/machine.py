@@ -10,7 +10,7 @@ never more.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -78,6 +78,7 @@ class _Staged(msgspec.Struct, frozen=True):
     mark: int
     before: int
     closed_ms: int
+    ended: Mapping[bytes, bytes]
 
 
 class Machine:
@@ -94,6 +95,8 @@ class Machine:
         # What counted checkpoints closed, in order.
         self._settled: Final[list[Outcome]] = []
         self._settled_positions: Final[dict[bytes, int]] = {}
+        # The devices whose feeds an epoch closed: nothing beyond it is ever folded.
+        self._closed: Final[set[bytes]] = set()
         self._epoch = 0
         self._epoch_ms = opened_ms
         # The provisional tail in order, of which the first `_folded` are folded; and newcomers.
@@ -123,9 +126,15 @@ class Machine:
 
         ``frontier`` is the included position by device, all of it held; ``closed_ms`` is the
         checkpoint's time. ``commit_epoch`` keeps what was folded, ``abort_epoch`` undoes it.
+        Feeds that are closed do not move, whatever the frontier says.
         """
         assert self._staged is None
         assert closed_ms >= self._epoch_ms
+        frontier = {
+            device: position
+            for device, position in frontier.items()
+            if device not in self._closed
+        }
         self._merge_added()
         tail = self._tail
         included, rest = self._split_tail(frontier)
@@ -139,16 +148,21 @@ class Machine:
         self._fire_deadlines(closed_ms)
         self._now = closed_ms
         epoch = self._epoch + 1
-        self._contract.close_epoch(closed_ms, epoch)
+        ended = self._contract.close_epoch(closed_ms, epoch)
+        for device in ended:
+            self._close_feed(device)
         verdicts = merkle.compute_verdicts_root([(o.entry.id, o.verdict) for o in included])
         self._epochs.set(epoch.to_bytes(8, "big"), EpochRow(closed_ms, len(included), verdicts))
         self._staged = _Staged(
-            tail, included, rest, folded, before_staging, mark, before, closed_ms
+            tail, included, rest, folded, before_staging, mark, before, closed_ms, ended
         )
         return self._compute_root(epoch)
 
-    def commit_epoch(self) -> None:
-        """Make the staged epoch permanent."""
+    def commit_epoch(self) -> Sequence[bytes]:
+        """Make the staged epoch permanent; return the devices whose feeds it closed.
+
+        What lies beyond in these feeds is void: it leaves the tail, and nobody is asked about it.
+        """
         staged = self._staged
         assert staged is not None
         self._staged = None
@@ -163,6 +177,9 @@ class Machine:
         self._tables.forget_journal()
         self._tail = staged.rest
         self._folded = 0
+        if staged.ended:
+            self._drop_void(staged.ended)
+        return tuple(staged.ended)
 
     def abort_epoch(self) -> None:
         """Undo the staged epoch: what it included is provisional again."""
@@ -223,6 +240,15 @@ class Machine:
         """Return the entries of the staged epoch, in order, as they were folded in it."""
         assert self._staged is not None
         return self._staged.included
+
+    def get_staged_ends(self) -> Collection[bytes]:
+        """Return the devices whose feeds the staged epoch closes."""
+        assert self._staged is not None
+        return self._staged.ended.keys()
+
+    def get_closed_position(self, device: bytes) -> int | None:
+        """Return where a closed feed ends; None when it can go on."""
+        return self._settled_positions[device] if device in self._closed else None
 
     def get_outcome(self, entry_id: bytes) -> Outcome | None:
         """Return what became of an entry, or None when it is not held."""
@@ -357,6 +383,26 @@ class Machine:
             else:
                 self._reversals[entry_id] = cause
         self._reversals_before = None
+
+    def _close_feed(self, device: bytes) -> None:
+        row = self._feeds.get(device)
+        # Only a device that wrote can be ended.
+        assert row is not None, device
+        self._feeds.set(device, FeedRow(row.position, row.id, closed=True))
+
+    def _drop_void(self, ended: Mapping[bytes, bytes]) -> None:
+        """Take what lies beyond the end of feeds out of the tail; it takes no place ever."""
+        self._closed.update(ended)
+        tail: list[Outcome] = []
+        for outcome in self._tail:
+            cause = ended.get(outcome.entry.device)
+            if cause is None:
+                tail.append(outcome)
+                continue
+            del self._outcomes[outcome.entry.id]
+            if outcome.verdict == APPLIED:
+                self._reversals[outcome.entry.id] = cause
+        self._tail = tail
 
     def _fire_deadlines(self, up_to_ms: int) -> None:
         """Fire what is due, in order of (deadline, subject), each at its own time."""

@@ -63,8 +63,9 @@ class Replica:
         """Append to a feed from ``get_feed`` what ``verify_piece`` returned, and its seal."""
         feed.extend(entries, tip, signature)
         self._feeds[feed.device] = feed
-        self.machine.add(entries)
-        self._settle()
+        if feed.closed_position is None:
+            self.machine.add(entries)
+            self._settle()
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> Judgement:
         """Take a verified checkpoint and say what it is.
@@ -88,8 +89,8 @@ class Replica:
 
     @property
     def entries(self) -> int:
-        """The number of entries held."""
-        return sum(feed.position for feed in self._feeds.values())
+        """The number of entries held, without those beyond the end of closed feeds."""
+        return sum(feed.end for feed in self._feeds.values())
 
     @property
     def root(self) -> bytes:
@@ -125,9 +126,12 @@ class Replica:
         return compute_hash("digest", *(leaf_id for _, _, leaf_id in self.get_leaves()))
 
     def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
-        """Return (device, position, chain id) of every feed held, sorted by device."""
+        """Return (device, position, chain id) of every feed held, sorted by device.
+
+        Of a closed feed it is where it ends, whatever more of it is held here.
+        """
         return [
-            (device, feed.position, feed.head)
+            (device, feed.end, feed.get_id(feed.end))
             for device, feed in sorted(self._feeds.items(), key=lambda item: item[0])
         ]
 
@@ -139,6 +143,11 @@ class Replica:
             yield encode_statement(checkpoint)
         for beside in self.chain.conflicts:
             yield encode_statement(beside)
+
+    def get_void(self) -> Iterator[Entry]:
+        """Yield the entries that are held and beyond the end of their closed feeds."""
+        for feed in self._feeds.values():
+            yield from feed.entries[feed.end :]
 
     def get_newest_time(self, wall_ms: int) -> int:
         """Return the newest held timestamp that is at most 60 s ahead of the wall clock."""
@@ -160,15 +169,16 @@ class Replica:
         """Return the next checkpoint, signed; nothing is taken yet, ``add_checkpoint`` does that.
 
         ``is_ready`` says whether a provisional entry may be included; one that may not waits,
-        with what follows in its feed. The time is ``time_ms``, or the last one's if later.
+        with what follows in its feed. So does what is new of a device that it would end, save for
+        its joining. The time is ``time_ms``, or the last one's if later.
         """
         assert key.public == self.chain.sequencer
         assert not self.is_halted
         time_ms = max(time_ms, self.chain.time_ms)
         frontier = self._collect_frontier(is_ready)
         root = self.machine.stage_epoch({item.device: item.position for item in frontier}, time_ms)
-        while any(not is_ready(outcome) for outcome in self.machine.get_staged()):
-            frontier = self._hold_back(frontier, is_ready)
+        while (shorter := self._hold_back(frontier, is_ready)) != frontier:
+            frontier = shorter
             self.machine.abort_epoch()
             positions = {item.device: item.position for item in frontier}
             root = self.machine.stage_epoch(positions, time_ms)
@@ -188,7 +198,7 @@ class Replica:
         held_back = _get_first_unready(self.machine.get_tail(), is_ready)
         frontier: list[FrontierItem] = []
         for device, feed in self._feeds.items():
-            position = min(feed.position, held_back.get(device, feed.position + 1) - 1)
+            position = min(feed.end, held_back.get(device, feed.position + 1) - 1)
             if position > self.chain.get_fixed_position(device):
                 frontier.append(FrontierItem(device, position, feed.get_id(position)))
         return frontier[: limits.FRONTIER_ITEMS]
@@ -196,8 +206,12 @@ class Replica:
     def _hold_back(
         self, frontier: Sequence[FrontierItem], is_ready: Callable[[Outcome], bool]
     ) -> list[FrontierItem]:
-        """Shorten a frontier by the entries that are not ready once it is folded as an epoch."""
+        """Shorten a frontier by what may not be included, seen once it is folded as an epoch."""
         held_back = _get_first_unready(self.machine.get_staged(), is_ready)
+        for device in self.machine.get_staged_ends():
+            # Its joining must come in, though: the revocation is nothing without.
+            kept = max(self.chain.get_fixed_position(device), 1)
+            held_back[device] = min(kept + 1, held_back.get(device, kept + 1))
         shorter: list[FrontierItem] = []
         for item in frontier:
             position = min(item.position, held_back.get(item.device, item.position + 1) - 1)
@@ -213,17 +227,19 @@ class Replica:
                 return
             frontier = {item.device: item.position for item in checkpoint.frontier}
             computed = self.machine.stage_epoch(frontier, checkpoint.time)
-            self.machine.commit_epoch()
+            for device in self.machine.commit_epoch():
+                self._feeds[device].closed_position = self.machine.get_closed_position(device)
             if computed != checkpoint.root:
                 self._divergences.append(Divergence(checkpoint.index, checkpoint.root, computed))
 
     def _holds(self, item: FrontierItem) -> bool:
         feed = self._feeds.get(item.device)
-        return (
-            feed is not None
-            and feed.position >= item.position
-            and feed.get_id(item.position) == item.id
-        )
+        if feed is None:
+            return False
+        # No more of a closed feed can be expected; the epoch leaves it out.
+        if feed.closed_position is not None:
+            return True
+        return feed.position >= item.position and feed.get_id(item.position) == item.id
 
 
 def _get_first_unready(

@@ -32,7 +32,7 @@ class Admission(Enum):
     """What became of something that was offered."""
 
     ACCEPT = "accept"  # durable and held
-    IGNORE = "ignore"  # known
+    IGNORE = "ignore"  # known, or beyond the end of a closed feed
     HOLD = "hold"  # sound, but what it stands on is not held yet; nothing is kept
     FORK = "fork"  # its signer signed two histories; of two checkpoints the proof is kept
 
@@ -73,6 +73,8 @@ class Inspection:
         tip = self._tips.get(piece.device)
         if tip is None:
             feed = self._replica.get_feed(piece.device)
+            if feed.closed_position is not None:
+                return self._judge_closed(feed, piece)
             tip = feed.tip
             if piece.first <= tip.position:
                 rest = self._cut(feed, piece)
@@ -120,6 +122,16 @@ class Inspection:
             return Admission.IGNORE
         bodies = piece.bodies[overlap:]
         return Piece(piece.device, feed.position + 1, head, bodies, piece.signature)
+
+    def _judge_closed(self, feed: Feed, piece: Piece) -> Admission:
+        """Take nothing more of a closed feed; whoever has more of it does not lie."""
+        self._check_sealed(piece)
+        overlap = min(len(piece.bodies), feed.end - piece.first + 1)
+        if overlap > 0:
+            head = _compute_end(piece.predecessor, piece.bodies[:overlap])
+            if head != feed.get_id(piece.first + overlap - 1):
+                return Admission.FORK
+        return Admission.IGNORE
 
     def _check_sealed(self, piece: Piece) -> None:
         end = _compute_end(piece.predecessor, piece.bodies)

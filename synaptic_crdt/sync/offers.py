@@ -120,8 +120,9 @@ class Offers:
             device = next(iter(self._moved))
             if not self._wants.is_left_out(device):
                 first = self._wants.get_theirs(device) + 1
-                piece = self._replica.get_feed(device).get_piece(first)
-                if piece is not None:
+                feed = self._replica.get_feed(device)
+                piece = feed.get_piece(first)
+                if piece is not None and first <= feed.end:
                     return self._send(piece)
             del self._moved[device]
         return []
@@ -154,12 +155,15 @@ class Offers:
 
 
 def make_leaves(replica: Replica) -> list[Leaf]:
-    """Return the vector of leaves: what is sealed of every feed held, sorted by device."""
-    leaves = [
-        Leaf(device, feed.sealed_position, feed.get_id(feed.sealed_position), rank)
-        for rank, (device, feed) in enumerate(replica.feeds.items())
-        if feed.sealed_position
-    ]
+    """Return the vector of leaves: what is sealed of every feed held, sorted by device.
+
+    A closed feed counts up to its end, so that all who hold that much say the same.
+    """
+    leaves: list[Leaf] = []
+    for rank, (device, feed) in enumerate(replica.feeds.items()):
+        position = min(feed.sealed_position, feed.end)
+        if position:
+            leaves.append(Leaf(device, position, feed.get_id(position), rank))
     leaves.sort(key=lambda leaf: leaf.device)
     return leaves
 

@@ -324,7 +324,7 @@ class Session:
         self._wants.note_theirs(leaf.device, leaf.position)
         self._their_feeds.append((leaf.rank, leaf.device))
         feed = self._replica.get_feed(leaf.device)
-        if leaf.position <= feed.position and feed.get_id(leaf.position) != leaf.id:
+        if leaf.position <= feed.end and feed.get_id(leaf.position) != leaf.id:
             self._leave_out(leaf.device, leaf.position)
 
     def _take_header(self, header: Header) -> None:

@@ -138,7 +138,7 @@ class Wants:
         self.add(device)
 
     def _lacks(self, device: bytes) -> bool:
-        return self._theirs.get(device, 0) > self._replica.get_feed(device).position
+        return self._replica.get_feed(device).lacks(self._theirs.get(device, 0))
 
     def _has_gap(self, piece: Piece) -> bool:
         return piece.first > self._replica.get_feed(piece.device).position + 1

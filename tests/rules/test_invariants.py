@@ -99,7 +99,7 @@ def forget_work(market: Market) -> None:
 def skip_number(market: Market) -> None:
     row = market.accounts.get(ANA)
     assert row is not None
-    market.accounts.set(ANA, AccountRow(7, row.name, row.role, row.exchange, None, b"", 0))
+    market.accounts.set(ANA, AccountRow(7, row.name, row.role, None, b"", 0))
 
 
 def drop_from_index(market: Market) -> None:

@@ -38,9 +38,10 @@ class CheckedContract(MarketContract):
         super().fire(now, subject)
         check_market(self.market)
 
-    def close_epoch(self, now: int, epoch: int) -> None:
-        super().close_epoch(now, epoch)
+    def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:
+        ended = super().close_epoch(now, epoch)
         check_market(self.market)
+        return ended
 
 
 class CheckedMarket(Market):

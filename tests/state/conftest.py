@@ -3,7 +3,8 @@
 Accounts are devices. ``mint n`` gives oneself tokens; ``pay to n`` is refused when the balance is
 short; ``take from n`` moves another's tokens, as a second device of one owner would; ``lock to n delay`` sets tokens aside until a deadline, when they go to ``to``; ``unlock``
 takes back a lock in time; ``promise n`` moves tokens at the epoch's end, as far as they are there;
-``after id`` is refused unless the entry of that id was applied before, so causes must come first.
+``after id`` is refused unless the entry of that id was applied before, so causes must come first;
+``end device`` ends the feed of a device that has an account, once the epoch is closed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ from synaptic_crdt.state.tables import Record, Table, Tables
 MARKET: Final = bytes(range(32))
 OPENED_MS: Final = 1_000_000
 
-UNKNOWN, SHORT, NO_LOCK, NO_CAUSE, NO_OWNER = 1, 2, 3, 4, 5
+UNKNOWN, SHORT, NO_LOCK, NO_CAUSE, NO_OWNER, ENDED = 1, 2, 3, 4, 5, 6
 
 
 class AccountRow(Record, frozen=True):
@@ -42,6 +43,11 @@ class SeenRow(Record, frozen=True):
     position: int
 
 
+class EndRow(Record, frozen=True):
+    by: bytes
+    is_closed: bool
+
+
 class ToyContract:
     def __init__(self, tables: Tables, timers: Timers) -> None:
         self.timers: Final = timers
@@ -57,6 +63,9 @@ class ToyContract:
             "locks", LockRow, {"owner": lambda key, row: (row.owner, key)}
         )
         self.seen: Final[Table[SeenRow]] = tables.declare("seen", SeenRow)
+        self.ends: Final[Table[EndRow]] = tables.declare(
+            "ends", EndRow, {"open": lambda key, row: None if row.is_closed else (key,)}
+        )
 
     def read(self, operation: list[Value]) -> object:
         return tuple(operation)
@@ -70,6 +79,8 @@ class ToyContract:
         return verdict
 
     def decide(self, now: int, device: bytes, entry_id: bytes, operation: object) -> int:
+        if self.ends.get(device) is not None:
+            return ENDED
         match operation:
             case ("mint", int(amount)):
                 self.give(device, amount)
@@ -86,6 +97,10 @@ class ToyContract:
             case ("promise", int(amount)):
                 account = self.get_account(device)
                 self.accounts.set(device, AccountRow(account.balance, account.promised + amount))
+            case ("end", bytes(ended)):
+                if self.accounts.get(ended) is None or self.ends.get(ended) is not None:
+                    return NO_OWNER
+                self.ends.set(ended, EndRow(entry_id, is_closed=False))
             case ("after", bytes(cause)):
                 if self.seen.get(cause) is None:
                     return NO_CAUSE
@@ -126,13 +141,24 @@ class ToyContract:
         self.give(lock.to, lock.amount - now % 2)
         self.give(lock.owner, now % 2)
 
-    def close_epoch(self, now: int, epoch: int) -> None:
+    def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:
         for _, device in list(self.accounts.index("promised").ascend()):
             assert isinstance(device, bytes)
             account = self.get_account(device)
             moved = min(account.promised, account.balance)
             self.accounts.set(device, AccountRow(account.balance - moved, 0))
             self.give(bytes(32), moved + epoch + now % 2)
+        return self.end_feeds()
+
+    def end_feeds(self) -> dict[bytes, bytes]:
+        ended: dict[bytes, bytes] = {}
+        for _, device in list(self.ends.index("open").ascend()):
+            row = self.ends.get(device)
+            assert isinstance(device, bytes)
+            assert row is not None
+            self.ends.set(device, EndRow(row.by, is_closed=True))
+            ended[device] = row.by
+        return ended
 
     def get_account(self, device: bytes) -> AccountRow:
         return self.accounts.get(device) or AccountRow(0, 0)

@@ -33,19 +33,32 @@ class CountRow(Record, frozen=True):
     applied: int
 
 
+class EndRow(Record, frozen=True):
+    by: bytes
+    is_closed: bool
+
+
 class ToyContract:
     def __init__(self, tables: Tables, _timers: Timers) -> None:
         self.counts: Final[Table[CountRow]] = tables.declare("counts", CountRow)
+        self.ends: Final[Table[EndRow]] = tables.declare(
+            "ends", EndRow, {"open": lambda key, row: None if row.is_closed else (key,)}
+        )
 
     def read(self, operation: list[Value]) -> object:
-        return operation[0]
+        return operation
 
     def apply(
         self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
     ) -> int:
-        del now, position, entry_id
-        if operation not in {"open", "note"}:
-            return 1
+        del now, position
+        match operation:
+            case ["end", bytes(ended)]:
+                self.ends.set(ended, EndRow(entry_id, is_closed=False))
+            case ["open" | "note", *_]:
+                pass
+            case _:
+                return 1
         row = self.counts.get(device)
         self.counts.set(device, CountRow(1 if row is None else row.applied + 1))
         return APPLIED
@@ -53,8 +66,15 @@ class ToyContract:
     def fire(self, now: int, subject: bytes) -> None:
         """Nothing here has a deadline."""
 
-    def close_epoch(self, now: int, epoch: int) -> None:
-        """Nothing here follows epochs."""
+    def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:
+        ended: dict[bytes, bytes] = {}
+        for _, device in list(self.ends.index("open").ascend()):
+            row = self.ends.get(device)
+            assert isinstance(device, bytes)
+            assert row is not None
+            self.ends.set(device, EndRow(row.by, is_closed=True))
+            ended[device] = row.by
+        return ended
 
 
 def find_issuer(device: bytes, first: Sequence[Value]) -> bytes | None:

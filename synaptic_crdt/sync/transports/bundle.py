@@ -139,7 +139,7 @@ def _inspect_all(gate: Gate, file: BinaryIO) -> None:
 
 
 def _admit_all(gate: Gate, file: BinaryIO) -> BundleReport:
-    before = gate.replica.entries
+    before = _count_held(gate.replica)
     entries = held = statements_new = 0
     forks: dict[bytes, None] = {}
     for pieces, statements in _batch(read_records(file)):
@@ -152,7 +152,7 @@ def _admit_all(gate: Gate, file: BinaryIO) -> BundleReport:
             elif piece.device not in forks:
                 entries += len(piece.bodies)
         statements_new += gate.admit_statements(statements).count(Admission.ACCEPT)
-    entries_new = gate.replica.entries - before
+    entries_new = _count_held(gate.replica) - before
     return BundleReport(
         entries_new=entries_new,
         entries_known=entries - entries_new,
@@ -160,6 +160,11 @@ def _admit_all(gate: Gate, file: BinaryIO) -> BundleReport:
         statements_new=statements_new,
         forks=tuple(forks),
     )
+
+
+def _count_held(replica: Replica) -> int:
+    """Return the number of entries held, those beyond the end of a closed feed included."""
+    return sum(feed.position for feed in replica.feeds.values())
 
 
 def _batch(records: Iterable[Piece | bytes]) -> Iterator[tuple[list[Piece], list[bytes]]]:

@@ -121,7 +121,8 @@ def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
     write(encode_frame(GenesisRecord(genesis=genesis)))
     for feed in replica.feeds.values():
         position = 0
-        while (piece := feed.get_piece(position + 1)) is not None:
+        # Of a closed feed, as much as it takes to show where it ends.
+        while position < feed.end and (piece := feed.get_piece(position + 1)) is not None:
             for message in take_apart(piece):
                 write(encode_frame(message))
             position = piece.last
