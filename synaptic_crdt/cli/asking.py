@@ -64,18 +64,23 @@ def choose_passphrase() -> str:
     return passphrase or ""
 
 
-def _ask(call: Callable[["Client"], Json]) -> Json:
-    from synaptic_crdt.node.client import Client
-
-    home = open_home()
+def try_passphrase(call: Callable[[str], Json]) -> Json:
+    """Call with the passphrase of a key that exists, which is asked for if it turns out locked."""
     passphrase = os.environ.get(PASSPHRASE_VARIABLE, "")
     try:
-        return call(Client(home, passphrase))
+        return call(passphrase)
     except KeyLocked:
         if passphrase or not _is_interactive():
             raise
     typed: str = click.prompt("passphrase", hide_input=True, err=True)
-    return call(Client(home, typed))
+    return call(typed)
+
+
+def _ask(call: Callable[["Client"], Json]) -> Json:
+    from synaptic_crdt.node.client import Client
+
+    home = open_home()
+    return try_passphrase(lambda passphrase: call(Client(home, passphrase)))
 
 
 def _is_interactive() -> bool:

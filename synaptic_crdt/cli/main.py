@@ -38,6 +38,9 @@ _MEMBERS: Final = {
     "init": _member("market", "init", "Found a market in a new home."),
     "invite": _member("invite", "invite", "Invite somebody: make a ticket, which works once."),
     "join": _member("market", "join", "Join a market with a ticket."),
+    "device": _member(
+        "device", "device", "Use several machines for one account; revoke lost ones."
+    ),
     "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
     "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),

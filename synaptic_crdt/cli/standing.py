@@ -8,6 +8,7 @@ _MEANINGS: Final = {
     "pending": "pending: not in a checkpoint yet, so it could still lose its place",
     "final": "final: a checkpoint includes it",
     "reversed": "reversed: it was applied, and another entry took its place",
+    "void": "void: its device was revoked before a checkpoint included it",
     "diverged": "diverged: the checkpoint that includes it claims another root than this home's",
 }
 

@@ -1,4 +1,4 @@
-"""Founding a market and joining one: what makes a home."""
+"""Founding a market, joining one, and joining an account with one more device: what makes a home."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -6,16 +6,24 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.device_tickets import (
+    DeviceRequest,
+    decode_device_ticket,
+    encode_request,
+)
 from synaptic_crdt.node.home import Home, HomeLock
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import keep_addresses
+from synaptic_crdt.node.queries.members import list_devices
 from synaptic_crdt.node.tickets import decode_ticket
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.certificates import make_proof
+from synaptic_crdt.rules.certificates import make_paper, make_proof, make_voucher
 from synaptic_crdt.rules.genesis import DEFAULT_SUPPLY, encode_genesis, make_genesis
-from synaptic_crdt.rules.operations import AccountOpen, TreasuryPay
+from synaptic_crdt.rules.operations import AccountOpen, DeviceAdd, DeviceJoin, TreasuryPay
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.store import Store
+from synaptic_crdt.sync.transports.bundle import read_bundle, read_genesis
 
 _OPENINGS_PER_DAY: Final = 100
 
@@ -53,12 +61,13 @@ def found_market(
         )
         fund = genesis.treasury_day_cap if fund is None else fund
         with _new_node(home, key, encode_genesis(genesis)) as node:
-            node.append(_open_account(key, paper, account_name))
+            node.append(_open_account(node, paper, account_name))
             if fund:
                 node.append(TreasuryPay(key.public, fund, make_seed(), "founding"))
             if node.is_sequencer:
                 node.make_checkpoint()
-            return _describe(node, paper) | {
+            return _describe(node, node.account) | {
+                "paper_key": paper.seed.hex(),
                 "name": account_name,
                 "symbol": symbol,
                 "sandbox": sandbox,
@@ -78,7 +87,7 @@ def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str
         operation = AccountOpen(
             name=account_name,
             exchange=key.get_exchange_public(),
-            paper=paper.public,
+            paper=make_paper(ticket.market, key, paper),
             certificate=ticket.certificate,
             proof=proof,
         )
@@ -86,7 +95,7 @@ def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str
             # The invitation's own entry arrives with the first sync; until then the contract
             # here cannot know of it.
             node.append_unasked(operation)
-            told = _describe(node, paper)
+            told = _describe(node, node.account) | {"paper_key": paper.seed.hex()}
         keep_addresses(home, ticket.addresses)
     return told | {
         "name": account_name,
@@ -96,23 +105,83 @@ def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str
     }
 
 
-def _open_account(key: DeviceKey, paper: DeviceKey, name: str) -> AccountOpen:
+def request_device(home: Home, passphrase: str) -> Json:
+    """Make the key of a new device, and the request that a device of the account answers."""
+    with _free_home(home):
+        key = home.make_key(passphrase)
+    request = DeviceRequest(device=key.public, exchange=key.get_exchange_public())
+    return {
+        "device": key.public.hex(),
+        "request": encode_request(request),
+        "home": home.name,
+    }
+
+
+def join_account(home: Home, passphrase: str, ticket_text: str) -> Json:
+    """Join an account with the ticket that answers this home's request."""
+    with _free_home(home):
+        if not home.key_path.exists():
+            raise UsageError(
+                f"{home.path} has asked for no ticket; run `synaptic-crdt device request` first"
+            )
+        key = home.read_key(passphrase)
+        ticket = decode_device_ticket(ticket_text, key.public)
+        operation = DeviceJoin(
+            account=ticket.account,
+            exchange=key.get_exchange_public(),
+            voucher=ticket.voucher,
+        )
+        with _new_node(home, key, ticket.genesis) as node:
+            # As when joining a market: the addition arrives with the first sync.
+            node.append_unasked(operation)
+            told = _describe(node, ticket.account)
+        keep_addresses(home, ticket.addresses)
+    return told | {"addresses": list(ticket.addresses)}
+
+
+def restore_account(home: Home, passphrase: str, bundle: str, paper_key: str) -> Json:
+    """Join an account with a new device that its paper device adds; the paper key is not kept.
+
+    The bundle is anybody's of the market. What the paper device wrote since is not in it: sync
+    before the paper key is used anywhere else, or its feed forks.
+    """
+    paper = read_paper_key(paper_key)
+    path = Path(bundle)
+    with _free_home(home):
+        key = home.make_key(passphrase)
+        with _new_node(home, key, read_genesis(path)) as node:
+            read_bundle(path, node.gate)
+            account = find_account(node, paper)
+            exchange = key.get_exchange_public()
+            added = append_as_paper(node, paper, account, DeviceAdd(key.public, exchange))
+            voucher = make_voucher(
+                node.market.id,
+                paper,
+                account=account,
+                device=key.public,
+                exchange=exchange,
+                issued=added.entry.time,
+            )
+            node.append(DeviceJoin(account=account, exchange=exchange, voucher=voucher))
+            return _describe(node, account) | list_devices(node)
+
+
+def _open_account(node: Node, paper: DeviceKey, name: str) -> AccountOpen:
     return AccountOpen(
         name=name,
-        exchange=key.get_exchange_public(),
-        paper=paper.public,
+        exchange=node.key.get_exchange_public(),
+        paper=make_paper(node.market.id, node.key, paper),
         certificate=None,
         proof=None,
     )
 
 
-def _describe(node: Node, paper: DeviceKey) -> Json:
+def _describe(node: Node, account: bytes) -> Json:
     return {
         "market": node.market.id.hex(),
         "market_name": node.market.genesis.name,
-        "account": node.key.public.hex(),
+        "account": account.hex(),
         "device": node.key.public.hex(),
-        "paper_key": paper.seed.hex(),
         "home": node.home.name,
     }
 

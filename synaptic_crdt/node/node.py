@@ -13,7 +13,13 @@ from synaptic_crdt.node.home import Home
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
 from synaptic_crdt.rules.membership import get_issuer
-from synaptic_crdt.rules.operations import AccountOpen, Operation, encode_operation
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    DeviceJoin,
+    Operation,
+    encode_operation,
+    parse_operation,
+)
 from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
 from synaptic_crdt.state.clock import get_ms, next_timestamp
 from synaptic_crdt.state.codec import Value
@@ -122,8 +128,14 @@ class Node:
 
     @property
     def account(self) -> bytes:
-        """The account this device writes for."""
-        return self.market.get_account(self.key.public)
+        """The account this device writes for, or joined without having seen it yet."""
+        device = self.key.public
+        account = self.market.get_account(device)
+        opening = self.replica.get_feed(device).entries[:1]
+        if account == device and opening:
+            operation = parse_operation(opening[0].operation)
+            return operation.account if isinstance(operation, DeviceJoin) else account
+        return account
 
     @property
     def is_sequencer(self) -> bool:
@@ -147,39 +159,42 @@ class Node:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def append(self, operation: Operation) -> Outcome:
+    def append(self, operation: Operation, key: DeviceKey | None = None) -> Outcome:
         """Sign an operation, make it durable, and return what became of it.
 
+        ``key`` is another device's, whose paper lies before its owner; else it is this device's.
         Raises ``Refused`` when the contract would not apply it: then nothing is written.
         """
         # First: without the entries that are damaged, the contract might refuse it for nothing.
-        self._check_own_feed()
-        self.preview(operation)
-        return self.append_unasked(operation)
+        self._check_own_feed((key or self.key).public)
+        self.preview(operation, key)
+        return self.append_unasked(operation, key)
 
-    def append_unasked(self, operation: Operation) -> Outcome:
+    def append_unasked(self, operation: Operation, key: DeviceKey | None = None) -> Outcome:
         """Sign and keep an operation whose cause may not be held here yet, as when joining."""
-        self._check_own_feed()
+        key = key or self.key
+        self._check_own_feed(key.public)
         fields = encode_operation(operation)
         try:
-            body = encode_body(self._next_timestamp(operation, fields), fields)
+            body = encode_body(self._next_timestamp(key.public, operation, fields), fields)
         except MalformedInput as error:
             # Typed operations can only be too long; and here it is our own user who asked.
             raise UsageError(f"too much for one entry: {error}") from error
-        tip = self.replica.get_feed(self.key.public).tip
-        for piece in seal_bodies(self.market.id, self.key, tip, [body]):
+        tip = self.replica.get_feed(key.public).tip
+        for piece in seal_bodies(self.market.id, key, tip, [body]):
             self.gate.admit_piece(piece)
-        outcome = self.replica.machine.get_outcome(self.replica.get_feed(self.key.public).head)
+        outcome = self.replica.machine.get_outcome(self.replica.get_feed(key.public).head)
         assert outcome is not None
         return outcome
 
-    def preview(self, operation: Operation) -> None:
+    def preview(self, operation: Operation, key: DeviceKey | None = None) -> None:
         """Raise ``Refused`` when the contract would not apply an operation now; write nothing."""
+        device = (key or self.key).public
         fields = encode_operation(operation)
-        position = self.replica.get_feed(self.key.public).position + 1
-        timestamp = self._next_timestamp(operation, fields)
+        position = self.replica.get_feed(device).position + 1
+        timestamp = self._next_timestamp(device, operation, fields)
         typed = self.market.contract.read(fields)
-        verdict = self.replica.machine.preview(timestamp, self.key.public, position, typed)
+        verdict = self.replica.machine.preview(timestamp, device, position, typed)
         if verdict != Verdict.APPLIED:
             explanation = self.market.contract.explain(PREVIEW_ID, verdict)
             raise Refused(Verdict(verdict).name, explanation)
@@ -225,23 +240,29 @@ class Node:
             self.store.write(reversals=list(new.items()))
             self._known_reversals.update(new)
 
-    def _check_own_feed(self) -> None:
+    def _check_own_feed(self, device: bytes) -> None:
         for damage in self.damages:
-            if damage.forbids_writing(self.key.public):
+            if damage.forbids_writing(device):
                 raise StoreDamaged(
                     f"{damage}; this is your own feed, so nothing is written until a sync with a"
                     " peer has repaired it"
                 )
 
-    def _next_timestamp(self, operation: Operation, fields: list[Value]) -> int:
+    def _next_timestamp(self, device: bytes, operation: Operation, fields: list[Value]) -> int:
         wall_ms = self.get_wall_ms()
         newest_named = max((entry.time for entry in self._get_named_entries(fields)), default=0)
         if isinstance(operation, AccountOpen) and operation.certificate is not None:
             # The invitation may not have arrived here yet; what it begot must still follow it.
             newest_named = max(newest_named, operation.certificate.issued)
+        elif isinstance(operation, DeviceJoin):
+            # A paper device's voucher is as old as the opening of its account.
+            opening = self.replica.get_feed(operation.account).entries[:1]
+            newest_named = max(
+                newest_named, operation.voucher.issued, *(entry.time for entry in opening)
+            )
         return next_timestamp(
             wall_ms,
-            own_last=self.replica.get_feed(self.key.public).tip.time,
+            own_last=self.replica.get_feed(device).tip.time,
             newest_seen=self.replica.get_newest_time(wall_ms),
             newest_named=newest_named,
         )

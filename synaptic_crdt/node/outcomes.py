@@ -1,4 +1,8 @@
-"""How an outcome is told: pending, final or reversed, with the verdict and its explanation."""
+"""How an outcome is told: pending, final or reversed, with the verdict and its explanation.
+
+An entry beyond the end of a closed feed has no outcome: it is void, or reversed if it was seen to
+apply before the feed was closed.
+"""
 
 from typing import Literal
 
@@ -6,9 +10,10 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import get_ms
+from synaptic_crdt.state.feeds import Entry
 from synaptic_crdt.state.machine import Outcome
 
-Standing = Literal["pending", "final", "reversed", "diverged"]
+Standing = Literal["pending", "final", "reversed", "diverged", "void"]
 
 
 def get_standing(node: Node, outcome: Outcome) -> Standing:
@@ -23,9 +28,35 @@ def get_standing(node: Node, outcome: Outcome) -> Standing:
 
 def describe_outcome(node: Node, outcome: Outcome) -> Json:
     """Return an entry and what became of it."""
-    entry = outcome.entry
+    return _describe(
+        node,
+        outcome.entry,
+        Verdict(outcome.verdict),
+        get_standing(node, outcome),
+        effective_ms=outcome.now,
+        epoch=outcome.epoch,
+    )
+
+
+def describe_void(node: Node, entry: Entry) -> Json:
+    """Return an entry that its device wrote beyond the end of its feed."""
+    standing: Standing = "reversed" if entry.id in node.reversals else "void"
+    # The one thing that closes a feed. The contract itself was not asked.
+    return _describe(
+        node, entry, Verdict.DEVICE_REVOKED, standing, effective_ms=get_ms(entry.time), epoch=0
+    )
+
+
+def _describe(
+    node: Node,
+    entry: Entry,
+    verdict: Verdict,
+    standing: Standing,
+    *,
+    effective_ms: int,
+    epoch: int,
+) -> Json:
     reversal = node.reversals.get(entry.id)
-    standing = get_standing(node, outcome)
     told: Json = {
         "entry": entry.id.hex(),
         "device": entry.device.hex(),
@@ -33,12 +64,12 @@ def describe_outcome(node: Node, outcome: Outcome) -> Json:
         "position": entry.position,
         "time": entry.time,
         "time_ms": get_ms(entry.time),
-        "effective_ms": outcome.now,
-        "epoch": outcome.epoch,
+        "effective_ms": effective_ms,
+        "epoch": epoch,
         "operation": entry.operation[0],
-        "verdict": Verdict(outcome.verdict).name,
+        "verdict": verdict.name,
         "standing": standing,
-        "explanation": node.market.contract.explain(entry.id, outcome.verdict),
+        "explanation": node.market.contract.explain(entry.id, verdict),
     }
     if reversal is not None and standing == "reversed":
         told["reversed_by"] = reversal.hex()

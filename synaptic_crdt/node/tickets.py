@@ -5,28 +5,23 @@ holder was meant, and addresses to sync with. Whoever reads it can use it, once:
 you would hand over a key.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from synaptic_crdt.errors import MalformedInput, UsageError
+from synaptic_crdt.node.armor import decode_armor, encode_armor
 from synaptic_crdt.rules.certificates import is_certified
 from synaptic_crdt.rules.genesis import compute_market_id, decode_genesis
 from synaptic_crdt.rules.operations import Certificate
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import decode, encode
-from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey
 
 TICKET_ADDRESSES: Final = 16
 
 _PREFIX: Final = "synaptic1-"
 _VERSION: Final = 1
-_CHECK_BYTES: Final = 4
-_TEXT_BYTES: Final = 2 * limits.GENESIS_BYTES
 _ADDRESS_BYTES: Final = 512
 
 
@@ -53,34 +48,24 @@ def make_ticket(
 
 
 def encode_ticket(ticket: Ticket) -> str:
-    """Return a ticket's text: URL-safe base64 of canonical CBOR and four check bytes."""
-    data = encode(msgspec.to_builtins(ticket, builtin_types=(bytes,)))
-    check = compute_hash("ticket", data)[:_CHECK_BYTES]
-    return _PREFIX + base64.urlsafe_b64encode(data + check).decode().rstrip("=")
+    """Return a ticket's text."""
+    return encode_armor(_PREFIX, ticket)
 
 
 def decode_ticket(text: str) -> Ticket:
     """Return the ticket of a text. Raises ``UsageError`` saying what is wrong with it."""
-    text = "".join(text.split())
-    if not text.startswith(_PREFIX):
-        raise UsageError(f"a ticket begins with {_PREFIX}, this with {text[:12]!r}")
-    if len(text) > _TEXT_BYTES:
-        raise UsageError(f"a ticket of {len(text)} characters is over the limit of {_TEXT_BYTES}")
-    encoded = text.removeprefix(_PREFIX)
-    try:
-        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UsageError("this ticket has characters that no ticket has; copy it again") from error
-    data, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
-    if compute_hash("ticket", data)[:_CHECK_BYTES] != check:
-        raise UsageError("this ticket is incomplete or mistyped; copy it again as a whole")
-    try:
-        ticket = msgspec.convert(decode(data, _TEXT_BYTES), Ticket, builtin_types=(bytes,))
-        decode_genesis(ticket.genesis)
-    except (msgspec.ValidationError, MalformedInput) as error:
-        raise UsageError(f"this ticket is not one this program can use: {error}") from error
+    ticket = decode_armor(_PREFIX, Ticket, "ticket", text)
+    check_genesis(ticket.genesis)
     _check_parts(ticket)
     return ticket
+
+
+def check_genesis(genesis: bytes) -> None:
+    """Raise ``UsageError`` when a ticket's genesis is none."""
+    try:
+        decode_genesis(genesis)
+    except MalformedInput as error:
+        raise UsageError(f"this ticket is not one this program can use: {error}") from error
 
 
 def check_addresses(addresses: Sequence[str]) -> None:

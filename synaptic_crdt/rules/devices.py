@@ -43,9 +43,7 @@ def add_device(market: Market, op: DeviceAdd, act: Act) -> Refusal | None:
     if count >= limits.DEVICES:
         return Refusal(Verdict.TOO_MANY_DEVICES, (count, limits.DEVICES))
     # From here on the operation must succeed.
-    market.additions.set(
-        key, AdditionRow(exchange=op.exchange, adder=act.device, is_paper=False)
-    )
+    market.additions.set(key, AdditionRow(exchange=op.exchange, adder=act.device, is_paper=False))
     return None
 
 

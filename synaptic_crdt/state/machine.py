@@ -131,9 +131,7 @@ class Machine:
         assert self._staged is None
         assert closed_ms >= self._epoch_ms
         frontier = {
-            device: position
-            for device, position in frontier.items()
-            if device not in self._closed
+            device: position for device, position in frontier.items() if device not in self._closed
         }
         self._merge_added()
         tail = self._tail

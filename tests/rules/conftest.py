@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from synaptic_crdt.rules.certificates import make_certificate, make_proof
+from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
@@ -19,6 +19,8 @@ from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Consent,
+    DeviceAdd,
+    DeviceJoin,
     InviteIssue,
     Operation,
     Payload,
@@ -30,6 +32,7 @@ from synaptic_crdt.rules.operations import (
     TaskPost,
     TaskStart,
     TreasuryPay,
+    Voucher,
     encode_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict
@@ -169,9 +172,10 @@ class Stage:
             self.contract.fire(deadline, subject)
             check_market(self.market)
 
-    def close_epoch(self) -> None:
-        self.contract.close_epoch(self.now, 1)
+    def close_epoch(self) -> dict[bytes, bytes]:
+        ended = self.contract.close_epoch(self.now, 1)
         check_market(self.market)
+        return ended
 
     def dump(self) -> Dump:
         """All rows and all indexes."""
@@ -197,6 +201,23 @@ class Stage:
         )
         proof = make_proof(self.market_id, one_time, self.key(device))
         return AccountOpen(device, EXCHANGE, None, certificate, proof)
+
+    def voucher(self, adder: str, account: str, device: str, **lies: Any) -> Voucher:  # noqa: ANN401 - any field
+        """The word of a device that another may write for an account."""
+        fields: dict[str, Any] = {
+            "account": self.key(account),
+            "device": self.key(device),
+            "exchange": EXCHANGE,
+            "issued": 1,
+        } | lies
+        return make_voucher(self.market_id, self.keys[adder], **fields)
+
+    def add_device(self, adder: str, device: str, account: str = "") -> None:
+        """Let a device join an account, and let it do so."""
+        account = account or adder
+        self.did(adder, DeviceAdd(self.key(device), EXCHANGE))
+        voucher = self.voucher(adder, account, device)
+        self.did(device, DeviceJoin(self.key(account), EXCHANGE, voucher))
 
     def make_invite(
         self,

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from synaptic_crdt.rules.certificates import make_certificate, make_proof
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
-from synaptic_crdt.rules.operations import AccountOpen, Consent, InviteRevoke
+from synaptic_crdt.rules.operations import AccountOpen, Consent, InviteRevoke, Paper
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_account
 from tests.rules.conftest import EXCHANGE, Ladder, Stage
@@ -12,7 +12,7 @@ from tests.rules.conftest import EXCHANGE, Ladder, Stage
 
 def test_repair_ladder(stage: Stage) -> None:
     ladder = Ladder(stage, "account.open")
-    plain = AccountOpen("ana", EXCHANGE, b"p" * 32, None, None)
+    plain = AccountOpen("ana", EXCHANGE, Paper(b"p" * 32, EXCHANGE, bytes(64)), None, None)
     invite = stage.make_invite("ana", grant=7)
     good = stage.ticket(invite, "founder", "ana")
     assert good.certificate is not None

@@ -3,7 +3,13 @@ from msgspec.structs import replace
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.rules.membership import get_issuer
-from synaptic_crdt.rules.operations import AccountOpen, Consent, Operation, encode_operation
+from synaptic_crdt.rules.operations import (
+    AccountOpen,
+    Consent,
+    DeviceJoin,
+    Operation,
+    encode_operation,
+)
 from tests.rules.conftest import EXCHANGE, Stage
 
 PLAIN = AccountOpen("ana", EXCHANGE, None, None, None)
@@ -39,6 +45,14 @@ def test_forged_certificate_and_stolen_ticket(stage: Stage) -> None:
     elsewhere = Stage(openings_per_day=1)
     with pytest.raises(Forged, match="not signed by its inviter"):
         ask(elsewhere, "ana", ticket)
+
+
+def test_voucher_names_the_adding_device_whatever_became_of_the_addition(stage: Stage) -> None:
+    voucher = stage.voucher("founder", "founder", "laptop")
+    join = DeviceJoin(stage.key("founder"), EXCHANGE, voucher)
+    assert ask(stage, "laptop", join) == stage.key("founder")
+    with pytest.raises(Forged, match="not vouched for"):
+        ask(stage, "eve", join)
 
 
 def test_feed_must_begin_with_an_account(stage: Stage) -> None:

@@ -10,9 +10,13 @@ from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
     Consent,
+    DeviceAdd,
+    DeviceJoin,
+    DeviceRevoke,
     InviteIssue,
     InviteRevoke,
     Operation,
+    Paper,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -22,6 +26,7 @@ from synaptic_crdt.rules.operations import (
     TaskStart,
     TokenTransfer,
     TreasuryPay,
+    Voucher,
     encode_operation,
     get_tag,
 )
@@ -32,9 +37,12 @@ from tests.rules.conftest import RESULT, Stage, make_task
 ID = bytes(range(32))
 CERTIFICATE = Certificate(ID, ID, "member", 5, 10, 1, bytes(64))
 EXAMPLES: list[Operation] = [
-    AccountOpen("ana", ID, None, CERTIFICATE, bytes(64)),
+    AccountOpen("ana", ID, Paper(ID, ID, bytes(64)), CERTIFICATE, bytes(64)),
     InviteIssue(ID, "auditor", 0, 5, from_treasury=False),
     InviteRevoke(ID),
+    DeviceAdd(ID, ID),
+    DeviceJoin(ID, ID, Voucher(ID, 1, bytes(64))),
+    DeviceRevoke(ID),
     Consent(ID),
     TokenTransfer(ID, 5, b"", "hello"),
     TreasuryPay(ID, 5, b"ref", ""),

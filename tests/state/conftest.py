@@ -73,14 +73,18 @@ class ToyContract:
     def apply(
         self, now: int, device: bytes, position: int, entry_id: bytes, operation: object
     ) -> int:
-        verdict = self.decide(now, device, entry_id, operation)
+        if self.ends.get(device) is not None:
+            return ENDED
+        match operation:
+            case ("end", bytes(ended)):
+                verdict = self.end(ended, entry_id)
+            case _:
+                verdict = self.decide(now, device, entry_id, operation)
         if verdict == APPLIED:
             self.seen.set(entry_id, SeenRow(now, position))
         return verdict
 
     def decide(self, now: int, device: bytes, entry_id: bytes, operation: object) -> int:
-        if self.ends.get(device) is not None:
-            return ENDED
         match operation:
             case ("mint", int(amount)):
                 self.give(device, amount)
@@ -97,10 +101,6 @@ class ToyContract:
             case ("promise", int(amount)):
                 account = self.get_account(device)
                 self.accounts.set(device, AccountRow(account.balance, account.promised + amount))
-            case ("end", bytes(ended)):
-                if self.accounts.get(ended) is None or self.ends.get(ended) is not None:
-                    return NO_OWNER
-                self.ends.set(ended, EndRow(entry_id, is_closed=False))
             case ("after", bytes(cause)):
                 if self.seen.get(cause) is None:
                     return NO_CAUSE
@@ -149,6 +149,12 @@ class ToyContract:
             self.accounts.set(device, AccountRow(account.balance - moved, 0))
             self.give(bytes(32), moved + epoch + now % 2)
         return self.end_feeds()
+
+    def end(self, device: bytes, entry_id: bytes) -> int:
+        if self.accounts.get(device) is None or self.ends.get(device) is not None:
+            return NO_OWNER
+        self.ends.set(device, EndRow(entry_id, is_closed=False))
+        return APPLIED
 
     def end_feeds(self) -> dict[bytes, bytes]:
         ended: dict[bytes, bytes] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import read_bundle
-from synaptic_crdt.node.commands import epochs, members, money, tasks
+from synaptic_crdt.node.commands import devices, epochs, members, money, tasks
 from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -19,6 +19,8 @@ Command = Callable[..., Json]
 COMMANDS: Final[Mapping[str, Command]] = {
     "invite": members.invite,
     "invite.revoke": members.revoke_invitation,
+    "device.add": devices.add_device,
+    "device.revoke": devices.revoke_device,
     "consent": members.set_consent,
     "wallet.send": money.send_tokens,
     "treasury.pay": money.pay_from_treasury,

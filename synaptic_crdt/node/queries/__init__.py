@@ -15,6 +15,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "consent": members.show_consent,
     "invite.list": members.list_invitations,
     "accounts": members.list_accounts,
+    "device.list": members.list_devices,
     "wallet": wallet.show_wallet,
     "task.list": tasks.list_tasks,
     "task.show": tasks.show_task,

@@ -4,7 +4,12 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.terms import DEFAULT_TERMS, DEFAULT_TERMS_HASH
-from synaptic_crdt.rules.views import view_accounts, view_consent, view_invitations
+from synaptic_crdt.rules.views import (
+    view_accounts,
+    view_consent,
+    view_devices,
+    view_invitations,
+)
 
 
 def show_identity(node: Node) -> Json:
@@ -54,3 +59,13 @@ def list_invitations(node: Node) -> Json:
 def list_accounts(node: Node) -> Json:
     """Return all accounts in the order of their opening."""
     return {"accounts": view_accounts(node.market.contract.market)}
+
+
+def list_devices(node: Node) -> Json:
+    """Return the devices of this account, the oldest first, then those that may join it."""
+    own = node.key.public.hex()
+    views = view_devices(node.market.contract.market, node.account)
+    return {
+        "account": node.account.hex(),
+        "devices": [view | {"this": view["device"] == own} for view in views],
+    }
