@@ -31,9 +31,9 @@ _PAPER_HELP = "The printed paper key; `-` reads it from standard input, where no
 @click.group(
     cls=Group,
     examples=(
-        "--home ./laptop device request > request",
-        "--home ./desk device add - < request > ticket",
-        "--home ./laptop device join - < ticket",
+        "device request > request          # on the new machine",
+        "device add - < request > ticket   # on an old one",
+        "device join - < ticket            # on the new one",
     ),
 )
 def device() -> None:
@@ -53,7 +53,7 @@ def list_devices() -> None:
     show(read("device.list"), _render_list)
 
 
-@device.command("request", examples=("--home ./laptop device request > request",))
+@device.command("request", examples=("device request > request",))
 def request() -> None:
     """On the new machine: make a key, and the request to take to an old one.
 
@@ -63,7 +63,6 @@ def request() -> None:
 
     answer = request_device(open_home(), choose_passphrase())
     show(answer, _render_request)
-    print_next("device add REQUEST   (on the old machine)")
 
 
 @device.command("add", examples=("device add synaptic-request1-...", "device add - < request"))
@@ -79,12 +78,10 @@ def add(request: str, addresses: tuple[str, ...]) -> None:
     """
     answer = append("device.add", request=_read_text(request), addresses=list(addresses))
     show(answer, _render_ticket)
-    print_next(
-        "device join TICKET   (on the new machine)", f"device revoke {shorten(answer['added'])}"
-    )
+    print_next("device list", f"device revoke {shorten(answer['added'])}")
 
 
-@device.command("join", examples=("--home ./laptop device join synaptic-device1-...",))
+@device.command("join", examples=("device join synaptic-device1-...", "device join - < ticket"))
 @click.argument("ticket")
 def join(ticket: str) -> None:
     """On the new machine: complete what `request` began.
@@ -122,7 +119,7 @@ def revoke(device_id: str, paper_key: str | None) -> None:
 
 @device.command(
     "restore",
-    examples=("--home ./new device restore market.bundle --paper-key - < paper.txt",),
+    examples=("device restore market.bundle --paper-key - < paper.txt",),
 )
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False))
 @click.option("--paper-key", metavar="HEX", required=True, help=_PAPER_HELP)
@@ -168,6 +165,7 @@ def _render_request(answer: Json) -> None:
     print_line(answer["request"])
     print_note(f"device {answer['device']}")
     print_note("compare it with what the old machine shows before you take its ticket")
+    print_note("next, on the old machine: synaptic-crdt device add REQUEST")
 
 
 def _render_ticket(answer: Json) -> None:
@@ -175,6 +173,7 @@ def _render_ticket(answer: Json) -> None:
     print_note(f"added device {answer['added']}")
     print_note("if the new machine shows another one, revoke it: the request was exchanged")
     print_note(describe_standing(answer))
+    print_note("next, on the new machine: synaptic-crdt device join TICKET")
 
 
 def _render_join(answer: Json) -> None:

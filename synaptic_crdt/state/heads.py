@@ -27,8 +27,11 @@ class Heads:
         return FeedChanges(self._market, self._root, device)
 
     def compute_heads(self, feeds: Iterable[Feed]) -> tuple[bytes, ...]:
-        """Return the heads of the document that consists of these feeds, sorted."""
-        return tuple(sorted(self._advance(feed) for feed in feeds if feed.position))
+        """Return the heads of the document that consists of these feeds, sorted.
+
+        A closed feed has its head where it ends, whatever more of it is held.
+        """
+        return tuple(sorted(self._advance(feed) for feed in feeds if feed.end))
 
     def find(
         self, feeds: Iterable[Feed], heads: Collection[bytes]
@@ -48,13 +51,14 @@ class Heads:
         # A feed may have gone on along another branch than the one that was counted.
         if (
             changes is None
-            or changes.position > feed.position
+            or changes.position > feed.end
             or feed.get_id(changes.position) != chain_id
         ):
             changes = self.start_feed(feed.device)
-        if changes.position < feed.position:
-            changes.pass_over([entry.body for entry in feed.entries[changes.position :]])
-            self._known[feed.device] = (changes, feed.head)
+        if changes.position < feed.end:
+            entries = feed.entries[changes.position : feed.end]
+            changes.pass_over([entry.body for entry in entries])
+            self._known[feed.device] = (changes, feed.get_id(feed.end))
         return changes.head
 
 

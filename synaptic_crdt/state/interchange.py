@@ -78,7 +78,11 @@ def write_changes(
     seals: list[bytes] = []
     for feed in feeds:
         changes = FeedChanges(market, root, feed.device)
-        while (piece := feed.get_piece(changes.position + 1)) is not None:
+        # Of a closed feed, as much as it takes to show where it ends.
+        while (
+            changes.position < feed.end
+            and (piece := feed.get_piece(changes.position + 1)) is not None
+        ):
             yield from changes.write(piece.bodies)
             seals.append(_encode_seal(feed.get_id(piece.last), piece))
     writer = StatementChanges(market, root, exporter)
