@@ -20,18 +20,23 @@ UNITS_MAX: Final = 10**9
 Shape = Any
 
 _PAYLOAD: Final[Shape] = ["text", "int", "hash", ("or nothing", "bytes")]
+_PAPER: Final[Shape] = ["hash", "hash", "signature"]
+_VOUCHER: Final[Shape] = ["hash", "int", "signature"]
 _CERTIFICATE: Final[Shape] = ["hash", "hash", "role", "int", "int", "int", "signature"]
 
 FIELDS: Final[dict[str, list[Shape]]] = {
     "account.open": [
         "text",
         "hash",
-        ("or nothing", "hash"),
+        ("or nothing", _PAPER),
         ("or nothing", _CERTIFICATE),
         ("or nothing", "signature"),
     ],
     "invite.issue": ["hash", "role", "int", "int", "flag"],
     "invite.revoke": ["hash"],
+    "device.add": ["hash", "hash"],
+    "device.join": ["hash", "hash", _VOUCHER],
+    "device.revoke": ["hash"],
     "consent": [("or nothing", "hash")],
     "token.transfer": ["hash", "int", "reference", "text"],
     "treasury.pay": ["hash", "int", "reference", "text"],

@@ -9,17 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import nacl.exceptions
-import nacl.signing
-
 from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
+from tests.ledger.devices import Devices, Said, is_signed
 from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
 from tests.ledger.form import DAY, MONTH, No, check_form, need
 from tests.ledger.money import TREASURY, Money
 from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
-
-_SIGNED: Final = b"synaptic-crdt 1 "
 
 
 @dataclass
@@ -68,6 +64,7 @@ class Ledger:
                 sandbox=fields[18],
             ),
         )
+        self.devices: Final = Devices(self.market)
         self.roles: Final[dict[bytes, str]] = {}
         self.consents: Final[dict[bytes, bytes | None]] = {}
         self.invitations: Final[dict[bytes, Invitation]] = {}
@@ -77,10 +74,14 @@ class Ledger:
         self.verdicts: Final[dict[bytes, str]] = {}
         self.now = self.created
         for happening in arrange(self.market, self.created, feeds, closings):
+            # What is left of a feed that an epoch has ended takes no place, and no time.
+            if isinstance(happening, Placed) and happening.device in self.devices.closed:
+                continue
             self._pass_deadlines(happening.now)
             self.now = happening.now
             if isinstance(happening, EpochEnd):
                 self.work.close_epoch(happening.now)
+                self.devices.closed |= self.devices.revoked
             else:
                 self.verdicts[happening.id] = self._judge(happening)
 
@@ -119,17 +120,26 @@ class Ledger:
         try:
             check_form(entry.operation)
             tag, *fields = entry.operation
-            need(entry.device in self.roles or tag == "account.open", "ACCOUNT_UNKNOWN")
-            self._apply(tag, fields, entry)
+            need(entry.device not in self.devices.revoked, "DEVICE_REVOKED")
+            account = self.devices.accounts.get(entry.device)
+            may_be_unknown = tag in ("account.open", "device.join")
+            need(account is not None or may_be_unknown, "ACCOUNT_UNKNOWN")
+            said = Said(
+                entry.id, entry.device, account or entry.device, entry.position, entry.operation
+            )
+            self._apply(tag, fields, said)
         except No as no:
             return str(no)
         return "APPLIED"
 
-    def _apply(self, tag: str, fields: list[Any], entry: Placed) -> None:
+    def _apply(self, tag: str, fields: list[Any], said: Said) -> None:
         rules = {
             "account.open": self._open,
             "invite.issue": self._invite,
             "invite.revoke": self._revoke,
+            "device.add": self.devices.add,
+            "device.join": self.devices.join,
+            "device.revoke": self.devices.revoke,
             "consent": self._consent,
             "token.transfer": self._transfer,
             "treasury.pay": self._pay,
@@ -142,31 +152,32 @@ class Ledger:
             "task.fail": self._fail,
             "task.approve": self._approve,
         }
-        rules[tag](fields, entry)
+        rules[tag](fields, said)
 
     # -- accounts ----------------------------------------------------------------------------
 
-    def _open(self, fields: list[Any], entry: Placed) -> None:
-        _, _, _, certificate, proof = fields
-        need(entry.position == 1 or entry.device not in self.roles, "ACCOUNT_EXISTS")
-        need(entry.position == 1, "NOT_FIRST_ENTRY")
+    def _open(self, fields: list[Any], said: Said) -> None:
+        _, _, paper, certificate, proof = fields
+        need(said.position == 1 or said.device not in self.devices.accounts, "ACCOUNT_EXISTS")
+        need(said.position == 1, "NOT_FIRST_ENTRY")
         day = self.now // DAY
         role, grant = "member", 0
         if certificate is not None:
             one_time = certificate[1]
-            self._check_invited(certificate, proof, entry)
+            self._check_invited(certificate, proof, said)
             role, grant = certificate[2], certificate[3]
-            self.money.free[entry.device] = 0
-            self.money.unlock(one_time, "grant", {entry.device: grant})
+            self.money.free[said.account] = 0
+            self.money.unlock(one_time, "grant", {said.account: grant})
             self.invitations[one_time].state = "USED"
-        elif entry.device != self.founder:
+        elif said.account != self.founder:
             need(self.rate > 0, "CERTIFICATE_MISSING")
             need(self.opened.get(day, 0) < self.rate, "OPENINGS_OVER_RATE")
             self.opened[day] = self.opened.get(day, 0) + 1
-        self.money.free.setdefault(entry.device, 0)
-        self.roles[entry.device] = role
+        self.money.free.setdefault(said.account, 0)
+        self.roles[said.account] = role
+        self.devices.open(said.account, paper)
 
-    def _check_invited(self, certificate: list[Any], proof: bytes, entry: Placed) -> None:
+    def _check_invited(self, certificate: list[Any], proof: bytes, said: Said) -> None:
         inviter, one_time, role, grant, expiry, _, signature = certificate
         need(one_time in self.invitations, "INVITATION_UNKNOWN")
         invitation = self.invitations[one_time]
@@ -176,34 +187,34 @@ class Ledger:
             == (inviter, role, grant, expiry),
             "CERTIFICATE_MISMATCH",
         )
-        said = self.market + encode(certificate[:-1])
-        need(_is_signed(inviter, b"certificate", said, signature), "CERTIFICATE_FORGED")
-        said = self.market + entry.device
-        need(_is_signed(one_time, b"invitation", said, proof), "PROOF_FORGED")
+        word = self.market + encode(certificate[:-1])
+        need(is_signed(inviter, b"certificate", word, signature), "CERTIFICATE_FORGED")
+        word = self.market + said.device
+        need(is_signed(one_time, b"invitation", word, proof), "PROOF_FORGED")
 
-    def _consent(self, fields: list[Any], entry: Placed) -> None:
+    def _consent(self, fields: list[Any], said: Said) -> None:
         (terms,) = fields
-        self._check_member(entry)
+        self._check_member(said)
         need(terms in (None, self.terms), "TERMS_OLD")
-        self.consents[entry.device] = terms
+        self.consents[said.account] = terms
 
-    def _check_member(self, entry: Placed) -> None:
-        need(self.roles[entry.device] != "auditor", "AUDITOR_MAY_NOT")
+    def _check_member(self, said: Said) -> None:
+        need(self.roles[said.account] != "auditor", "AUDITOR_MAY_NOT")
 
     # -- invitations and the council -----------------------------------------------------------
 
-    def _invite(self, fields: list[Any], entry: Placed) -> None:
+    def _invite(self, fields: list[Any], said: Said) -> None:
         one_time, role, grant, expiry, from_treasury = fields
-        self._check_member(entry)
+        self._check_member(said)
         if from_treasury:
-            self._check_vote(entry)
+            self._check_vote(said)
         need(one_time not in self.invitations, "INVITATION_EXISTS")
         need(expiry > self.now, "EXPIRY_TOO_SOON")
         need(expiry <= self.now + MONTH, "EXPIRY_TOO_LATE")
-        payer, device, account = entry.device, entry.device, entry.device
+        payer, device, account = said.account, said.device, said.account
         if from_treasury:
-            self._check_treasury(entry, grant)
-            votes = self._vote(entry)
+            self._check_treasury(said, grant)
+            votes = self._vote(said)
             if not votes.decided:
                 return
             self._count_paid(grant)
@@ -213,11 +224,11 @@ class Ledger:
         self.money.lock(payer, one_time, "grant", grant)
         self.invitations[one_time] = Invitation(device, account, role, grant, expiry)
 
-    def _revoke(self, fields: list[Any], entry: Placed) -> None:
+    def _revoke(self, fields: list[Any], said: Said) -> None:
         (one_time,) = fields
         need(one_time in self.invitations, "INVITATION_UNKNOWN")
         invitation = self.invitations[one_time]
-        need(invitation.account == entry.device, "NOT_THE_INVITER")
+        need(invitation.account == said.account, "NOT_THE_INVITER")
         need(invitation.state == "OPEN", f"INVITATION_{invitation.state}")
         self._end_invitation(one_time, "REVOKED")
 
@@ -225,29 +236,29 @@ class Ledger:
         self.money.unlock(one_time, "grant", {})
         self.invitations[one_time].state = state
 
-    def _check_vote(self, entry: Placed) -> None:
-        need(entry.device in self.council, "NOT_COUNCIL")
-        votes = self._get_votes(entry)
+    def _check_vote(self, said: Said) -> None:
+        need(said.account in self.council, "NOT_COUNCIL")
+        votes = self._get_votes(said)
         need(not votes.decided, "ALREADY_DECIDED")
-        need(entry.device not in votes.voters, "ALREADY_VOTED")
+        need(said.account not in votes.voters, "ALREADY_VOTED")
 
-    def _check_treasury(self, entry: Placed, amount: int) -> None:
+    def _check_treasury(self, said: Said, amount: int) -> None:
         """Only the voice that decides needs the treasury to have the money."""
-        if len(self._get_votes(entry).voters) + 1 >= self.needed:
+        if len(self._get_votes(said).voters) + 1 >= self.needed:
             need(
                 self.paid.get(self.now // DAY, 0) + amount <= self.day_cap, "TREASURY_OVER_DAY_CAP"
             )
             need(amount <= self.money.free[TREASURY], "TREASURY_TOO_LOW")
 
-    def _vote(self, entry: Placed) -> Votes:
-        votes = self._get_votes(entry)
-        votes.voters.append(entry.device)
+    def _vote(self, said: Said) -> Votes:
+        votes = self._get_votes(said)
+        votes.voters.append(said.account)
         votes.decided = len(votes.voters) >= self.needed
-        self.votes[encode(entry.operation)] = votes
+        self.votes[encode(said.operation)] = votes
         return votes
 
-    def _get_votes(self, entry: Placed) -> Votes:
-        return self.votes.get(encode(entry.operation), Votes(entry.device, []))
+    def _get_votes(self, said: Said) -> Votes:
+        return self.votes.get(encode(said.operation), Votes(said.device, []))
 
     def _count_paid(self, amount: int) -> None:
         day = self.now // DAY
@@ -255,47 +266,47 @@ class Ledger:
 
     # -- payments ----------------------------------------------------------------------------
 
-    def _transfer(self, fields: list[Any], entry: Placed) -> None:
+    def _transfer(self, fields: list[Any], said: Said) -> None:
         to, amount, _, _ = fields
         need(to in self.roles, "RECIPIENT_UNKNOWN")
-        need(to != entry.device, "RECIPIENT_IS_SENDER")
-        need(amount <= self.money.free[entry.device], "BALANCE_TOO_LOW")
-        self.money.move(entry.device, to, amount)
+        need(to != said.account, "RECIPIENT_IS_SENDER")
+        need(amount <= self.money.free[said.account], "BALANCE_TOO_LOW")
+        self.money.move(said.account, to, amount)
 
-    def _pay(self, fields: list[Any], entry: Placed) -> None:
+    def _pay(self, fields: list[Any], said: Said) -> None:
         to, amount, _, _ = fields
         need(to in self.roles, "RECIPIENT_UNKNOWN")
-        self._check_vote(entry)
-        self._check_treasury(entry, amount)
-        if self._vote(entry).decided:
+        self._check_vote(said)
+        self._check_treasury(said, amount)
+        if self._vote(said).decided:
             self._count_paid(amount)
             self.money.move(TREASURY, to, amount)
 
     # -- tasks -------------------------------------------------------------------------------
 
-    def _post(self, fields: list[Any], entry: Placed) -> None:
+    def _post(self, fields: list[Any], said: Said) -> None:
         kind, shards, price = fields[0], fields[3], fields[5]
         worth = price * sum(units for units, _ in shards)
         need(worth <= self.supply, "LOCK_OVER_SUPPLY")
         need(kind in self.kinds, "KIND_UNKNOWN")
-        self._check_member(entry)
-        need(worth <= self.money.free[entry.device], "BALANCE_TOO_LOW")
-        self.work.post(entry.id, entry.device, fields, self.now)
+        self._check_member(said)
+        need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
+        self.work.post(said.id, said.account, fields, self.now)
 
-    def _cancel(self, fields: list[Any], entry: Placed) -> None:
+    def _cancel(self, fields: list[Any], said: Said) -> None:
         task = self._get_task(fields[0])
-        need(task.requester == entry.device, "NOT_THE_REQUESTER")
+        need(task.requester == said.account, "NOT_THE_REQUESTER")
         closable = [seat for seat in task.seats if seat.state in ("OPEN", "RESERVED")]
         need(bool(closable), "NOTHING_TO_CANCEL")
         self.work.cancel(task)
 
-    def _accept(self, fields: list[Any], entry: Placed) -> None:
+    def _accept(self, fields: list[Any], said: Said) -> None:
         name, ask = fields
-        task, who = self._get_task(name), entry.device
+        task, who = self._get_task(name), said.account
         free = [seat for seat in task.seats if seat.state == "OPEN"]
         need(bool(free), "NO_FREE_SEAT")
         need(who != task.requester, "PROVIDER_IS_REQUESTER")
-        self._check_member(entry)
+        self._check_member(said)
         need(self.consents.get(who) is not None, "NOT_OPTED_IN")
         need(self.consents[who] == self.terms, "TERMS_OLD")
         free = [seat for seat in free if who not in seat.excluded]
@@ -305,35 +316,35 @@ class Ledger:
         need(self.work.count_owed(who) < 10, "TOO_MANY_ASSIGNMENTS")
         need(ask <= task.price, "ASK_ABOVE_LIMIT")
         need(task.bond <= self.money.free[who], "BOND_SHORT")
-        self.work.accept(task, free[0], Assignment(entry.id, who, ask), self.now)
+        self.work.accept(task, free[0], Assignment(said.id, who, ask), self.now)
 
-    def _decline(self, fields: list[Any], entry: Placed) -> None:
-        self.work.decline(*self._get_seat(fields[0], entry), self.now)
+    def _decline(self, fields: list[Any], said: Said) -> None:
+        self.work.decline(*self._get_seat(fields[0], said), self.now)
 
-    def _start(self, fields: list[Any], entry: Placed) -> None:
-        self.work.start(*self._get_seat(fields[0], entry), self.now)
+    def _start(self, fields: list[Any], said: Said) -> None:
+        self.work.start(*self._get_seat(fields[0], said), self.now)
 
-    def _deliver(self, fields: list[Any], entry: Placed) -> None:
-        self.work.deliver(*self._get_seat(fields[0], entry), entry.id, self.now)
+    def _deliver(self, fields: list[Any], said: Said) -> None:
+        self.work.deliver(*self._get_seat(fields[0], said), said.id, self.now)
 
-    def _fail(self, fields: list[Any], entry: Placed) -> None:
-        self.work.fail(*self._get_seat(fields[0], entry), self.now)
+    def _fail(self, fields: list[Any], said: Said) -> None:
+        self.work.fail(*self._get_seat(fields[0], said), self.now)
 
-    def _get_seat(self, name: bytes, entry: Placed) -> tuple[Task, Seat]:
+    def _get_seat(self, name: bytes, said: Said) -> tuple[Task, Seat]:
         """Find the seat that an assignment of the writer has now."""
         for task in self.work.tasks.values():
             for assignment in task.assignments:
                 if assignment.id == name:
-                    need(assignment.provider == entry.device, "NOT_THE_PROVIDER")
+                    need(assignment.provider == said.account, "NOT_THE_PROVIDER")
                     return task, _get_held_seat(task, assignment)
         raise No("ASSIGNMENT_UNKNOWN")
 
-    def _approve(self, fields: list[Any], entry: Placed) -> None:
+    def _approve(self, fields: list[Any], said: Said) -> None:
         delivery, approve = fields
         for task in self.work.tasks.values():
             for assignment in task.assignments:
                 if assignment.delivery == delivery:
-                    need(task.requester == entry.device, "NOT_THE_REQUESTER")
+                    need(task.requester == said.account, "NOT_THE_REQUESTER")
                     seat = _get_held_seat(task, assignment)
                     self.work.review(task, seat, approve=approve, now=self.now)
                     return
@@ -348,11 +359,3 @@ def _get_held_seat(task: Task, assignment: Assignment) -> Seat:
     need(assignment.end == "", "ASSIGNMENT_CLOSED")
     (seat,) = [seat for seat in task.seats if seat.holder is assignment]
     return seat
-
-
-def _is_signed(key: bytes, kind: bytes, said: bytes, signature: bytes) -> bool:
-    try:
-        nacl.signing.VerifyKey(key).verify(_SIGNED + kind + b"\n" + said, signature)
-    except nacl.exceptions.BadSignatureError:
-        return False
-    return True
