@@ -184,7 +184,7 @@ def test_an_older_machine_revokes_a_younger_one(founder: Node, ana: Node, add: A
     assert unseen not in log
     settle(founder, ana, laptop)
     assert len({node.replica.root for node in (founder, ana, laptop)}) == 1
-    assert len({node.replica.compute_heads() for node in (founder, ana, laptop)}) == 1
+    assert len({node.market.compute_heads() for node in (founder, ana, laptop)}) == 1
     assert run_query(ana, "wallet", {})["available"] == 1_000
     assert read_log(laptop)[unseen]["standing"] == "reversed"
     with pytest.raises(Refused) as refused:

@@ -125,6 +125,8 @@ def find_differences(market: Market) -> list[str]:
         "balances": {key: free for key, free in ledger.money.free.items() if key != TREASURY},
         "holds": ledger.money.holds,
         "seats": ledger.get_seats(),
+        "devices": dict(_describe_devices(ledger)),
+        "additions": set(ledger.devices.added),
         "invitations": {key: each.state for key, each in ledger.invitations.items()},
         "owed": {account: ledger.work.count_owed(account) for account in ledger.roles},
         "deadline": next(iter(ledger.get_deadlines()), None),
@@ -137,6 +139,16 @@ def find_differences(market: Market) -> list[str]:
         for name, value in expected.items()
         if found[name] != value
     ]
+
+
+def _describe_devices(ledger: Ledger) -> Iterator[tuple[bytes, tuple[bytes, str]]]:
+    for device, account in ledger.devices.accounts.items():
+        if device in ledger.devices.closed:
+            yield device, (account, "CLOSED")
+        elif device in ledger.devices.revoked:
+            yield device, (account, "REVOKED")
+        else:
+            yield device, (account, "ACTIVE")
 
 
 def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
@@ -162,6 +174,18 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
             for key, seat in seats
             if seat is not None
         },
+    )
+    yield (
+        "devices",
+        {
+            key: (row.account, row.state)
+            for account in accounts
+            for key, row in get_rows(inside.devices, "account", account)
+        },
+    )
+    yield (
+        "additions",
+        {key for each in accounts for key, _ in get_rows(inside.additions, "account", each)},
     )
     yield "invitations", {key: row.state for key, row in get_rows(inside.invitations, "number")}
     yield "owed", {account: inside.get_provider(account).owed for account in accounts}

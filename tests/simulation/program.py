@@ -12,13 +12,20 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from synaptic_crdt.errors import Forged
-from synaptic_crdt.rules.certificates import make_certificate, make_proof
+from synaptic_crdt.rules.certificates import (
+    get_paper_voucher,
+    make_certificate,
+    make_paper,
+    make_proof,
+)
 from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
     Consent,
+    DeviceAdd,
+    DeviceRevoke,
     InviteRevoke,
     Operation,
     TaskAccept,
@@ -31,6 +38,7 @@ from synaptic_crdt.rules.operations import (
     TokenTransfer,
     TreasuryPay,
     encode_operation,
+    parse_operation,
 )
 from synaptic_crdt.rules.rows import AssignmentRow
 from synaptic_crdt.rules.verdicts import Verdict
@@ -54,9 +62,10 @@ from tests.simulation.scenario import (
 
 T = TypeVar("T")
 
-PEERS_MAX: Final = 7
+PEERS_MAX: Final = 9
+_PAPER: Final = 2_000_000
 _NOBODY: Final = b"\xee" * 32
-_RARE: Final = 255
+_RARE: Final = 64
 _WAITS_MS: Final = (
     0,
     1,
@@ -139,6 +148,7 @@ class Play:
         self.scenario: Final = Scenario(**_GENESES[genesis % len(_GENESES)])
         self.finalities: Final[list[Finality]] = []
         self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
+        self._papers: Final[dict[bytes, DeviceKey]] = {}
         founder = self.scenario.founder
         for _ in range(3):
             self.scenario.add()
@@ -212,7 +222,7 @@ class Play:
 
     def cancel(self, actor: Peer, step: Step) -> None:
         tasks = get_rows(actor.market.contract.market.tasks, "number")
-        own = [key for key, task in tasks if task.requester == actor.id or step.b % 4 == 0]
+        own = [key for key, task in tasks if task.requester == actor.account or step.b % 4 == 0]
         known = [*own[::-1], _NOBODY]
         self._write(actor, TaskCancel(self._pick(known, step.a % 4)), step)
 
@@ -232,7 +242,7 @@ class Play:
             key, task = self._pick(tasks[::-1], step.a % 4)
             price = task.price
         asks = (price, price, price, price - 1 or 1, price // 2 or 1, price, price, price + 1)
-        ask = 0 if step.c == _RARE else self._pick(asks, step.c)
+        ask = 0 if step.c % _RARE == 1 else self._pick(asks, step.c)
         self._write(actor, TaskAccept(key, ask), step)
 
     def rush(self, actor: Peer, step: Step) -> None:
@@ -265,7 +275,7 @@ class Play:
             for key, row in get_rows(market.assignments, "provider")
             if not row.end
             and (seat := market.seats.get(row.seat)) is not None
-            and actor.id == (_get_requester(actor, row) if row.delivery else row.provider)
+            and actor.account == (_get_requester(actor, row) if row.delivery else row.provider)
         ]
         if not waiting:
             self.accept(actor, step)
@@ -301,7 +311,7 @@ class Play:
     def meddle(self, actor: Peer, step: Step) -> None:
         """Do anything to anybody's assignment or delivery, in any phase."""
         rows = [*get_rows(actor.market.contract.market.assignments, "provider")]
-        mine = [key for key, row in rows if row.provider == actor.id]
+        mine = [key for key, row in rows if row.provider == actor.account]
         names = [key for key, _ in rows] + [row.delivery or _NOBODY for _, row in rows]
         name = self._pick(mine[::-1] if mine and step.c % 4 else [*names, _NOBODY], step.a)
         operations: tuple[Operation, ...] = (
@@ -323,7 +333,7 @@ class Play:
         to = self._pick([*self.scenario.peers, None], step.a)
         memo = "m" * (257 if step.c % 32 == 0 else 3)
         operation = TokenTransfer(
-            _NOBODY if to is None else to.id, self._pick(amounts, step.b), b"", memo
+            _NOBODY if to is None else to.account, self._pick(amounts, step.b), b"", memo
         )
         self._write(actor, operation, step)
 
@@ -331,8 +341,8 @@ class Play:
         """Several entries under one seal."""
         other = self._pick(self.scenario.peers, step.a)
         time = max(actor.replica.get_feed(actor.id).tip.time, pack_timestamp(actor.wall_ms))
-        operation = TokenTransfer(other.id, 1 + step.b, b"", "")
-        if actor.replica.get_feed(actor.id).position:
+        operation = TokenTransfer(other.account, 1 + step.b, b"", "")
+        if actor.can_write:
             fields = encode_operation(operation)
             actor.publish([encode_body(time + n, fields) for n in range(1, 2 + step.c % 5)])
 
@@ -340,7 +350,7 @@ class Play:
         to = self._pick([*self.scenario.peers, None], step.a)
         amount = self._pick((5, 2_500, 10**6, 0), step.b)
         reference = bytes((step.c % 3,))
-        operation = TreasuryPay(_NOBODY if to is None else to.id, amount, reference, "")
+        operation = TreasuryPay(_NOBODY if to is None else to.account, amount, reference, "")
         self._write(actor, operation, step)
 
     def vote(self, actor: Peer, step: Step) -> None:
@@ -355,7 +365,7 @@ class Play:
     def invite(self, actor: Peer, step: Step) -> None:
         one_time = make_one_time(1_000 + step.a // 32)
         lasting_ms = self._pick((HOUR_MS, DAY_MS, 30 * DAY_MS, 0, 40 * DAY_MS), step.b)
-        if not actor.replica.get_feed(actor.id).position:
+        if not actor.can_write:
             return
         _, certificate = actor.invite(
             one_time,
@@ -382,20 +392,19 @@ class Play:
         if certificate is not None and step.b % 8 in (3, 5):
             certificate = self._lie_about(certificate, resign=step.b % 8 == 3)
         name = "n" * (1 + step.c % 64)
-        operation = AccountOpen(name, bytes(32), None, certificate, proof)
+        paper = None
+        if step.c % 4:
+            key = self._papers.setdefault(peer.id, make_key(_PAPER + len(self._papers)))
+            paper = make_paper(peer.market.id, peer.key, key)
+        operation = AccountOpen(name, bytes(32), paper, certificate, proof)
         peer.write(operation)
         peer.opt_in()
         if step.c % 8 == 0:
             peer.write(operation)
-        try:
-            self.scenario.founder.gate.inspect().inspect_piece(peer.written[0])
-        except Forged:
-            # Nobody but the liar lets such a feed in, and who offers it is a liar, too.
-            self.scenario.peers.remove(peer)
-        else:
-            if certificate is None:
-                # Where one comes in unasked, so does the next.
-                self.join(actor, step)
+        self._let_in(peer)
+        if certificate is None and peer in self.scenario.peers:
+            # Where one comes in unasked, so does the next.
+            self.join(actor, step)
 
     def _lie_about(self, certificate: Certificate, *, resign: bool) -> Certificate:
         """Promise a newcomer more than was issued; only the inviter can sign that."""
@@ -415,9 +424,92 @@ class Play:
         known = [
             key
             for key, row in get_rows(actor.market.contract.market.invitations, "number")
-            if (row.account == actor.id and row.state == "OPEN") or step.b % 4 == 0
+            if (row.account == actor.account and row.state == "OPEN") or step.b % 4 == 0
         ]
         self._write(actor, InviteRevoke(self._pick([*known[::-1], _NOBODY], step.a % 2)), step)
+
+    def add_device(self, actor: Peer, step: Step) -> None:
+        """Somebody's second machine comes in, perhaps uninvited, or on the word of a liar."""
+        if not actor.can_write:
+            return
+        if len(self.scenario.peers) >= PEERS_MAX or step.c % 4 == 0:
+            known = self._pick([*self.scenario.peers, None], step.a)
+            device = _NOBODY if known is None else known.id
+            self._write(actor, DeviceAdd(device, bytes(32)), step)
+            return
+        account = actor.account
+        peer = self.scenario.add_stranger()
+        exchange = peer.key.get_exchange_public() if step.b % 8 != 1 else bytes(32)
+        issued = actor.replica.get_feed(actor.id).tip.time
+        if step.b % 8 != 2:
+            issued = actor.write(DeviceAdd(peer.id, exchange)).entry.time
+        if step.b % 8 == 3:
+            account = self._pick(self.scenario.peers, step.a).account
+        voucher = actor.vouch(peer, issued=issued, account=account)
+        if step.b % 8 == 4:
+            voucher = replace(voucher, issued=issued + 1)
+        if step.c % 4 != 1:
+            peer.pull(actor)
+        peer.join(account, voucher)
+        if step.c % 4 == 2:
+            peer.join(account, voucher)
+        self._let_in(peer)
+
+    def crowd(self, actor: Peer, step: Step) -> None:
+        """Add more machines than anybody may have, and take some back."""
+        for number in range(9):
+            self._write(actor, DeviceAdd(bytes((number,)) * 32, bytes(32)), step)
+        for number in range(step.c % 9):
+            self._write(actor, DeviceRevoke(bytes((number,)) * 32), step)
+
+    def revoke_device(self, actor: Peer, step: Step) -> None:
+        """End a machine of the account, or of another; twice, to be sure."""
+        market = actor.market.contract.market
+        own = [key for key, _ in get_rows(market.devices, "account", actor.account)]
+        own += [key[1] for key, _ in get_rows(market.additions, "account", actor.account)]
+        others = [peer.id for peer in self.scenario.peers]
+        target = self._pick(own[::-1] if own and step.b % 4 else [*others, _NOBODY], step.a)
+        for _ in range(1 + step.c % 2):
+            self._write(actor, DeviceRevoke(target), step)
+
+    def lose(self, actor: Peer, step: Step) -> None:
+        """A machine is lost and goes on; somebody who can ends it, by paper if by nothing else."""
+        self.add_device(actor, Step(step.what, step.who, step.a, 0, 3))
+        own = [peer for peer in self.scenario.peers if peer.account == actor.account]
+        lost = self._pick(own[::-1] if own and step.b % 4 else self.scenario.peers, step.b // 4)
+        owner = self._bring_paper(lost) if step.a % 2 else actor
+        owner.pull(lost)
+        self._write(owner, DeviceRevoke(lost.id), step)
+        self.transfer(lost, step)
+        self.post(lost, step)
+        if step.c % 2:
+            self.checkpoint(owner, Step(step.what, step.who, 1, 1, 1))
+        self.transfer(lost, step)
+
+    def _bring_paper(self, owner: Peer) -> Peer:
+        """Return the paper device of an account, as a peer; the owner itself when it has none."""
+        key = self._papers.get(owner.account)
+        if key is None:
+            return owner
+        for peer in self.scenario.peers:
+            if peer.id == key.public:
+                return peer
+        opening = parse_operation(owner.replica.get_feed(owner.account).entries[0].operation)
+        if not isinstance(opening, AccountOpen) or opening.paper is None:
+            return owner
+        paper = self.scenario.add_stranger(key)
+        paper.pull(owner)
+        paper.join(owner.account, get_paper_voucher(owner.account, opening.paper))
+        self._let_in(paper)
+        return paper
+
+    def _let_in(self, peer: Peer) -> None:
+        """Take a newcomer out again whose first entry no gate takes."""
+        try:
+            self.scenario.founder.gate.inspect().inspect_piece(peer.written[0])
+        except Forged:
+            # Nobody but the liar lets such a feed in, and who offers it is a liar, too.
+            self.scenario.peers.remove(peer)
 
     def regret(self, actor: Peer, step: Step) -> None:
         """Invite for an hour; whoever comes finds it revoked, over, or promised too much."""
@@ -446,7 +538,7 @@ class Play:
             ["account.open", "again", bytes(32), None, None, None],
             ["", [[], [True, None]]],
         )
-        if actor.replica.get_feed(actor.id).position:
+        if actor.can_write:
             actor.write_fields(self._pick(rubbish, step.a))
 
     def exchange(self, actor: Peer, step: Step) -> None:
@@ -489,8 +581,8 @@ class Play:
         self.finalities.append(Finality(settled, get_settled_balances(founder.market), verdicts))
 
     def _write(self, actor: Peer, operation: Operation, step: Step) -> None:
-        # A feed that does not begin with an account is admitted by nobody.
-        if not actor.replica.get_feed(actor.id).position:
+        # A feed that begins otherwise is admitted by nobody, and one that ended takes no more.
+        if not actor.can_write:
             return
         if (step.a + step.b + step.c) % 8 == 0:
             lie = self.scenario.wall_ms + self._pick(_LIES_MS, step.c // 8)
@@ -544,6 +636,10 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.join, 3),
     (Play.revoke, 2),
     (Play.regret, 2),
+    (Play.add_device, 4),
+    (Play.revoke_device, 3),
+    (Play.lose, 3),
+    (Play.crowd, 1),
     (Play.consent, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),

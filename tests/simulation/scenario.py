@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from synaptic_crdt.node.node import Market
-from synaptic_crdt.rules.certificates import make_certificate, make_proof
+from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
 from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.genesis import encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
@@ -18,6 +18,9 @@ from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
     Consent,
+    DeviceAdd,
+    DeviceJoin,
+    DeviceRevoke,
     InviteIssue,
     InviteRevoke,
     Operation,
@@ -34,6 +37,7 @@ from synaptic_crdt.rules.operations import (
     TaskStart,
     TokenTransfer,
     TreasuryPay,
+    Voucher,
     encode_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
@@ -76,8 +80,19 @@ class Peer:
 
     @property
     def id(self) -> bytes:
-        """The device, and the account that it opened."""
+        """The device."""
         return self.key.public
+
+    @property
+    def account(self) -> bytes:
+        """The account for which the device writes, as seen here; its own name if for none."""
+        return self.market.get_account(self.id)
+
+    @property
+    def can_write(self) -> bool:
+        """Has the device come in, and not seen the end of its feed?"""
+        feed = self.replica.get_feed(self.id)
+        return feed.position > 0 and feed.closed_position is None
 
     @property
     def wall_ms(self) -> int:
@@ -91,6 +106,8 @@ class Peer:
         named = 0
         if isinstance(operation, AccountOpen) and operation.certificate is not None:
             named = operation.certificate.issued
+        elif isinstance(operation, DeviceJoin):
+            named = operation.voucher.issued
         return self.write_fields(encode_operation(operation), at_ms=at_ms, named=named)
 
     def write_fields(
@@ -135,6 +152,25 @@ class Peer:
         exchange = self.key.get_exchange_public()
         return self.write(AccountOpen(name, exchange, None, certificate, proof))
 
+    def join(self, account: bytes, voucher: Voucher) -> Outcome:
+        """Write for an account from now on, on the word of one of its devices."""
+        return self.write(DeviceJoin(account, self.key.get_exchange_public(), voucher))
+
+    def vouch(self, device: "Peer", *, issued: int, account: bytes | None = None) -> Voucher:
+        """Give this device's word that another may write for its account."""
+        return make_voucher(
+            self.market.id,
+            self.key,
+            account=account or self.account,
+            device=device.id,
+            exchange=device.key.get_exchange_public(),
+            issued=issued,
+        )
+
+    def revoke_device(self, device: "Peer") -> Outcome:
+        """End another device of the account."""
+        return self.write(DeviceRevoke(device.id))
+
     def invite(
         self,
         one_time: DeviceKey,
@@ -172,11 +208,11 @@ class Peer:
 
     def transfer(self, to: "Peer", amount: int, memo: str = "", **lie: int) -> Outcome:
         """Give tokens to a peer's account."""
-        return self.write(TokenTransfer(to.id, amount, b"", memo), **lie)
+        return self.write(TokenTransfer(to.account, amount, b"", memo), **lie)
 
     def pay(self, to: "Peer", amount: int, reference: bytes = b"") -> Outcome:
         """Vote for a payment out of the treasury."""
-        return self.write(TreasuryPay(to.id, amount, reference, ""))
+        return self.write(TreasuryPay(to.account, amount, reference, ""))
 
     def post(self, **changes: Any) -> Outcome:  # noqa: ANN401 - see make_post
         """Post a task: one seat of one unit at 100, unless told otherwise."""
@@ -268,12 +304,12 @@ class Peer:
 
     def get_available(self, account: "Peer | None" = None) -> int:
         """Return what an account can spend, as seen here; this peer's own unless told whose."""
-        return self.market.contract.market.get_available((account or self).id)
+        return self.market.contract.market.get_available((account or self).account)
 
     def get_held(self, account: "Peer | None" = None) -> dict[str, int]:
         """Return what of an account is locked, by purpose, as seen here."""
         holds = self.market.contract.market.holds
-        payer = (account or self).id
+        payer = (account or self).account
         held: dict[str, int] = {}
         for _, key in holds.index("payer").ascend((payer,), (payer + b"\0",)):
             row = holds.get(key)
@@ -336,10 +372,10 @@ class Scenario:
         if fund:
             _expect_applied(self.founder.pay(self.founder, fund, b"fund"))
 
-    def add_stranger(self) -> Peer:
+    def add_stranger(self, key: DeviceKey | None = None) -> Peer:
         """Return a new peer that holds the genesis and nothing else."""
         # Number 2 is the recovery key.
-        peer = Peer(self, make_key(len(self.peers) + 2))
+        peer = Peer(self, key or make_key(len(self.peers) + 2))
         self.peers.append(peer)
         return peer
 
@@ -357,6 +393,16 @@ class Scenario:
             _expect_applied(peer.opt_in())
         self.founder.pull(peer)
         return peer
+
+    def add_device(self, peer: Peer) -> Peer:
+        """Return a new peer that writes for another one's account."""
+        device = self.add_stranger()
+        outcome = peer.write(DeviceAdd(device.id, device.key.get_exchange_public()))
+        _expect_applied(outcome)
+        device.pull(peer)
+        _expect_applied(device.join(peer.account, peer.vouch(device, issued=outcome.entry.time)))
+        peer.pull(device)
+        return device
 
     def wait(self, ms: int) -> None:
         """Let time pass everywhere."""

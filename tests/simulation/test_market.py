@@ -98,6 +98,7 @@ BEHIND_THE_GATE = {
     Verdict.CERTIFICATE_MISSING,
     Verdict.CERTIFICATE_FORGED,
     Verdict.PROOF_FORGED,
+    Verdict.VOUCHER_FORGED,
 }
 
 
@@ -130,6 +131,9 @@ class Reached:
         times = [outcome.entry.time for outcome in outcomes]
         self.situations["late entry"] += times != sorted(times)
         self.situations["equal timestamps"] += len(times) != len(set(times))
+        self.situations["void entry"] += any(
+            next(peer.replica.get_void(), None) for peer in played.scenario.peers
+        )
         self.situations["reversal"] += any(
             peer.replica.machine.get_reversals() for peer in played.scenario.peers
         )

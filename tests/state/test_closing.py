@@ -54,7 +54,7 @@ def describe(replica: Replica) -> object:
     return (
         replica.root,
         replica.entries,
-        replica.compute_heads(),
+        replica.compute_digest(),
         replica.get_leaves(),
         Heads(MARKET, b"genesis").compute_heads(replica.feeds.values()),
         [(o.entry.id, o.epoch, o.verdict) for o in replica.machine.get_settled()],

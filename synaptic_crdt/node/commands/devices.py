@@ -13,6 +13,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import read_addresses
+from synaptic_crdt.node.tickets import TICKET_ADDRESSES, check_addresses
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.certificates import make_voucher
 from synaptic_crdt.rules.operations import DeviceAdd, DeviceRevoke
@@ -22,6 +23,9 @@ from synaptic_crdt.rules.views import view_devices
 def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Json:
     """Let the device of a request join this account; return its ticket, good for it alone."""
     asked = decode_request(request)
+    # Before anything is written: a ticket that nobody could read would cost a place.
+    known = tuple(addresses) or tuple(read_addresses(node.home)[:TICKET_ADDRESSES])
+    check_addresses(known)
     outcome = node.append(DeviceAdd(device=asked.device, exchange=asked.exchange))
     voucher = make_voucher(
         node.market.id,
@@ -32,11 +36,7 @@ def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Js
         issued=outcome.entry.time,
     )
     ticket = make_device_ticket(
-        node.market.genesis_bytes,
-        node.account,
-        asked.device,
-        voucher,
-        addresses or read_addresses(node.home),
+        node.market.genesis_bytes, node.account, asked.device, voucher, known
     )
     return describe_outcome(node, outcome) | {
         "added": asked.device.hex(),
