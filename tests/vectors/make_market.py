@@ -1,7 +1,8 @@
 """The vectors of the contract: a market's whole document, and what becomes of it.
 
 ``market-life.json`` is the life of a few tasks, piece by piece as one peer heard of it, with the
-state root after each; ``market-forms.json`` are operations whose own bytes decide their verdict.
+state root after each; ``market-devices.json`` is that of an account with several devices, one of
+them lost; ``market-forms.json`` are operations whose own bytes decide their verdict.
 Keys are made from the seeds given, all bytes are hexadecimal. What is in the files never changes:
 to change it is to make another contract.
 
@@ -16,11 +17,13 @@ import msgspec
 from msgspec.structs import replace
 
 from synaptic_crdt.node.node import Market
+from synaptic_crdt.rules.certificates import get_paper_voucher, make_paper
 from synaptic_crdt.rules.form import make_payload, read_operation
 from synaptic_crdt.rules.genesis import decode_genesis
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
+    DeviceAdd,
     InviteIssue,
     Operation,
     Role,
@@ -47,6 +50,7 @@ from tests.simulation.scenario import (
     Peer,
     Scenario,
     get_verdicts,
+    make_key,
     make_one_time,
     make_post,
 )
@@ -54,11 +58,16 @@ from tests.simulation.scenario import (
 FOLDER: Final = Path(__file__).parent
 _HASH: Final = b"\xaa" * 32
 _SIGNATURE: Final = b"\xbb" * 64
+_PAPER: Final = 2_000
 
 
 def make_vectors() -> dict[str, dict[str, Any]]:
     """Return the content of every file by its name, as the code has it now."""
-    return {"market-life.json": make_life(), "market-forms.json": make_forms()}
+    return {
+        "market-life.json": make_life(),
+        "market-devices.json": make_household(),
+        "market-forms.json": make_forms(),
+    }
 
 
 class Listener:
@@ -110,13 +119,65 @@ def make_life() -> dict[str, Any]:
     scenario.wait(31 * DAY_MS)
     listener.close()
     _check_agreement(scenario, listener)
+    return _describe_story(scenario, listener) | {"invitations": invitations}
+
+
+def make_household() -> dict[str, Any]:
+    """Return a market in which one account has several devices, and loses one."""
+    scenario = Scenario(fund=5_000, openings_per_day=5)
+    founder = scenario.founder
+    listener = Listener(scenario)
+    desk = scenario.add_stranger()
+    desk.pull(founder)
+    paper = make_paper(desk.market.id, desk.key, make_key(_PAPER))
+    desk.write(AccountOpen("desk", desk.key.get_exchange_public(), paper, None, None))
+    founder.pull(desk)
+    founder.transfer(desk, 1_000)
+    listener.hear(founder, desk)
+    # The voucher travels by hand: its holder is there before what it stands on.
+    laptop = scenario.add_stranger()
+    added = desk.write(DeviceAdd(laptop.id, laptop.key.get_exchange_public()))
+    laptop.join(desk.id, desk.vouch(laptop, issued=added.entry.time))
+    listener.hear(laptop, desk)
+    listener.close()
+    scenario.wait(SECOND_MS)
+    laptop.transfer(founder, 600)
+    scenario.wait(SECOND_MS)
+    desk.transfer(founder, 600)
+    listener.hear(desk, laptop)
+    listener.close()
+    # The desk is lost, and nobody but the paper is older.
+    scenario.wait(SECOND_MS)
+    laptop.revoke_device(desk)
+    holder = scenario.add_stranger(make_key(_PAPER))
+    holder.pull(laptop)
+    holder.join(desk.id, get_paper_voucher(desk.id, paper))
+    holder.revoke_device(desk)
+    desk.transfer(founder, 100, at_ms=scenario.wall_ms - 1)
+    listener.hear(laptop, desk, holder)
+    listener.close()
+    listener.hear(desk)
+    laptop.transfer(founder, 100)
+    listener.hear(laptop)
+    listener.close()
+    _check_agreement(scenario, listener)
+    inside = listener.market.contract.market
+    return _describe_story(scenario, listener) | {
+        "devices": {
+            key.hex(): [row.account.hex(), row.number, row.state, row.revoked_by.hex()]
+            for key, row in get_rows(inside.devices, "account")
+        },
+        "void": [entry.id.hex() for entry in listener.market.replica.get_void()],
+    }
+
+
+def _describe_story(scenario: Scenario, listener: Listener) -> dict[str, Any]:
     genesis = decode_genesis(scenario.genesis_bytes)
     return {
         "genesis": scenario.genesis_bytes.hex(),
         "genesis as fields": _to_json(msgspec.to_builtins(genesis, builtin_types=(bytes,))),
         "market": listener.market.id.hex(),
         "seeds of devices": {peer.id.hex(): peer.key.seed.hex() for peer in scenario.peers},
-        "invitations": invitations,
         "steps": listener.steps,
         "id, epoch, effective time, verdict in order": _to_json(get_verdicts(listener.market)),
         **describe_money(listener.market),

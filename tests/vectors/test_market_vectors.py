@@ -21,8 +21,9 @@ def test_the_code_still_makes_the_published_vectors(name: str) -> None:
     assert VECTORS[name] == read(name)
 
 
-def test_the_published_bytes_still_fold_to_the_published_roots() -> None:
-    published = read("market-life.json")
+@pytest.mark.parametrize("name", ["market-life.json", "market-devices.json"])
+def test_the_published_bytes_still_fold_to_the_published_roots(name: str) -> None:
+    published = read(name)
     assert replay_life(published) == published["steps"]
 
 
@@ -36,6 +37,17 @@ def test_the_life_shows_work_paid_refused_and_given_up() -> None:
     order = life["id, epoch, effective time, verdict in order"]
     assert len({verdict for _, _, _, verdict in order}) > 5
     assert {epoch for _, epoch, _, _ in order} == set(range(1, max(e for _, e, _, _ in order) + 1))
+
+
+def test_the_household_shows_who_may_end_whom() -> None:
+    household = VECTORS["market-devices.json"]
+    states = [state for _, _, state, _ in household["devices"].values()]
+    assert states == ["ACTIVE", "ACTIVE", "CLOSED", "ACTIVE"]
+    assert len(household["void"]) == 1
+    order = household["id, epoch, effective time, verdict in order"]
+    refused = [Verdict(verdict).name for _, _, _, verdict in order if verdict]
+    assert refused == ["BALANCE_TOO_LOW", "DEVICE_IS_OLDER"]
+    assert sum(household["balances"].values()) == 5_000
 
 
 def test_every_verdict_of_form_is_shown() -> None:
