@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from synaptic_crdt.node.client import Client
     from synaptic_crdt.node.home import Home
 
+_CARRIED_BYTES: Final = 1024 * 1024
 PASSPHRASE_VARIABLE: Final = "SYNAPTIC_PASSPHRASE"  # noqa: S105 - its name, not its value
 
 
@@ -62,6 +63,14 @@ def choose_passphrase() -> str:
             f" set {PASSPHRASE_VARIABLE} to encrypt it"
         )
     return passphrase or ""
+
+
+def read_carried(argument: str) -> str:
+    """Return what was carried here as a text; ``-`` reads it where no other user sees it."""
+    if argument != "-":
+        return argument
+    # No such text is longer, so a longer one need not be read to its end to be refused.
+    return sys.stdin.buffer.read(_CARRIED_BYTES).decode("ascii", errors="replace")
 
 
 def try_passphrase(call: Callable[[str], Json]) -> Json:

@@ -1,7 +1,5 @@
 """Several machines for one account: request, add, join; revoke, and restore from paper."""
 
-import sys
-
 import click
 
 from synaptic_crdt.cli.asking import (
@@ -9,6 +7,7 @@ from synaptic_crdt.cli.asking import (
     choose_passphrase,
     open_home,
     read,
+    read_carried,
     try_passphrase,
 )
 from synaptic_crdt.cli.command import Group
@@ -76,7 +75,7 @@ def add(request: str, addresses: tuple[str, ...]) -> None:
     The ticket holds no secret and is good for that device alone. `-` reads the request from
     standard input.
     """
-    answer = append("device.add", request=_read_text(request), addresses=list(addresses))
+    answer = append("device.add", request=read_carried(request), addresses=list(addresses))
     show(answer, _render_ticket)
     print_next("device list", f"device revoke {shorten(answer['added'])}")
 
@@ -92,7 +91,7 @@ def join(ticket: str) -> None:
 
     home = open_home()
     home.check_free()
-    text = _read_text(ticket)
+    text = read_carried(ticket)
     answer = try_passphrase(lambda passphrase: join_account(home, passphrase, text))
     show(answer, _render_join)
     addresses: list[str] = answer["addresses"]
@@ -111,7 +110,7 @@ def revoke(device_id: str, paper_key: str | None) -> None:
     A device ends those that joined after it; the paper key ends any. What was not in a checkpoint
     before the revocation is, never counts.
     """
-    given = {} if paper_key is None else {"paper_key": _read_text(paper_key)}
+    given = {} if paper_key is None else {"paper_key": read_carried(paper_key)}
     answer = append("device.revoke", device=device_id, **given)
     show(answer, _render_revoked)
     print_next("sync ADDRESS", "device list")
@@ -133,15 +132,11 @@ def restore(bundle: str, paper_key: str) -> None:
 
     home = open_home()
     home.check_free()
-    answer = restore_account(home, choose_passphrase(), bundle, _read_text(paper_key))
+    answer = restore_account(home, choose_passphrase(), bundle, read_carried(paper_key))
     show(answer, _render_restored)
     lost = [row for row in answer["devices"] if not row["this"] and not row["paper"]]
     revoke_line = f"device revoke {shorten(lost[0]['device'])} --paper-key -" if lost else "whoami"
     print_next(revoke_line, "sync ADDRESS")
-
-
-def _read_text(argument: str) -> str:
-    return sys.stdin.read() if argument == "-" else argument
 
 
 def _render_list(answer: Json) -> None:

@@ -1,13 +1,12 @@
 """Founding a market, joining one, and who this home is in it."""
 
 import getpass
-import sys
 import time
 from typing import Final
 
 import click
 
-from synaptic_crdt.cli.asking import choose_passphrase, open_home, read
+from synaptic_crdt.cli.asking import choose_passphrase, open_home, read, read_carried
 from synaptic_crdt.cli.command import Command
 from synaptic_crdt.cli.output import (
     Json,
@@ -20,7 +19,8 @@ from synaptic_crdt.cli.output import (
 )
 
 _NS_PER_MS: Final = 1_000_000
-_TICKET_BYTES: Final = 1024 * 1024
+# What an opening is told while its cause has not arrived.
+_UNHEARD: Final = frozenset({"INVITATION_UNKNOWN", "DEVICE_NOT_ADDED"})
 
 
 @click.command(
@@ -92,7 +92,7 @@ def join(ticket: str, account_name: str | None) -> None:
 
     home = open_home()
     home.check_free()
-    text = _read_ticket() if ticket == "-" else ticket
+    text = read_carried(ticket)
     answer = join_market(home, choose_passphrase(), text, account_name or _get_login())
     show(answer, _render_join)
     print_next("sync" if answer["addresses"] else "sync ADDRESS", "bundle write FILE")
@@ -134,6 +134,8 @@ def _render_join(answer: Json) -> None:
 
 def _render_identity(answer: Json) -> None:
     role = answer["role"] or _describe_outsider(answer["opening"])
+    if answer["revoked"]:
+        role = "none: this device was revoked"
     print_fields(
         ("market", f"{answer['market_name']}  {answer['market']}"),
         ("account", f"{answer['name'] or '-'}  {answer['account']}"),
@@ -147,14 +149,9 @@ def _render_identity(answer: Json) -> None:
 
 def _describe_outsider(opening: Json | None) -> str:
     # While the invitation itself has not arrived, nobody can say whether it is good.
-    if opening is None or opening["verdict"] == "INVITATION_UNKNOWN":
+    if opening is None or opening["verdict"] in _UNHEARD:
         return "not known to the market yet: sync first"
     return f"none, {opening['standing']}; {opening['verdict']}: {opening['explanation']}"
-
-
-def _read_ticket() -> str:
-    # No ticket is longer, so a longer one need not be read to its end to be refused.
-    return sys.stdin.buffer.read(_TICKET_BYTES).decode("ascii", errors="replace")
 
 
 def _get_login() -> str:

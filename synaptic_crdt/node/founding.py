@@ -18,7 +18,7 @@ from synaptic_crdt.node.peers import keep_addresses
 from synaptic_crdt.node.queries.members import list_devices
 from synaptic_crdt.node.tickets import decode_ticket
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.certificates import make_paper, make_proof, make_voucher
+from synaptic_crdt.rules.certificates import is_vouched, make_paper, make_proof, make_voucher
 from synaptic_crdt.rules.genesis import DEFAULT_SUPPLY, encode_genesis, make_genesis
 from synaptic_crdt.rules.operations import AccountOpen, DeviceAdd, DeviceJoin, TreasuryPay
 from synaptic_crdt.state.keys import DeviceKey, make_seed
@@ -131,6 +131,9 @@ def join_account(home: Home, passphrase: str, ticket_text: str) -> Json:
             exchange=key.get_exchange_public(),
             voucher=ticket.voucher,
         )
+        # Nobody would let such a feed in.
+        if not is_vouched(ticket.market, key.public, operation):
+            raise UsageError("nobody signed for this device in this ticket; ask for a new one")
         with _new_node(home, key, ticket.genesis) as node:
             # As when joining a market: the addition arrives with the first sync.
             node.append_unasked(operation)

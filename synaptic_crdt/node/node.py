@@ -15,7 +15,9 @@ from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genes
 from synaptic_crdt.rules.membership import get_issuer
 from synaptic_crdt.rules.operations import (
     AccountOpen,
+    Certificate,
     DeviceJoin,
+    DeviceRevoke,
     Operation,
     encode_operation,
     parse_operation,
@@ -250,22 +252,31 @@ class Node:
 
     def _next_timestamp(self, device: bytes, operation: Operation, fields: list[Value]) -> int:
         wall_ms = self.get_wall_ms()
-        newest_named = max((entry.time for entry in self._get_named_entries(fields)), default=0)
-        if isinstance(operation, AccountOpen) and operation.certificate is not None:
-            # The invitation may not have arrived here yet; what it begot must still follow it.
-            newest_named = max(newest_named, operation.certificate.issued)
-        elif isinstance(operation, DeviceJoin):
-            # A paper device's voucher is as old as the opening of its account.
-            opening = self.replica.get_feed(operation.account).entries[:1]
-            newest_named = max(
-                newest_named, operation.voucher.issued, *(entry.time for entry in opening)
-            )
+        named = (entry.time for entry in self._get_named_entries(fields))
         return next_timestamp(
             wall_ms,
             own_last=self.replica.get_feed(device).tip.time,
             newest_seen=self.replica.get_newest_time(wall_ms),
-            newest_named=newest_named,
+            newest_named=max(self._get_cause_time(operation), *named, 0),
         )
+
+    def _get_cause_time(self, operation: Operation) -> int:
+        """Return the time of what an operation follows without naming it as an entry."""
+        match operation:
+            # The cause may not have arrived here yet; what it begot must still follow it.
+            case AccountOpen(certificate=Certificate(issued=issued)):
+                return issued
+            case DeviceJoin(account=account, voucher=voucher):
+                # A paper device's voucher is as old as the opening of its account.
+                return max(voucher.issued, self._get_first_time(account))
+            case DeviceRevoke(device=device):
+                return self._get_first_time(device)
+            case _:
+                return 0
+
+    def _get_first_time(self, device: bytes) -> int:
+        entries = self.replica.get_feed(device).entries
+        return entries[0].time if entries else 0
 
     def _get_named_entries(self, value: Value) -> Iterator[Entry]:
         if isinstance(value, list):

@@ -33,6 +33,10 @@ class Stick:
         self.carry(sequencer, *others)
 
 
+def type_in(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
+
+
 def get_verdicts(peer: Peer, *entries: str) -> list[tuple[str, str]]:
     rows = {row["entry"]: row for row in peer.run("log")["entries"]}
     return [(rows[entry]["verdict"], rows[entry]["standing"]) for entry in entries]
@@ -119,11 +123,11 @@ def test_a_person_is_told_what_to_compare_and_what_comes_next(
     device = told("laptop", "device", "request")["device"]
     assert asked.out.startswith("synaptic-request1-")
     assert f"device {device}" in asked.err
-    monkeypatch.setattr("sys.stdin", io.StringIO(asked.out))
+    monkeypatch.setattr("sys.stdin", type_in(asked.out))
     added = run("--home", "rita", "device", "add", "-")
     assert added.out.startswith("synaptic-device1-")
     assert device in added.err
-    monkeypatch.setattr("sys.stdin", io.StringIO(added.out))
+    monkeypatch.setattr("sys.stdin", type_in(added.out))
     joined = run("--home", "laptop", "device", "join", "-")
     assert (joined.code, "before the first sync" in joined.out) == (0, True)
     assert "sync ADDRESS" in joined.err
@@ -133,6 +137,7 @@ def test_devices_are_listed_and_revoked(run: Run, told: Told, pair: tuple[str, s
     rita, laptop = pair
     told(laptop, "bundle", "write", "stick")
     told(rita, "bundle", "read", "stick")
+    assert run("--home", laptop, "whoami").out.count("member") == 1
     device = told(laptop, "whoami")["device"]
     listed = run("--home", rita, "device", "list")
     assert [line.split()[1] for line in listed.out.splitlines()[1:]] == [
@@ -147,6 +152,9 @@ def test_devices_are_listed_and_revoked(run: Run, told: Told, pair: tuple[str, s
     told(rita, "checkpoint")
     rows = told(rita, "device", "list")["devices"]
     assert {row["state"] for row in rows if row["device"] == device} == {"CLOSED"}
+    told(rita, "bundle", "write", "stick")
+    told(laptop, "bundle", "read", "stick")
+    assert "none: this device was revoked" in run("--home", laptop, "whoami").out
 
 
 def test_a_restored_home_says_whom_to_revoke(
@@ -154,7 +162,7 @@ def test_a_restored_home_says_whom_to_revoke(
 ) -> None:
     opened = told("rita", "init", "--account-name", "rita")
     told("rita", "bundle", "write", "market.bundle")
-    monkeypatch.setattr("sys.stdin", io.StringIO(opened["paper_key"] + "\n"))
+    monkeypatch.setattr("sys.stdin", type_in(opened["paper_key"] + "\n"))
     restored = run("--home", "new", "device", "restore", "market.bundle", "--paper-key", "-")
     assert (restored.code, "this one" in restored.out) == (0, True)
     assert f"device revoke {opened['device'][:12]} --paper-key -" in restored.err

@@ -81,7 +81,7 @@ class Ledger:
             self.now = happening.now
             if isinstance(happening, EpochEnd):
                 self.work.close_epoch(happening.now)
-                self.devices.closed |= self.devices.revoked
+                self.devices.closed.update(self.devices.revoked)
             else:
                 self.verdicts[happening.id] = self._judge(happening)
 

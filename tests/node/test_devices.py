@@ -1,14 +1,17 @@
 """Several machines for one account: they come by request, and go by revocation or by paper."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from synaptic_crdt.errors import Refused, UsageError
 from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.device_tickets import decode_device_ticket, encode_device_ticket
 from synaptic_crdt.node.founding import join_account, join_market, request_device, restore_account
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
@@ -100,7 +103,9 @@ def test_before_the_first_sync_a_machine_knows_its_account_and_writes_nothing(
     founder: Node, ana: Node, add: Add
 ) -> None:
     laptop = add(ana, "laptop", met=False)
-    assert run_query(laptop, "whoami", {})["account"] == ana.account.hex()
+    shown = run_query(laptop, "whoami", {})
+    assert (shown["account"], shown["role"]) == (ana.account.hex(), None)
+    assert shown["opening"]["verdict"] == "DEVICE_NOT_ADDED"
     with pytest.raises(Refused) as refused:
         run_command(laptop, "consent", {"on": True})
     assert refused.value.verdict == "ACCOUNT_UNKNOWN"
@@ -153,6 +158,32 @@ def test_a_ticket_is_for_one_device_and_a_request_for_any(ana: Node, tmp_path: P
     assert (told["account"], told["device"]) == (ana.account.hex(), request["device"])
     with pytest.raises(UsageError, match="already holds"):
         join_account(home, "", ticket)
+
+
+def test_a_ticket_that_nobody_signed_makes_no_home(ana: Node, tmp_path: Path) -> None:
+    home = Home(tmp_path / "laptop")
+    asked = request_device(home, "")
+    ticket = run_command(ana, "device.add", {"request": asked["request"]})["ticket"]
+    sound = decode_device_ticket(ticket, bytes.fromhex(asked["device"]))
+    voucher = structs.replace(sound.voucher, signature=bytes(64))
+    with pytest.raises(UsageError, match="nobody signed"):
+        join_account(home, "", encode_device_ticket(structs.replace(sound, voucher=voucher)))
+    assert not home.is_complete
+
+
+def test_a_revocation_follows_a_device_whose_clock_is_ahead(
+    founder: Node, ana: Node, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_wall_ms(node: Node) -> int:
+        ahead_ms = 3_600_000 if node.home.path.name == "phone" else 0
+        return time.time_ns() // 1_000_000 + ahead_ms
+
+    monkeypatch.setattr(Node, "get_wall_ms", get_wall_ms)
+    phone = add(ana, "phone")
+    revocation = {"device": phone.key.public.hex()}
+    assert run_command(ana, "device.revoke", revocation)["verdict"] == "APPLIED"
+    with pytest.raises(UsageError, match="begin with"):
+        run_command(founder, "device.revoke", revocation)
 
 
 def test_addresses_travel_with_the_ticket(ana: Node, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from tests.simulation.scenario import HOUR_MS, SECOND_MS, Peer, Scenario
 class Household:
     """Ana at her desk and with her laptop, Ben, and the founder, all of whom know each other."""
 
-    def __init__(self, **genesis: object) -> None:
-        self.scenario = Scenario(**genesis)
+    def __init__(self, *, sandbox: bool = False) -> None:
+        self.scenario = Scenario(sandbox=sandbox)
         self.desk = self.scenario.add(1_000)
         self.ben = self.scenario.add()
         self.laptop = self.scenario.add_device(self.desk)

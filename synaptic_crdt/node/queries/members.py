@@ -14,8 +14,10 @@ from synaptic_crdt.rules.views import (
 
 def show_identity(node: Node) -> Json:
     """Return which market this home holds, and as whom it writes there."""
-    genesis = node.market.genesis
-    row = node.market.contract.market.accounts.get(node.account)
+    genesis, market = node.market.genesis, node.market.contract.market
+    device = market.devices.get(node.key.public)
+    # Whoever joins an account and is not let in yet is nobody there.
+    row = None if device is None else market.accounts.get(device.account)
     return {
         "market": node.market.id.hex(),
         "market_name": genesis.name,
@@ -25,6 +27,7 @@ def show_identity(node: Node) -> Json:
         "device": node.key.public.hex(),
         "name": None if row is None else row.name,
         "role": None if row is None else row.role,
+        "revoked": device is not None and device.state != "ACTIVE",
         "sequencer": node.is_sequencer,
         "opening": _describe_opening(node),
         "home": node.home.name,
@@ -32,7 +35,7 @@ def show_identity(node: Node) -> Json:
 
 
 def _describe_opening(node: Node) -> Json | None:
-    """Return what became of this device's first entry, which opens its account."""
+    """Return what became of this device's first entry, which opens its account or joins it."""
     feed = node.replica.get_feed(node.key.public)
     outcome = node.replica.machine.get_outcome(feed.get_id(1)) if feed.position else None
     return None if outcome is None else describe_outcome(node, outcome)
