@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from synaptic_crdt.errors import Forged, MalformedInput
-from synaptic_crdt.state.statements import Checkpoint
+from synaptic_crdt.state.statements import Checkpoint, Statement
 
-Judgement = Literal["counts", "known", "too early", "conflict"]
+Judgement = Literal["counts", "kept", "known", "too early", "conflict", "void"]
+
+# What a statement can be judged that is worth keeping.
+KEPT: Final = frozenset({"counts", "kept", "conflict"})
 
 
 class CheckpointChain:
@@ -64,12 +67,36 @@ class CheckpointChain:
         """Return up to where counted checkpoints fix a device's feed; 0 when they do not."""
         return self._fixed.get(device, (0, b""))[0]
 
-    def judge(self, checkpoint: Checkpoint) -> Judgement:
-        """Say what a verified checkpoint is to this chain, without taking it.
+    def get_beside(self) -> Sequence[Statement]:
+        """Return what is kept beside the counted checkpoints, in an order to add it."""
+        if self._conflict is None:
+            return ()
+        counted = self.get(self._conflict.index)
+        assert counted is not None
+        return (counted, self._conflict)
 
-        Raises ``Forged`` when it is not the sequencer's or breaks a rule of form that its
-        signer could not have broken by accident.
+    def judge(self, statement: Statement) -> Judgement:
+        """Say what a verified statement is to this chain, without taking it.
+
+        Raises ``Forged`` when its signer had no business to sign it, ``MalformedInput`` when it
+        breaks a rule of form that its signer could not have broken by accident.
         """
+        if not isinstance(statement, Checkpoint):
+            raise Forged(f"signed by {statement.signer.hex()[:16]}, who is no witness here")
+        return self._judge_checkpoint(statement)
+
+    def add(self, statement: Statement) -> Judgement:
+        """Take a verified statement if it is worth keeping, and say what it is, as ``judge``."""
+        judgement = self.judge(statement)
+        if judgement == "conflict":
+            assert isinstance(statement, Checkpoint)
+            self._conflict = statement
+        elif judgement == "counts":
+            assert isinstance(statement, Checkpoint)
+            self._count(statement)
+        return judgement
+
+    def _judge_checkpoint(self, checkpoint: Checkpoint) -> Judgement:
         if checkpoint.signer != self._sequencer:
             raise Forged(
                 f"checkpoint {checkpoint.index}: signed by {checkpoint.signer.hex()[:16]}, who is"
@@ -93,15 +120,10 @@ class CheckpointChain:
         self._check_well_formed(checkpoint)
         return "counts"
 
-    def add(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint that was judged to count."""
+    def _count(self, checkpoint: Checkpoint) -> None:
         self._counted.append(checkpoint)
         for item in checkpoint.frontier:
             self._fixed[item.device] = (item.position, item.id)
-
-    def add_conflict(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint that was judged a conflict: the proof of signing twice."""
-        self._conflict = checkpoint
 
     def copy(self) -> "CheckpointChain":
         """Return a chain of its own, to judge what follows without taking it."""

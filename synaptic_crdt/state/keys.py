@@ -16,7 +16,9 @@ import nacl.utils
 from synaptic_crdt.errors import KeyLocked
 from synaptic_crdt.state import limits
 
-SignatureKind = Literal["seal", "checkpoint", "certificate", "invitation", "device"]
+SignatureKind = Literal[
+    "seal", "checkpoint", "cosignature", "handover", "certificate", "invitation", "device"
+]
 
 _SIGNATURE_PREFIX: Final = b"synaptic-crdt 1 "
 _LOCKED_MAGIC: Final = b"synaptic-crdt key 1 locked\n"

@@ -23,6 +23,7 @@ WINDOW_BYTES: Final = MIB  # or after this many bytes of bodies
 PIECE_BYTES: Final = WINDOW_BYTES + BODY_BYTES  # one window and the body that closed it
 
 FRONTIER_ITEMS: Final = 4096  # feeds that one checkpoint can move
+WITNESSES: Final = 15  # of one view; each cosigns every checkpoint
 STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about 310 KiB
 GENESIS_BYTES: Final = 64 * KIB
 
@@ -32,6 +33,8 @@ CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not fol
 FRAME_BYTES: Final = STATEMENT_BYTES + KIB  # the largest single thing is a statement
 FRAME_FILL_BYTES: Final = 128 * KIB  # a frame of many things is closed once it is this large
 PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
+PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136 KiB
+LINK_IDS: Final = 65_536  # a side names no more of them
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
 WANTS: Final = 4096  # asked for and not answered, on one link
 

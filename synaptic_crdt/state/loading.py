@@ -18,7 +18,13 @@ from synaptic_crdt.state.feeds import Entry, Feed, decode_entries, make_seal_mes
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, verify_statement
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    Cosignature,
+    Handover,
+    Statement,
+    verify_statement,
+)
 from synaptic_crdt.state.store import Store
 
 
@@ -153,29 +159,52 @@ def _extend(
 
 def _load_statements(store: Store, replica: Replica) -> list[Damage]:
     damages: list[Damage] = []
-    verified: list[tuple[int, Checkpoint]] = []
-    for number, statement in store.read_statements():
+    verified: list[tuple[int, Statement]] = []
+    for number, data in store.read_statements():
         try:
-            verified.append((number, verify_statement(replica.market, statement)))
+            verified.append((number, verify_statement(replica.market, data)))
         except (Forged, MalformedInput) as error:
             damages.append(Damage("statement", b"", number, str(error)))
-    # By index, since one that was repaired may stand behind its successors; and the proof of
-    # signing twice last, since nothing counts after it.
-    verified.sort(key=lambda item: (item[1].index, item[0]))
-    conflicts: list[Checkpoint] = []
-    for number, checkpoint in verified:
-        judgement = replica.chain.judge(checkpoint)
-        if judgement == "conflict":
-            conflicts.append(checkpoint)
-        elif judgement == "too early":
-            reason = f"checkpoint {checkpoint.index}: one before it is missing or damaged"
-            damages.append(Damage("statement", b"", number, reason))
+    # In an order in which each can be placed, whatever was repaired and stands behind its
+    # successors; the proof of signing twice last, since nothing counts after it.
+    verified.sort(key=_get_place)
+    waiting, conflicts = verified, list[tuple[int, Statement]]()
+    while True:
+        early: list[tuple[int, Statement]] = []
+        for item in waiting:
+            judgement = replica.chain.judge(item[1])
+            if judgement == "too early":
+                early.append(item)
+            elif judgement == "conflict":
+                conflicts.append(item)
+            else:
+                replica.add_statement(item[1])
+        if len(early) == len(waiting):
             break
-        else:
-            replica.add_checkpoint(checkpoint)
-    for checkpoint in conflicts:
-        replica.add_checkpoint(checkpoint)
+        waiting = early
+    for _, statement in conflicts:
+        replica.add_statement(statement)
+    if waiting:
+        number, statement = waiting[0]
+        damages.append(Damage("statement", b"", number, _explain_waiting(statement)))
     return damages
+
+
+def _get_place(item: tuple[int, Statement]) -> tuple[int, int, int]:
+    number, statement = item
+    match statement:
+        case Checkpoint():
+            return statement.index, 0, number
+        case Cosignature():
+            return statement.index, 1, number
+        case Handover():
+            return 0, statement.view, number
+
+
+def _explain_waiting(statement: Statement) -> str:
+    if isinstance(statement, Checkpoint):
+        return f"checkpoint {statement.index}: one before it is missing or damaged"
+    return "what it stands on is missing or damaged"
 
 
 def _verify_seals(

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
+from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.clock import follows_clock
 from synaptic_crdt.state.feeds import Entry, Feed, Tip
 from synaptic_crdt.state.hashes import compute_hash
@@ -20,6 +20,7 @@ from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
 from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
+    Statement,
     encode_statement,
     sign_checkpoint,
 )
@@ -67,16 +68,13 @@ class Replica:
             self.machine.add(entries)
             self._settle()
 
-    def add_checkpoint(self, checkpoint: Checkpoint) -> Judgement:
-        """Take a verified checkpoint and say what it is.
+    def add_statement(self, statement: Statement) -> Judgement:
+        """Take a verified statement and say what it is.
 
-        Raises ``Forged`` or ``MalformedInput`` when its signer lied about the chain.
+        Raises ``Forged`` or ``MalformedInput`` when its signer lied, or is not who may sign it.
         """
-        judgement = self.chain.judge(checkpoint)
-        if judgement == "conflict":
-            self.chain.add_conflict(checkpoint)
-        elif judgement == "counts":
-            self.chain.add(checkpoint)
+        judgement = self.chain.add(statement)
+        if judgement in KEPT:
             self._settle()
         return judgement
 
@@ -125,6 +123,10 @@ class Replica:
         """
         return compute_hash("digest", *(leaf_id for _, _, leaf_id in self.get_leaves()))
 
+    def get_beside(self) -> Sequence[Statement]:
+        """Return the statements held beside the counted checkpoints, in an order to add them."""
+        return self.chain.get_beside()
+
     def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
         """Return (device, position, chain id) of every feed held, sorted by device.
 
@@ -137,12 +139,17 @@ class Replica:
 
     def get_statements(self) -> Iterator[bytes]:
         """Yield every statement held, as stored and sent, each after those it stands on."""
+        beside = self.get_beside()
+        for statement in beside:
+            if not isinstance(statement, Checkpoint):
+                yield encode_statement(statement)
         for index in range(1, self.chain.index + 1):
             checkpoint = self.chain.get(index)
             assert checkpoint is not None
             yield encode_statement(checkpoint)
-        for beside in self.chain.conflicts:
-            yield encode_statement(beside)
+        for statement in beside:
+            if isinstance(statement, Checkpoint):
+                yield encode_statement(statement)
 
     def get_void(self) -> Iterator[Entry]:
         """Yield the entries that are held and beyond the end of their closed feeds."""
@@ -166,7 +173,7 @@ class Replica:
     def make_checkpoint(
         self, key: DeviceKey, time_ms: int, is_ready: Callable[[Outcome], bool]
     ) -> Checkpoint:
-        """Return the next checkpoint, signed; nothing is taken yet, ``add_checkpoint`` does that.
+        """Return the next checkpoint, signed; nothing is taken yet, ``add_statement`` does that.
 
         ``is_ready`` says whether a provisional entry may be included; one that may not waits,
         with what follows in its feed. So does what is new of a device that it would end, save for

@@ -11,9 +11,10 @@ other: its seals are this device's.
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from synaptic_crdt.state.checkpoints import KEPT
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint
+from synaptic_crdt.state.statements import Statement
 from synaptic_crdt.sync.inspection import Admission, Found, Inspection, IssuerFinder
 from synaptic_crdt.sync.news import News
 
@@ -95,16 +96,16 @@ class Gate:
     def admit_statements(self, statements: Sequence[bytes]) -> list[Admission]:
         """Admit statements in order, and say of each what became of it; errors as for pieces.
 
-        A checkpoint beside a counted one is kept as the proof that the sequencer signed twice.
+        What proves that its signer signed two histories is kept as evidence.
         """
         admissions: list[Admission] = []
         inspection = self.inspect()
-        found: list[tuple[Checkpoint, bytes]] = []
+        found: list[tuple[Statement, bytes]] = []
         try:
             for data in statements:
-                checkpoint, judgement = inspection.inspect_statement(data)
-                if judgement in {"counts", "conflict"}:
-                    found.append((checkpoint, data))
+                statement, judgement = inspection.inspect_statement(data)
+                if judgement in KEPT:
+                    found.append((statement, data))
                 admissions.append(_ADMISSION_BY_JUDGEMENT[judgement])
         finally:
             self._take_statements(found)
@@ -125,18 +126,20 @@ class Gate:
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
         self.news.publish(tuple(dict.fromkeys(item.piece.device for item in found)))
 
-    def _take_statements(self, found: Sequence[tuple[Checkpoint, bytes]]) -> None:
+    def _take_statements(self, found: Sequence[tuple[Statement, bytes]]) -> None:
         if not found:
             return
-        self._writer.write(statements=[(checkpoint.id, data) for checkpoint, data in found])
-        for checkpoint, _ in found:
-            self.replica.add_checkpoint(checkpoint)
+        self._writer.write(statements=[(statement.id, data) for statement, data in found])
+        for statement, _ in found:
+            self.replica.add_statement(statement)
         self.news.publish(())
 
 
 _ADMISSION_BY_JUDGEMENT: Final = {
     "counts": Admission.ACCEPT,
+    "kept": Admission.ACCEPT,
     "known": Admission.IGNORE,
+    "void": Admission.IGNORE,
     "too early": Admission.HOLD,
     "conflict": Admission.FORK,
 }

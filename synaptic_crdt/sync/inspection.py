@@ -15,13 +15,13 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
+from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry, Feed, Piece, Tip, make_seal_message, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, verify_statement
+from synaptic_crdt.state.statements import Statement, verify_statement
 
 # The issuer's device of a feed, by its device and first operation; None when it needs none.
 # Raises ``Forged`` or ``MalformedInput`` when the certificate is bad.
@@ -54,6 +54,7 @@ class Inspection:
         self._find_issuer: Final = find_issuer
         self._tips: Final[dict[bytes, Tip]] = {}
         self._chain: CheckpointChain | None = None
+        self._taken: Final[list[Statement]] = []
 
     def overlaps(self, piece: Piece) -> bool:
         """Does a piece begin within what this inspection found sound?"""
@@ -94,20 +95,25 @@ class Inspection:
         self._tips[piece.device] = new_tip
         return Found(piece, entries, tip, new_tip)
 
-    def inspect_statement(self, data: bytes) -> tuple[Checkpoint, Judgement]:
-        """Return the checkpoint in ``data`` and what it is to the chain.
+    def inspect_statement(self, data: bytes) -> tuple[Statement, Judgement]:
+        """Return the statement in ``data`` and what it is to the replica.
 
         Raises ``MalformedInput`` or ``Forged``.
         """
-        checkpoint = verify_statement(self._replica.market, data)
-        if self._chain is None:
-            self._chain = self._replica.chain.copy()
-        judgement = self._chain.judge(checkpoint)
-        if judgement == "counts":
-            self._chain.add(checkpoint)
-        elif judgement == "conflict":
-            self._chain.add_conflict(checkpoint)
-        return checkpoint, judgement
+        statement = verify_statement(self._replica.market, data)
+        judgement = self._get_chain().judge(statement)
+        if judgement in KEPT:
+            self._taken.append(statement)
+        return statement, judgement
+
+    def _get_chain(self) -> CheckpointChain:
+        """Return the chain with what was found sound; a copy only from the second one on."""
+        if self._taken:
+            self._chain = self._chain or self._replica.chain.copy()
+            for statement in self._taken:
+                self._chain.add(statement)
+            self._taken.clear()
+        return self._chain or self._replica.chain
 
     def _cut(self, feed: Feed, piece: Piece) -> Piece | Admission:
         """Return what of a piece that begins within a held feed lies beyond it."""

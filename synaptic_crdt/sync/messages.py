@@ -54,18 +54,25 @@ class Hello(Message, frozen=True, tag="hello"):
     """What the sender holds, in short: equal short forms leave nothing to do.
 
     ``checkpoint`` is the id of the newest counted one (the market id for none), at ``index``;
-    ``halted`` says that the sequencer is known to have signed twice; ``leaves`` is the digest of
-    the vector of leaves; ``clock_ms`` is shown to people and decides nothing.
+    ``beside`` is the digest of the ids of the statements held beside the counted checkpoints,
+    ``leaves`` that of the vector of leaves; ``clock_ms`` is shown to people and decides nothing.
     """
 
     view: Count
     index: Count
     checkpoint: Hash
-    halted: bool
+    beside: Hash
     leaves: Hash
     clock_ms: Clock
     live: bool
     role: Annotated[str, Meta(pattern="^(member|auditor)$")]
+
+
+class Ids(Message, frozen=True, tag="ids"):
+    """A page of the ids of what the sender holds beside the counted checkpoints."""
+
+    ids: Annotated[tuple[Hash, ...], Meta(max_length=limits.PAGE_IDS)]
+    last: bool
 
 
 class Leaf(Row, frozen=True):
@@ -120,7 +127,7 @@ class Bodies(Message, frozen=True, tag="bodies"):
 
 
 class Statements(Message, frozen=True, tag="statements"):
-    """Checkpoints in order, or the proof that the sequencer signed twice.
+    """Counted checkpoints in order, and what the sender holds beside them.
 
     ``index`` is that of the newest counted checkpoint which the sender now has in common with
     the receiver. ``last`` ends what the sender had when it said hello.
@@ -140,7 +147,7 @@ class Done(Message, frozen=True, tag="done"):
     entries: Count
 
 
-AnyMessage = Hello | Leaves | Want | Header | Bodies | Statements | Done
+AnyMessage = Hello | Ids | Leaves | Want | Header | Bodies | Statements | Done
 
 
 def make_preface(market: bytes) -> bytes:

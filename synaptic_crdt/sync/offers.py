@@ -12,17 +12,20 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.state.statements import Checkpoint, Statement, encode_statement
 from synaptic_crdt.sync.assembly import take_apart
 from synaptic_crdt.sync.messages import (
     AnyMessage,
     Hello,
+    Ids,
     Leaf,
     Leaves,
     Statements,
     Wanted,
 )
 from synaptic_crdt.sync.wants import Wants
+
+_REMEMBERED: Final = 1024
 
 
 class Offers:
@@ -33,9 +36,12 @@ class Offers:
         self._wants: Final = wants
         self._asked: Final[deque[Wanted]] = deque()
         self._moved: Final[dict[bytes, None]] = {}
-        self._proofs: Final[deque[bytes]] = deque()
+        self._proofs: Final[deque[Checkpoint]] = deque()
         self._their_index = 0
-        self._are_they_halted = False
+        # Beside the counted checkpoints: what they have by id, and what they sent by its bytes.
+        self._their_ids: Final[set[bytes]] = set()
+        self._received: Final[dict[bytes, None]] = {}
+        self._put_back: bytes | None = None
         self.entries_sent = 0
         self.statements_sent = 0
 
@@ -67,40 +73,66 @@ class Offers:
                 )
         self._asked.extend(rows)
 
-    def make_opening(self, hello: Hello, leaves: Sequence[Leaf]) -> Iterator[AnyMessage]:
-        """Yield statements and leaves for a peer whose hello differs from ours."""
+    def note_equal_beside(self) -> None:
+        """Remember that the other side has all that we have beside the counted checkpoints."""
+        self._their_ids.update(statement.id for statement in self._replica.get_beside())
+
+    def note_ids(self, ids: Sequence[bytes]) -> None:
+        """Remember what the other side has beside the counted checkpoints.
+
+        Raises ``ProtocolViolation`` when it names too many.
+        """
+        self._their_ids.update(ids)
+        if len(self._their_ids) > limits.LINK_IDS:
+            raise ProtocolViolation(f"more than {limits.LINK_IDS} statements")
+
+    def note_received(self, statements: Sequence[bytes]) -> None:
+        """Remember statements that the other side sent, so that they are not sent back."""
+        for data in statements:
+            self._received[_digest(data)] = None
+            if len(self._received) > _REMEMBERED:
+                del self._received[next(iter(self._received))]
+
+    def note_hello(self, hello: Hello) -> None:
+        """Learn from a hello that differs from ours which checkpoints the other side lacks."""
         chain = self._replica.chain
-        self._are_they_halted = hello.halted
         self.note_index(hello.index)
         if hello.index <= chain.index and chain.get_id(hello.index) != hello.checkpoint:
             # The sequencer signed twice, and what follows cannot continue theirs. Ours beside
             # theirs is the proof, and they answer with theirs.
-            self._prove(hello.index)
+            counted = chain.get(hello.index)
+            assert counted is not None
+            self._proofs.append(counted)
             self.note_index(chain.index)
-        while (message := self.make_statements()) is not None:
-            yield message
-        yield self._make_message([], last=True)
-        pages = range(0, max(len(leaves), 1), limits.PAGE_LEAVES)
-        for start in pages:
-            page = tuple(leaves[start : start + limits.PAGE_LEAVES])
-            yield Leaves(leaves=page, last=start == pages[-1])
+
+    def make_opening(self, leaves: Sequence[Leaf], *, has_ids: bool) -> Iterator[AnyMessage]:
+        """Yield what the other side needs to know before it can say what it lacks."""
+        if has_ids:
+            ids = [statement.id for statement in self._replica.get_beside()]
+            for start, last in _cut_pages(len(ids), limits.PAGE_IDS):
+                yield Ids(ids=tuple(ids[start : start + limits.PAGE_IDS]), last=last)
+        for start, last in _cut_pages(len(leaves), limits.PAGE_LEAVES):
+            yield Leaves(leaves=tuple(leaves[start : start + limits.PAGE_LEAVES]), last=last)
 
     def make_statements(self) -> Statements | None:
         """Return the next statements that the other side lacks, or None."""
-        chain = self._replica.chain
-        if chain.conflicts and not self._are_they_halted:
-            self._are_they_halted = True
-            self._prove(chain.conflicts[0].index)
-            self._proofs.append(encode_statement(chain.conflicts[0]))
         batch: list[bytes] = []
-        if self._proofs:
-            batch.append(self._proofs.popleft())
-        else:
-            batch.extend(self._take_new_checkpoints())
+        size = 0
+        while len(batch) < limits.PAGE_LEAVES and (data := self._take_lacking()) is not None:
+            # One that is larger than a frame is filled to travels alone.
+            if batch and size + len(data) > limits.FRAME_FILL_BYTES:
+                self._put_back = data
+                break
+            batch.append(data)
+            size += len(data)
         if not batch:
             return None
         self.statements_sent += len(batch)
         return self._make_message(batch, last=False)
+
+    def make_last_statements(self) -> Statements:
+        """Return the message which says that all we had was sent."""
+        return self._make_message([], last=True)
 
     def make_answer(self) -> Sequence[AnyMessage]:
         """Return the next piece that was asked for, as messages; none when nothing is due."""
@@ -131,22 +163,33 @@ class Offers:
         common = min(self._their_index, self._replica.chain.index)
         return Statements(statements=tuple(statements), index=common, last=last)
 
-    def _prove(self, index: int) -> None:
-        """Show our counted checkpoint at ``index`` to a peer that has another."""
-        counted = self._replica.chain.get(index)
-        assert counted is not None
-        self._proofs.append(encode_statement(counted))
+    def _take_lacking(self) -> bytes | None:
+        """Return the next statement to send; from here on the other side counts as having it."""
+        if self._put_back is not None:
+            data, self._put_back = self._put_back, None
+            return data
+        while (statement := self._take_next()) is not None:
+            data = encode_statement(statement)
+            if _digest(data) not in self._received:
+                return data
+        return None
 
-    def _take_new_checkpoints(self) -> Iterator[bytes]:
-        size = 0
-        while (checkpoint := self._replica.chain.get(self._their_index + 1)) is not None:
-            data = encode_statement(checkpoint)
-            # One that is larger than a frame is filled to travels alone.
-            size += len(data)
-            if size > limits.FRAME_FILL_BYTES and size > len(data):
-                return
-            self._their_index += 1
-            yield data
+    def _take_next(self) -> Statement | None:
+        """Return the next statement, in an order in which each can be placed."""
+        if self._proofs:
+            return self._proofs.popleft()
+        beside = [each for each in self._replica.get_beside() if each.id not in self._their_ids]
+        # What counted checkpoints stand on goes before them, those that count for nothing after.
+        first = next((each for each in beside if not isinstance(each, Checkpoint)), None)
+        if first is None:
+            while (counted := self._replica.chain.get(self._their_index + 1)) is not None:
+                self._their_index += 1
+                if counted.id not in self._their_ids:
+                    return counted
+            first = next(iter(beside), None)
+        if first is not None:
+            self._their_ids.add(first.id)
+        return first
 
     def _send(self, piece: Piece) -> Sequence[AnyMessage]:
         self._wants.note_theirs(piece.device, piece.last)
@@ -172,3 +215,19 @@ def compute_digest(leaves: Sequence[Leaf]) -> bytes:
     """Return the short form of a vector of leaves."""
     rows = (leaf.device + leaf.position.to_bytes(8, "big") + leaf.id for leaf in leaves)
     return compute_hash("leaves", *rows)
+
+
+def compute_ids_digest(replica: Replica) -> bytes:
+    """Return the short form of what is held beside the counted checkpoints."""
+    return compute_hash("statements", *sorted(each.id for each in replica.get_beside()))
+
+
+def _cut_pages(count: int, size: int) -> Iterator[tuple[int, bool]]:
+    """Yield where each page of so many things begins, and whether it is the last; at least one."""
+    starts = range(0, max(count, 1), size)
+    for start in starts:
+        yield start, start == starts[-1]
+
+
+def _digest(data: bytes) -> bytes:
+    return compute_hash("statements", data)

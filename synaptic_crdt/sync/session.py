@@ -5,8 +5,9 @@ It reads a replica and changes nothing: what the other side offers goes out as a
 event, the driver takes it to the gate, and answers with ``settle``. No clock, no store, no task.
 Both sides run the same code.
 
-Order of a session: preface, hello; when the short forms differ, statements and leaves; then wants
-and pieces both ways, until both sides are done. A link that both sides want live goes on: what
+Order of a session: preface, hello; when the short forms differ, leaves, the ids of the statements
+beside the counted checkpoints if these differ, and what statements the other lacks; then wants and
+pieces both ways, until both sides are done. A link that both sides want live goes on: what
 becomes durable is pushed, and relayed, but never to where it came from.
 
 Memory is bounded by one frame, one piece, the vector of leaves and the wants on their way; pieces
@@ -33,6 +34,7 @@ from synaptic_crdt.sync.messages import (
     FrameReader,
     Header,
     Hello,
+    Ids,
     Leaf,
     Leaves,
     Statements,
@@ -42,7 +44,7 @@ from synaptic_crdt.sync.messages import (
     encode_frame,
     make_preface,
 )
-from synaptic_crdt.sync.offers import Offers, compute_digest, make_leaves
+from synaptic_crdt.sync.offers import Offers, compute_digest, compute_ids_digest, make_leaves
 from synaptic_crdt.sync.wants import Wants
 
 _VIEW: Final = 0  # handovers, which begin further views, are not known yet
@@ -122,6 +124,7 @@ class Session:
         self._their_last_device = b""
         self._their_feeds: Final[list[tuple[int, bytes]]] = []
         self._owes_leaves = True
+        self._owes_ids = True
         self._owes_statements = True
         self._assembly: Assembly | None = None
         self._pieces: list[Piece] = []
@@ -129,6 +132,7 @@ class Session:
         self._their_done: Done | None = None
         # What is still to be said.
         self._opening: Iterator[AnyMessage] = iter(())
+        self._has_said_all = False
         self._our_done: Done | None = None
         self._entries_received = 0
         self._statements_received = 0
@@ -139,7 +143,7 @@ class Session:
             view=_VIEW,
             index=replica.chain.index,
             checkpoint=replica.chain.head,
-            halted=replica.is_halted,
+            beside=compute_ids_digest(replica),
             leaves=compute_digest(self._leaves),
             clock_ms=clock_ms,
             live=live,
@@ -256,6 +260,8 @@ class Session:
         match message:
             case Hello():
                 self._take_hello(message)
+            case Ids():
+                self._take_ids(message)
             case Statements():
                 self._take_statements(message)
             case Leaves():
@@ -275,7 +281,7 @@ class Session:
         if self._assembly is not None:
             return (Bodies,)
         if self._their_done is None:
-            return (Statements, Leaves, Want, Header, Done)
+            return (Ids, Statements, Leaves, Want, Header, Done)
         return (Statements, Want, Header) if self.is_live else (Header,)
 
     def _take_hello(self, hello: Hello) -> None:
@@ -289,19 +295,32 @@ class Session:
         self._their_hello = hello
         skew_ms = hello.clock_ms - self._clock_ms
         self._events.append(Greeted(hello.role, hello.live, skew_ms))
+        self._owes_ids = hello.beside != self._hello.beside
+        if not self._owes_ids:
+            self._offers.note_equal_beside()
         if _get_short_form(hello) == _get_short_form(self._hello):
             self._owes_leaves = self._owes_statements = False
+            self._has_said_all = True
             self._offers.note_index(hello.index)
             for leaf in self._leaves:
                 self._wants.note_theirs(leaf.device, leaf.position)
         else:
-            self._opening = self._offers.make_opening(hello, self._leaves)
+            self._offers.note_hello(hello)
+            self._opening = self._offers.make_opening(self._leaves, has_ids=self._owes_ids)
+
+    def _take_ids(self, message: Ids) -> None:
+        if not self._owes_ids or not (message.ids or message.last):
+            raise ProtocolViolation("ids after the last ones, or none")
+        self._offers.note_ids(message.ids)
+        if message.last:
+            self._owes_ids = False
 
     def _take_statements(self, message: Statements) -> None:
         if not message.statements and not (message.last and self._owes_statements):
             raise ProtocolViolation("statements without any")
         if message.last:
             self._owes_statements = False
+        self._offers.note_received(message.statements)
         self._offers.note_index(message.index)
         self._statements.extend(message.statements)
 
@@ -348,7 +367,8 @@ class Session:
             self._pieces.append(piece)
 
     def _take_done(self, done: Done) -> None:
-        if self._owes_leaves or self._owes_statements or self._offers.is_asked:
+        owes = self._owes_leaves or self._owes_ids or self._owes_statements
+        if owes or self._offers.is_asked:
             raise ProtocolViolation("done too early")
         self._their_done = done
         self._reconcile()
@@ -382,6 +402,8 @@ class Session:
     def _make_next(self) -> Sequence[AnyMessage]:
         if (opening := next(self._opening, None)) is not None:
             return [opening]
+        if self._their_hello is not None and not self._has_said_all and not self._owes_ids:
+            return [self._make_first_statements()]
         if wants := list(self._wants.take_requests()):
             return wants
         if answer := self._offers.make_answer():
@@ -393,11 +415,18 @@ class Session:
             return self._offers.make_push() if statements is None else [statements]
         return []
 
+    def _make_first_statements(self) -> Statements:
+        statements = self._offers.make_statements()
+        if statements is None:
+            self._has_said_all = True
+            statements = self._offers.make_last_statements()
+        return statements
+
     def _make_done(self) -> Sequence[AnyMessage]:
         owes = self._owes_leaves or self._owes_statements or not self._wants.is_settled
-        if self._their_hello is None or owes or self._pieces or self._statements:
+        if not self._has_said_all or owes or self._pieces or self._statements:
             return []
-        # A proof found meanwhile goes first.
+        # What was learned meanwhile, such as the proof of signing twice, goes first.
         if (statements := self._offers.make_statements()) is not None:
             return [statements]
         self._our_done = Done(
@@ -411,4 +440,4 @@ class Session:
 
 
 def _get_short_form(hello: Hello) -> tuple[object, ...]:
-    return hello.leaves, hello.index, hello.checkpoint, hello.halted
+    return hello.leaves, hello.index, hello.checkpoint, hello.beside

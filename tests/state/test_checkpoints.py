@@ -114,7 +114,7 @@ def test_one_proof_of_signing_twice_halts_the_chain(chain: CheckpointChain) -> N
     proof = sign(chain, step=0)
     assert chain.judge(proof) == "conflict"
     assert not chain.conflicts
-    chain.add_conflict(proof)
+    assert chain.add(proof) == "conflict"
     assert chain.conflicts == (proof,)
     assert chain.judge(proof) == "known"
     newest = chain.get(2)
@@ -128,6 +128,6 @@ def test_one_proof_of_signing_twice_halts_the_chain(chain: CheckpointChain) -> N
 def test_a_copy_goes_its_own_way(chain: CheckpointChain) -> None:
     copied = chain.copy()
     copied.add(sign(copied, frontier=((B, 1),)))
-    copied.add_conflict(sign(copied, step=0))
+    copied.add(sign(copied, step=0))
     assert (chain.index, chain.get_fixed_position(B), chain.conflicts) == (2, 0, ())
     assert copied.copy().conflicts == copied.conflicts

@@ -144,7 +144,7 @@ class Scenario:
             if chance.random() < 0.7:
                 time_ms += chance.randint(0, 8)
                 checkpoint = replica.make_checkpoint(self.sequencer.key, time_ms, bool)
-                assert replica.add_checkpoint(checkpoint) == "counts"
+                assert replica.add_statement(checkpoint) == "counts"
                 assert replica.final_epoch == len(self.checkpoints) + 1
                 self.checkpoints.append(checkpoint)
 
@@ -216,7 +216,7 @@ def test_any_delivery_gives_the_straight_fold(chance: random.Random) -> None:
                 case Piece() as piece:
                     admit(replica, [piece])
                 case Checkpoint() as checkpoint:
-                    assert replica.add_checkpoint(checkpoint) == "counts"
+                    assert replica.add_statement(checkpoint) == "counts"
             # Reading in between folds provisionally, what a later arrival must take back.
             if chance.random() < 0.5:
                 check_against_replay(replica)
@@ -234,7 +234,7 @@ def test_a_staged_epoch_that_is_aborted_leaves_no_trace(chance: random.Random) -
     scenario = Scenario(chance)
     replica = make_replica(scenario.sequencer.device)
     for checkpoint in scenario.checkpoints:
-        replica.add_checkpoint(checkpoint)
+        replica.add_statement(checkpoint)
     for writer in scenario.writers:
         scenario.deliver_some(replica)
         replica.machine.fold()

@@ -45,7 +45,7 @@ class Home:
             checkpoint = self.replica.make_checkpoint(
                 SEQUENCER.key, OPENED_MS + writer.feed.position, bool
             )
-            self.replica.add_checkpoint(checkpoint)
+            self.replica.add_statement(checkpoint)
             store.write(statements=[(checkpoint.id, encode_statement(checkpoint))])
         store.close()
 
@@ -85,7 +85,7 @@ class Home:
         for index in range(1, 4):
             checkpoint = self.replica.chain.get(index)
             assert checkpoint is not None
-            if replica.add_checkpoint(checkpoint) == "counts":
+            if replica.add_statement(checkpoint) == "counts":
                 store.write(statements=[(checkpoint.id, encode_statement(checkpoint))])
         store.close()
 

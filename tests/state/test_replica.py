@@ -92,7 +92,7 @@ def test_a_checkpoint_makes_its_entries_final(replica: Replica, writers: list[Wr
     outcome = replica.machine.get_outcome(entry.id)
     assert outcome is not None
     assert not replica.is_final(outcome)
-    assert replica.add_checkpoint(checkpoint_at(replica, 5)) == "counts"
+    assert replica.add_statement(checkpoint_at(replica, 5)) == "counts"
     assert replica.is_final(outcome)
     late = hold(replica, writers[0], 2, "mint", 1)
     outcome = replica.machine.get_outcome(late.id)
@@ -105,16 +105,16 @@ def test_a_checkpoint_waits_for_all_it_names(replica: Replica, writers: list[Wri
     hold(replica, first, 1, "mint", 1)
     hold(replica, second, 1, "mint", 1)
     one = checkpoint_at(replica, 5)
-    replica.add_checkpoint(one)
+    replica.add_statement(one)
     hold(replica, second, 6, "mint", 1)
     two = checkpoint_at(replica, 7)
-    replica.add_checkpoint(two)
+    replica.add_statement(two)
 
     other = make_replica(SEQUENCER.device)
-    assert other.add_checkpoint(two) == "too early"
-    assert other.add_checkpoint(one) == "counts"
-    assert other.add_checkpoint(one) == "known"
-    assert other.add_checkpoint(two) == "counts"
+    assert other.add_statement(two) == "too early"
+    assert other.add_statement(one) == "counts"
+    assert other.add_statement(one) == "known"
+    assert other.add_statement(two) == "counts"
     assert other.machine.epoch == 0
     piece = second.feed.get_piece(1)
     assert piece is not None
@@ -132,7 +132,7 @@ def test_another_branch_is_not_what_a_checkpoint_names(replica: Replica) -> None
     hold(replica, writer, 1, "mint", 1)
     other = make_replica(SEQUENCER.device)
     hold(other, branch, 1, "mint", 2)
-    assert other.add_checkpoint(checkpoint_at(replica, 5)) == "counts"
+    assert other.add_statement(checkpoint_at(replica, 5)) == "counts"
     assert other.machine.epoch == 0
 
 
@@ -149,7 +149,7 @@ def test_a_wrong_root_is_a_divergence(replica: Replica, writers: list[Writer]) -
         frontier=honest.frontier,
         root=bytes(32),
     )
-    assert replica.add_checkpoint(wrong) == "counts"
+    assert replica.add_statement(wrong) == "counts"
     (divergence,) = replica.divergences
     assert (divergence.index, divergence.claimed, divergence.computed) == (
         1,
@@ -161,7 +161,7 @@ def test_a_wrong_root_is_a_divergence(replica: Replica, writers: list[Writer]) -
     assert outcome.epoch == 1
     assert not replica.is_final(outcome)
     # It does not block later ones, and nothing behind it is final.
-    assert replica.add_checkpoint(checkpoint_at(replica, 9)) == "counts"
+    assert replica.add_statement(checkpoint_at(replica, 9)) == "counts"
     assert replica.machine.epoch == 2
     assert replica.final_epoch == 0
 
@@ -169,10 +169,10 @@ def test_a_wrong_root_is_a_divergence(replica: Replica, writers: list[Writer]) -
 def test_two_checkpoints_of_one_index_halt(replica: Replica, writers: list[Writer]) -> None:
     hold(replica, writers[0], 1, "mint", 1)
     one, another = checkpoint_at(replica, 5), checkpoint_at(replica, 6)
-    assert replica.add_checkpoint(one) == "counts"
-    assert replica.add_checkpoint(another) == "conflict"
+    assert replica.add_statement(one) == "counts"
+    assert replica.add_statement(another) == "conflict"
     assert replica.is_halted
-    assert replica.add_checkpoint(another) == "known"
+    assert replica.add_statement(another) == "known"
     assert replica.chain.conflicts == (another,)
     assert replica.machine.epoch == 1
     # The market goes on provisionally.
@@ -185,7 +185,7 @@ def test_two_checkpoints_of_one_index_halt(replica: Replica, writers: list[Write
 def test_a_checkpoint_of_somebody_else_is_forged(replica: Replica) -> None:
     other = make_replica(Writer(8).device)
     with pytest.raises(Forged):
-        replica.add_checkpoint(other.make_checkpoint(Writer(8).key, OPENED_MS, bool))
+        replica.add_statement(other.make_checkpoint(Writer(8).key, OPENED_MS, bool))
 
 
 def test_making_a_checkpoint_takes_nothing(replica: Replica, writers: list[Writer]) -> None:
@@ -201,11 +201,11 @@ def test_making_a_checkpoint_takes_nothing(replica: Replica, writers: list[Write
 
 
 def test_a_checkpoint_does_not_go_back_in_time(replica: Replica) -> None:
-    replica.add_checkpoint(checkpoint_at(replica, 50))
+    replica.add_statement(checkpoint_at(replica, 50))
     again = checkpoint_at(replica, 10)
     assert again.time == OPENED_MS + 50
     assert again.frontier == ()
-    assert replica.add_checkpoint(again) == "counts"
+    assert replica.add_statement(again) == "counts"
 
 
 def get_positions(frontier: Sequence[FrontierItem]) -> dict[bytes, int]:
@@ -224,14 +224,14 @@ def test_what_is_not_ready_waits_with_what_follows_in_its_feed(
     hold(replica, second, 4, "mint", 1)
     checkpoint = replica.make_checkpoint(SEQUENCER.key, OPENED_MS + 9, is_causal)
     assert get_positions(checkpoint.frontier) == {first.device: 1, second.device: 1}
-    assert replica.add_checkpoint(checkpoint) == "counts"
+    assert replica.add_statement(checkpoint) == "counts"
     assert replica.final_epoch == 1
     # Nothing moves until the cause is here; then all of it does.
     assert replica.make_checkpoint(SEQUENCER.key, OPENED_MS + 9, is_causal).frontier == ()
     admit(replica, [piece for piece in [missing.feed.get_piece(1)] if piece])
     checkpoint = replica.make_checkpoint(SEQUENCER.key, OPENED_MS + 9, is_causal)
     assert get_positions(checkpoint.frontier) == {first.device: 3, missing.device: 1}
-    replica.add_checkpoint(checkpoint)
+    replica.add_statement(checkpoint)
     assert [o.verdict for o in replica.machine.get_settled()] == [0] * 5
 
 
@@ -268,7 +268,7 @@ def test_a_frontier_is_held_back_within_a_feed(replica: Replica, writers: list[W
 
     checkpoint = replica.make_checkpoint(SEQUENCER.key, OPENED_MS + 9, is_ready)
     assert get_positions(checkpoint.frontier) == {second.device: 2}
-    assert replica.add_checkpoint(checkpoint) == "counts"
+    assert replica.add_statement(checkpoint) == "counts"
     assert not replica.divergences
 
 
@@ -284,7 +284,7 @@ def test_time_in_the_epoch_decides_and_not_in_the_tail(
     outcome = replica.machine.get_outcome(paid.id)
     assert outcome is not None
     assert outcome.verdict == SHORT
-    replica.add_checkpoint(checkpoint_at(replica, 5))
+    replica.add_statement(checkpoint_at(replica, 5))
     assert outcome.verdict == 0
     assert replica.final_epoch == 1
 
@@ -295,13 +295,13 @@ def test_one_feed_moves_in_several_epochs(replica: Replica, writers: list[Writer
         for writer in writers:
             hold(replica, writer, round_number * 10, "mint", 1)
             hold(replica, writer, round_number * 10, "promise", 1)
-        replica.add_checkpoint(checkpoint_at(replica, round_number * 10 + 5))
+        replica.add_statement(checkpoint_at(replica, round_number * 10 + 5))
         roots.append(replica.root)
     other = make_replica(SEQUENCER.device)
     for index in range(1, 6):
         checkpoint = replica.chain.get(index)
         assert checkpoint is not None
-        other.add_checkpoint(checkpoint)
+        other.add_statement(checkpoint)
     admit(other, [piece for w in writers if (piece := w.feed.get_piece(1))])
     assert other.final_epoch == 5
     assert other.root == roots[-1]
@@ -310,8 +310,8 @@ def test_one_feed_moves_in_several_epochs(replica: Replica, writers: list[Writer
 
 def test_a_statement_signed_again_is_the_same_checkpoint(replica: Replica) -> None:
     one = checkpoint_at(replica, 1)
-    replica.add_checkpoint(one)
-    assert replica.add_checkpoint(msgspec.structs.replace(one, signature=bytes(64))) == "known"
+    replica.add_statement(one)
+    assert replica.add_statement(msgspec.structs.replace(one, signature=bytes(64))) == "known"
 
 
 def test_all_is_ready(replica: Replica, writers: list[Writer]) -> None:

@@ -35,6 +35,7 @@ from synaptic_crdt.sync.messages import (
     encode_frame,
     make_preface,
 )
+from synaptic_crdt.sync.offers import compute_ids_digest
 from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key, make_pieces
 
 FOUNDER = make_key(1)
@@ -45,7 +46,7 @@ def make_hello(**changes: object) -> Hello:
         "view": 0,
         "index": 0,
         "checkpoint": MARKET,
-        "halted": False,
+        "beside": compute_ids_digest(Peer().replica),
         "leaves": bytes(32),
         "clock_ms": CLOCK_MS,
         "live": False,

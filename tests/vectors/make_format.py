@@ -217,7 +217,7 @@ def make_history() -> dict[str, Any]:
         admit(replica, pieces)
     step("two feeds with equal timestamps")
     checkpoint = replica.make_checkpoint(sequencer.key, OPENED_MS + 4, bool)
-    replica.add_checkpoint(checkpoint)
+    replica.add_statement(checkpoint)
     step("the first checkpoint", checkpoint)
     admit(
         replica,
@@ -230,7 +230,7 @@ def make_history() -> dict[str, Any]:
     admit(replica, first.write((OPENED_MS + 5, ["unlock"]), (OPENED_MS + 90, ["nonsense"])))
     step("a feed that was kept back, and an entry far ahead")
     checkpoint = replica.make_checkpoint(sequencer.key, OPENED_MS + 20, bool)
-    replica.add_checkpoint(checkpoint)
+    replica.add_statement(checkpoint)
     step("the second checkpoint, which fires a deadline", checkpoint)
     return {
         "market": MARKET.hex(),

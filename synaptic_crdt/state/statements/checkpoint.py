@@ -1,8 +1,6 @@
-"""Statements: records that verify by themselves. Seals belong to feeds; here are checkpoints.
+"""A checkpoint: the sequencer's statement that fixes the order of a prefix, its time and root.
 
-A statement is canonical CBOR ``[kind, field, ..., signer, signature]``. Its id hashes everything
-but the signature, since signatures are not unique. Fork proofs, cosignatures and handovers will
-be further kinds of the same form.
+Judged here by its own bytes alone. Whether it counts is the chain's to say.
 """
 
 from collections.abc import Sequence
@@ -10,13 +8,18 @@ from typing import Final
 
 import msgspec
 
-from synaptic_crdt.errors import Forged, MalformedInput
+from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import Value, decode, encode_trusted
-from synaptic_crdt.state.hashes import compute_hash
-from synaptic_crdt.state.keys import DeviceKey, verify_signature
+from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.statements.form import (
+    check_counts,
+    check_hashes,
+    check_signed,
+    compute_statement_id,
+)
 
-CHECKPOINT_TAG: Final = "checkpoint"
+TAG: Final = "checkpoint"
 
 _TIME_MS_MAX: Final = limits.TIMESTAMP_MAX >> 16
 
@@ -60,7 +63,8 @@ def sign_checkpoint(
 ) -> Checkpoint:
     """Return a checkpoint signed by the sequencer's device key."""
     items = tuple(sorted(frontier, key=lambda item: item.device))
-    checkpoint_id = _compute_id(market, view, index, previous, time, items, root, key.public)
+    fields = _make_fields(view, index, previous, time, items, root, key.public)
+    checkpoint_id = compute_statement_id(TAG, market, fields)
     return Checkpoint(
         view=view,
         index=index,
@@ -69,37 +73,30 @@ def sign_checkpoint(
         frontier=items,
         root=root,
         signer=key.public,
-        signature=key.sign("checkpoint", checkpoint_id),
+        signature=key.sign(TAG, checkpoint_id),
         id=checkpoint_id,
     )
 
 
-def encode_statement(checkpoint: Checkpoint) -> bytes:
-    """Return the bytes of a statement as they are stored and sent."""
-    return encode_trusted(
-        [
-            *_make_fields(
-                checkpoint.view,
-                checkpoint.index,
-                checkpoint.previous,
-                checkpoint.time,
-                checkpoint.frontier,
-                checkpoint.root,
-                checkpoint.signer,
-            ),
-            checkpoint.signature,
-        ]
+def get_fields(statement: Checkpoint) -> list[object]:
+    """Return the fields of a checkpoint as they are encoded."""
+    fields = _make_fields(
+        statement.view,
+        statement.index,
+        statement.previous,
+        statement.time,
+        statement.frontier,
+        statement.root,
+        statement.signer,
     )
+    return [*fields, statement.signature]
 
 
-def verify_statement(market: bytes, data: bytes) -> Checkpoint:
-    """Return the checkpoint in ``data`` once its form and its signature hold.
-
-    Raises ``MalformedInput`` or ``Forged``. Whether it counts is the chain's to say.
-    """
-    match decode(data, limits.STATEMENT_BYTES):
+def verify_checkpoint(market: bytes, fields: list[Value]) -> Checkpoint:
+    """Return the checkpoint of decoded fields. Raises ``MalformedInput`` or ``Forged``."""
+    match fields:
         case [
-            "checkpoint",
+            _,
             int(view),
             int(index),
             bytes(previous),
@@ -110,18 +107,15 @@ def verify_statement(market: bytes, data: bytes) -> Checkpoint:
             bytes(signature),
         ]:
             pass
-        case [str(tag), *_]:
-            raise MalformedInput(f"a statement of unknown kind or shape: {tag!r:.40}")
         case _:
-            raise MalformedInput("a statement is [kind, field, ..., signer, signature]")
-    _check_numbers(view, index, time)
-    for name, value in (("previous", previous), ("root", root), ("signer", signer)):
-        if len(value) != limits.HASH_BYTES:
-            raise MalformedInput(f"checkpoint {index}: {name} has {len(value)} bytes, expected 32")
+            raise MalformedInput("a checkpoint of another shape")
+    check_counts(TAG, view=view, index=index, time=time)
+    check_hashes(TAG, previous=previous, root=root, signer=signer)
+    if index < 1 or time > _TIME_MS_MAX:
+        raise MalformedInput(f"checkpoint: index {index} or time {time} is out of bounds")
     frontier = _read_frontier(index, items)
-    checkpoint_id = _compute_id(market, view, index, previous, time, frontier, root, signer)
-    if not verify_signature(signer, CHECKPOINT_TAG, checkpoint_id, signature):
-        raise Forged(f"checkpoint {index}: the signature of {signer.hex()[:16]} does not verify")
+    checkpoint_id = compute_statement_id(TAG, market, fields[:-1])
+    check_signed(TAG, checkpoint_id, signer, signature)
     return Checkpoint(
         view=view,
         index=index,
@@ -133,16 +127,6 @@ def verify_statement(market: bytes, data: bytes) -> Checkpoint:
         signature=signature,
         id=checkpoint_id,
     )
-
-
-def _check_numbers(view: int, index: int, time: int) -> None:
-    # A bool matches int() in a pattern, so the exact type is asked for.
-    if any(type(value) is not int for value in (view, index, time)):
-        raise MalformedInput("checkpoint: view, index and time are integers")
-    if view < 0 or index < 1 or not 0 <= time <= _TIME_MS_MAX:
-        raise MalformedInput(
-            f"checkpoint: view {view}, index {index} or time {time} is out of bounds"
-        )
 
 
 def _read_frontier(index: int, items: list[Value]) -> tuple[FrontierItem, ...]:
@@ -176,18 +160,4 @@ def _make_fields(
     signer: bytes,
 ) -> list[object]:
     items = [[item.device, item.position, item.id] for item in frontier]
-    return [CHECKPOINT_TAG, view, index, previous, time, items, root, signer]
-
-
-def _compute_id(
-    market: bytes,
-    view: int,
-    index: int,
-    previous: bytes,
-    time: int,
-    frontier: Sequence[FrontierItem],
-    root: bytes,
-    signer: bytes,
-) -> bytes:
-    fields = _make_fields(view, index, previous, time, frontier, root, signer)
-    return compute_hash("checkpoint", market, encode_trusted(fields))
+    return [TAG, view, index, previous, time, items, root, signer]
