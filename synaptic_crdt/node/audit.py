@@ -103,5 +103,5 @@ def _replay(market: Market, positions: Mapping[bytes, int]) -> Market:
         assert checkpoint is not None
         if any(item.position > positions.get(item.device, 0) for item in checkpoint.frontier):
             break
-        replica.add_statement(checkpoint)
+        replica.adopt_checkpoint(checkpoint)
     return version

@@ -24,6 +24,11 @@ PIECE_BYTES: Final = WINDOW_BYTES + BODY_BYTES  # one window and the body that c
 
 FRONTIER_ITEMS: Final = 4096  # feeds that one checkpoint can move
 WITNESSES: Final = 15  # of one view; each cosigns every checkpoint
+PROPOSALS: Final = 8  # for one view that one device may give its word for
+COSIGNED_AHEAD: Final = 16  # checkpoints beyond the counted ones that one witness may cosign
+CHECKPOINTS_AHEAD: Final = (
+    1024  # that may wait for cosignatures; more when one is known to have them
+)
 STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about 310 KiB
 GENESIS_BYTES: Final = 64 * KIB
 

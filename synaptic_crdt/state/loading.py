@@ -166,28 +166,27 @@ def _load_statements(store: Store, replica: Replica) -> list[Damage]:
         except (Forged, MalformedInput) as error:
             damages.append(Damage("statement", b"", number, str(error)))
     # In an order in which each can be placed, whatever was repaired and stands behind its
-    # successors; the proof of signing twice last, since nothing counts after it.
-    verified.sort(key=_get_place)
-    waiting, conflicts = verified, list[tuple[int, Statement]]()
+    # successors; the proofs of signing twice last, since less counts after them.
+    waiting, takes_conflicts = sorted(verified, key=_get_place), False
     while True:
-        early: list[tuple[int, Statement]] = []
-        for item in waiting:
-            judgement = replica.chain.judge(item[1])
-            if judgement == "too early":
-                early.append(item)
-            elif judgement == "conflict":
-                conflicts.append(item)
-            else:
-                replica.add_statement(item[1])
-        if len(early) == len(waiting):
+        left = [item for item in waiting if not _place(replica, item[1], takes_conflicts)]
+        if len(left) == len(waiting) and takes_conflicts:
             break
-        waiting = early
-    for _, statement in conflicts:
-        replica.add_statement(statement)
+        takes_conflicts = len(left) == len(waiting)
+        waiting = left
     if waiting:
         number, statement = waiting[0]
         damages.append(Damage("statement", b"", number, _explain_waiting(statement)))
     return damages
+
+
+def _place(replica: Replica, statement: Statement, takes_conflicts: bool) -> bool:  # noqa: FBT001
+    """Add a statement if it has its place now; has it?"""
+    judgement = replica.chain.judge(statement)
+    if judgement == "too early" or (judgement == "conflict" and not takes_conflicts):
+        return False
+    replica.add_statement(statement)
+    return True
 
 
 def _get_place(item: tuple[int, Statement]) -> tuple[int, int, int]:

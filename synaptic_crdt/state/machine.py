@@ -11,6 +11,7 @@ never more.
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -257,6 +258,18 @@ class Machine:
         """Return, for each entry that was applied here and no longer is, the entry that did it."""
         self.fold()
         return self._reversals
+
+    def note_reversals(self, before: "Machine", cause: bytes) -> None:
+        """Keep in mind what was applied in another fold, both to their ends, and is not here."""
+        self.fold()
+        self._reversals.update(before.get_reversals())
+        for outcome in chain(before.get_settled(), before.get_tail()):
+            entry_id = outcome.entry.id
+            now = self._outcomes.get(entry_id)
+            if now is not None and now.verdict == APPLIED:
+                self._reversals.pop(entry_id, None)
+            elif outcome.verdict == APPLIED:
+                self._reversals[entry_id] = cause
 
     def get_next_deadline(self) -> int | None:
         """Return when the next deadline is due, in ms of market time, or None."""

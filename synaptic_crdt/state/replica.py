@@ -6,6 +6,7 @@ does so there first.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,6 +35,13 @@ class Divergence(msgspec.Struct, frozen=True):
     computed: bytes
 
 
+class Examination(msgspec.Struct, frozen=True):
+    """What a checkpoint leads to: the state's root, and the entries it includes, in order."""
+
+    root: bytes
+    included: tuple[Entry, ...]
+
+
 class Replica:
     """The document of one market and the state folded from it."""
 
@@ -44,13 +52,20 @@ class Replica:
         sequencer: bytes | None,
         opened_ms: int,
         make_contract: ContractMaker,
+        witnesses: Sequence[bytes] = (),
+        recovery: bytes = b"",
     ) -> None:
         self.market: Final = market
-        self.chain: Final = CheckpointChain(market, sequencer, opened_ms)
-        self.machine: Final = Machine(market, opened_ms, make_contract)
+        self.chain: Final = CheckpointChain(
+            market, sequencer, opened_ms, witnesses=witnesses, recovery=recovery
+        )
+        self._make_machine: Final = partial(Machine, market, opened_ms, make_contract)
+        self._machine = self._make_machine()
         # In order of admission, so that issuers come before those they invited.
         self._feeds: Final[dict[bytes, Feed]] = {}
         self._divergences: Final[list[Divergence]] = []
+        # The ids of the checkpoints whose epochs the machine closed.
+        self._closed: Final[list[bytes]] = []
 
     # -- what goes in ------------------------------------------------------------------------
 
@@ -65,7 +80,7 @@ class Replica:
         feed.extend(entries, tip, signature)
         self._feeds[feed.device] = feed
         if feed.closed_position is None:
-            self.machine.add(entries)
+            self._machine.add(entries)
             self._settle()
 
     def add_statement(self, statement: Statement) -> Judgement:
@@ -78,7 +93,17 @@ class Replica:
             self._settle()
         return judgement
 
+    def adopt_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Take as counted what counts in another replica of this process, for a replay."""
+        self.chain.adopt(checkpoint)
+        self._settle()
+
     # -- what comes out ----------------------------------------------------------------------
+
+    @property
+    def machine(self) -> Machine:
+        """The fold. Another one after a handover that undid what had counted here: never keep it."""
+        return self._machine
 
     @property
     def feeds(self) -> Mapping[bytes, Feed]:
@@ -102,18 +127,20 @@ class Replica:
 
     @property
     def is_halted(self) -> bool:
-        """Did the sequencer sign two checkpoints of one index?"""
-        return bool(self.chain.conflicts)
+        """Did the sequencer sign two checkpoints of one index, between which nothing decides?"""
+        return self.chain.is_halted
 
     @property
     def final_epoch(self) -> int:
-        """The newest epoch up to which every root agrees; 0 when nothing is final."""
-        if self._divergences:
-            return self._divergences[0].index - 1
-        return self.machine.epoch
+        """The newest epoch whose root agrees; 0 when nothing is final.
+
+        A root is that of all that came before: one that agrees settles those that did not.
+        """
+        diverged = {divergence.index for divergence in self._divergences}
+        return next((n for n in range(self.machine.epoch, 0, -1) if n not in diverged), 0)
 
     def is_final(self, outcome: Outcome) -> bool:
-        """Is this outcome in a counted checkpoint, with this replica's root equal to its?"""
+        """Is this outcome in a counted checkpoint, whose root or a later one is also ours?"""
         return 1 <= outcome.epoch <= self.final_epoch
 
     def compute_digest(self) -> bytes:
@@ -180,6 +207,7 @@ class Replica:
         its joining. The time is ``time_ms``, or the last one's if later.
         """
         assert key.public == self.chain.sequencer
+        assert self.chain.awaited is None
         assert not self.is_halted
         time_ms = max(time_ms, self.chain.time_ms)
         frontier = self._collect_frontier(is_ready)
@@ -193,13 +221,27 @@ class Replica:
         return sign_checkpoint(
             self.market,
             key,
-            view=0,
+            view=self.chain.view.number,
             index=self.chain.index + 1,
             previous=self.chain.head,
             time=time_ms,
             frontier=frontier,
             root=root,
         )
+
+    def examine(self, checkpoint: Checkpoint) -> Examination | None:
+        """Return what comes out if this checkpoint counts next; None while that cannot be known.
+
+        Not while entries are missing that it, or one that counts, includes. Nothing is taken.
+        """
+        is_ready = self.machine.epoch == self.chain.index == checkpoint.index - 1
+        if not is_ready or not all(self._holds(item) for item in checkpoint.frontier):
+            return None
+        frontier = {item.device: item.position for item in checkpoint.frontier}
+        root = self.machine.stage_epoch(frontier, checkpoint.time)
+        included = tuple(outcome.entry for outcome in self.machine.get_staged())
+        self.machine.abort_epoch()
+        return Examination(root, included)
 
     def _collect_frontier(self, is_ready: Callable[[Outcome], bool]) -> list[FrontierItem]:
         held_back = _get_first_unready(self.machine.get_tail(), is_ready)
@@ -229,15 +271,35 @@ class Replica:
 
     def _settle(self) -> None:
         """Let counted checkpoints take effect, in order, once all they name is held."""
-        while (checkpoint := self.chain.get(self.machine.epoch + 1)) is not None:
+        closed = self.chain.get(len(self._closed))
+        if self._closed and (closed is None or closed.id != self._closed[-1]):
+            self._start_over()
+        while (checkpoint := self.chain.get(self._machine.epoch + 1)) is not None:
             if not all(self._holds(item) for item in checkpoint.frontier):
                 return
             frontier = {item.device: item.position for item in checkpoint.frontier}
-            computed = self.machine.stage_epoch(frontier, checkpoint.time)
-            for device in self.machine.commit_epoch():
-                self._feeds[device].closed_position = self.machine.get_closed_position(device)
+            computed = self._machine.stage_epoch(frontier, checkpoint.time)
+            for device in self._machine.commit_epoch():
+                self._feeds[device].closed_position = self._machine.get_closed_position(device)
+            self._closed.append(checkpoint.id)
             if computed != checkpoint.root:
                 self._divergences.append(Divergence(checkpoint.index, checkpoint.root, computed))
+
+    def _start_over(self) -> None:
+        """Fold everything anew, since a handover undid what had counted here.
+
+        An epoch is closed for ever but for this: its journal is gone.
+        """
+        before = self._machine
+        before.fold()
+        self._machine = self._make_machine()
+        self._divergences.clear()
+        self._closed.clear()
+        for feed in self._feeds.values():
+            feed.closed_position = None
+            self._machine.add(feed.entries)
+        self._settle()
+        self._machine.note_reversals(before, self.chain.view.proposal or b"")
 
     def _holds(self, item: FrontierItem) -> bool:
         feed = self._feeds.get(item.device)

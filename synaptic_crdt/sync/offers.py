@@ -36,7 +36,8 @@ class Offers:
         self._wants: Final = wants
         self._asked: Final[deque[Wanted]] = deque()
         self._moved: Final[dict[bytes, None]] = {}
-        self._proofs: Final[deque[Checkpoint]] = deque()
+        # Counted checkpoints to send before those that follow what they have.
+        self._before: Iterator[Checkpoint | None] = iter(())
         self._their_index = 0
         # Beside the counted checkpoints: what they have by id, and what they sent by its bytes.
         self._their_ids: Final[set[bytes]] = set()
@@ -97,12 +98,18 @@ class Offers:
         """Learn from a hello that differs from ours which checkpoints the other side lacks."""
         chain = self._replica.chain
         self.note_index(hello.index)
-        if hello.index <= chain.index and chain.get_id(hello.index) != hello.checkpoint:
+        if hello.index <= chain.index and chain.get_id(hello.index) == hello.checkpoint:
+            return
+        next_view = chain.views.get(hello.view + 1)
+        if hello.view < chain.view.number and next_view is not None:
+            # They counted what a handover undoes. From where that goes on, each checkpoint tells
+            # which one before it they lack, and no other can be put in between.
+            self._their_index = next_view.index
+            self._before = self._get_before(next_view.index)
+        elif hello.index <= chain.index:
             # The sequencer signed twice, and what follows cannot continue theirs. Ours beside
             # theirs is the proof, and they answer with theirs.
-            counted = chain.get(hello.index)
-            assert counted is not None
-            self._proofs.append(counted)
+            self._before = iter([chain.get(hello.index)])
             self.note_index(chain.index)
 
     def make_opening(self, leaves: Sequence[Leaf], *, has_ids: bool) -> Iterator[AnyMessage]:
@@ -176,11 +183,11 @@ class Offers:
 
     def _take_next(self) -> Statement | None:
         """Return the next statement, in an order in which each can be placed."""
-        if self._proofs:
-            return self._proofs.popleft()
         beside = [each for each in self._replica.get_beside() if each.id not in self._their_ids]
         # What counted checkpoints stand on goes before them, those that count for nothing after.
         first = next((each for each in beside if not isinstance(each, Checkpoint)), None)
+        if first is None and (before := next(self._before, None)) is not None:
+            return before
         if first is None:
             while (counted := self._replica.chain.get(self._their_index + 1)) is not None:
                 self._their_index += 1
@@ -190,6 +197,10 @@ class Offers:
         if first is not None:
             self._their_ids.add(first.id)
         return first
+
+    def _get_before(self, index: int) -> Iterator[Checkpoint | None]:
+        for number in range(index, 0, -1):
+            yield self._replica.chain.get(number)
 
     def _send(self, piece: Piece) -> Sequence[AnyMessage]:
         self._wants.note_theirs(piece.device, piece.last)

@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from synaptic_crdt.errors import LinkFailed, MalformedInput, ProtocolViolation, VersionMismatch
+from synaptic_crdt.errors import LinkFailed, MalformedInput, ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
@@ -46,8 +46,6 @@ from synaptic_crdt.sync.messages import (
 )
 from synaptic_crdt.sync.offers import Offers, compute_digest, compute_ids_digest, make_leaves
 from synaptic_crdt.sync.wants import Wants
-
-_VIEW: Final = 0  # handovers, which begin further views, are not known yet
 
 Role = Literal["member", "auditor"]
 
@@ -140,7 +138,7 @@ class Session:
         self._bytes_received = 0
         self.frames_received = 0
         self._hello: Final = Hello(
-            view=_VIEW,
+            view=replica.chain.view.number,
             index=replica.chain.index,
             checkpoint=replica.chain.head,
             beside=compute_ids_digest(replica),
@@ -285,11 +283,6 @@ class Session:
         return (Statements, Want, Header) if self.is_live else (Header,)
 
     def _take_hello(self, hello: Hello) -> None:
-        if hello.view != _VIEW:
-            raise VersionMismatch(
-                f"the other end follows view {hello.view} of this market, this program knows only"
-                f" {_VIEW}; upgrade it"
-            )
         if hello.index == 0 and hello.checkpoint != self._replica.market:
             raise ProtocolViolation("a checkpoint before the first one")
         self._their_hello = hello
@@ -411,9 +404,15 @@ class Session:
         if self._our_done is None:
             return self._make_done()
         if self.is_reconciled and self.is_live:
+            self._check_view()
             statements = self._offers.make_statements()
             return self._offers.make_push() if statements is None else [statements]
         return []
+
+    def _check_view(self) -> None:
+        if self._replica.chain.view.number != self._hello.view:
+            # What the other side counted may have to be undone, which only a hello can tell.
+            raise LinkFailed("the market was handed over meanwhile; sync again")
 
     def _make_first_statements(self) -> Statements:
         statements = self._offers.make_statements()

@@ -160,10 +160,13 @@ def test_a_wrong_root_is_a_divergence(replica: Replica, writers: list[Writer]) -
     assert outcome is not None
     assert outcome.epoch == 1
     assert not replica.is_final(outcome)
-    # It does not block later ones, and nothing behind it is final.
+    assert replica.final_epoch == 0
+    # It does not block later ones; a root that agrees is that of all that came before it.
     assert replica.add_statement(checkpoint_at(replica, 9)) == "counts"
     assert replica.machine.epoch == 2
-    assert replica.final_epoch == 0
+    assert replica.final_epoch == 2
+    assert replica.is_final(outcome)
+    assert len(replica.divergences) == 1
 
 
 def test_two_checkpoints_of_one_index_halt(replica: Replica, writers: list[Writer]) -> None:

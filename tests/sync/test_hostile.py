@@ -122,7 +122,6 @@ LIES: dict[str, tuple[Sequence[Message | bytes], type[SynapticError], str]] = {
     # Before hello, and hello itself.
     "no hello": ((NO_LEAVES,), ProtocolViolation, "Leaves came where Hello"),
     "hello twice": ((make_hello(), make_hello()), ProtocolViolation, "Hello came where"),
-    "another view": ((make_hello(view=1),), VersionMismatch, "view 1"),
     "a checkpoint before the first": (
         (make_hello(checkpoint=bytes(32)),), ProtocolViolation, "before the first"
     ),
