@@ -253,6 +253,9 @@ class CheckpointChain:
             # Until a handover nothing can be judged that follows two of one index.
             if self._rival is not None or checkpoint.index > self.index + 1:
                 return "too early"
+            # It continues what its signer must have signed beside ours; the two would prove it.
+            if checkpoint.previous != self.head:
+                return "too early"
             self._check_well_formed(checkpoint)
             return "counts"
         # What does not count may have come from an honest peer: no flaw of it is held against it.

@@ -106,7 +106,7 @@ class Story:
             saw = chance.draw(kinds)
             cosigned += [cosign(one, key)] if saw == "one" else []
             cosigned += [cosign(two, key)] if saw == "two" else []
-        if chance.draw(st.booleans()) and not cosigned:
+        if len(self.witnesses) > 2 and not cosigned and chance.draw(st.booleans()):
             cosigned += [cosign(one, self.witnesses[0]), cosign(two, self.witnesses[0])]
         self.tell(*chance.draw(st.permutations([one, two, *cosigned])))
 
