@@ -36,6 +36,7 @@ def _member(module: str, attribute: str, summary: str) -> Member:
 _MEMBERS: Final = {
     "demo": _member("demo.command", "demo", "Play a whole market on this machine."),
     "init": _member("market", "init", "Found a market in a new home."),
+    "key": _member("market", "key", "Make the device key of a new home, and show its device."),
     "invite": _member("invite", "invite", "Invite somebody: make a ticket, which works once."),
     "join": _member("market", "join", "Join a market with a ticket."),
     "device": _member(
@@ -60,6 +61,11 @@ _MEMBERS: Final = {
         "audit", "audit", "Replay a file, or this home, and print the root it leads to."
     ),
     "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
+    "cosign": _member("state", "cosign", "Recompute the next checkpoint and cosign it."),
+    "handover": _member(
+        "handover", "handover", "Replace a lost or stolen sequencer, and the witnesses."
+    ),
+    "doctor": _member("doctor", "doctor", "Say what is the matter with the market and this home."),
     "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
 }
 

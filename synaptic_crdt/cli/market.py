@@ -38,6 +38,13 @@ _UNHEARD: Final = frozenset({"INVITATION_UNKNOWN", "DEVICE_NOT_ADDED"})
     "--fund", type=click.IntRange(min=0), help="What the treasury pays you; else a day's cap."
 )
 @click.option("--open", "is_open", is_flag=True, help="Let anybody join, within a daily rate.")
+@click.option(
+    "--witness",
+    "witnesses",
+    metavar="DEVICE",
+    multiple=True,
+    help="A device whose cosignature checkpoints need, by majority; see `key`.",
+)
 @click.option("--sandbox", is_flag=True, help="For trying out: nothing in it is ever final.")
 def init(
     name: str,
@@ -45,6 +52,7 @@ def init(
     symbol: str,
     supply: int | None,
     fund: int | None,
+    witnesses: tuple[str, ...],
     *,
     is_open: bool,
     sandbox: bool,
@@ -53,11 +61,10 @@ def init(
 
     You become its founder: your account gets the first tokens, your device closes its epochs.
     """
-    from synaptic_crdt.node.founding import found_market
+    from synaptic_crdt.node.founding import DEFAULT_SUPPLY, found_market
 
     home = open_home()
     home.check_free()
-    given = {} if supply is None else {"supply": supply}
     answer = found_market(
         home,
         choose_passphrase(),
@@ -67,11 +74,26 @@ def init(
         sandbox=sandbox,
         is_open=is_open,
         fund=fund,
+        supply=DEFAULT_SUPPLY if supply is None else supply,
+        witnesses=witnesses,
         wall_ms=_get_wall_ms(),
-        **given,
     )
     show(answer, _render_init)
     print_next("invite --grant 1000", "listen tcp://127.0.0.1:7700")
+
+
+@click.command(cls=Command, examples=("--home ./wanda key", "key --json"))
+def key() -> None:
+    """Make the device key of a new home, and show its device.
+
+    For being named before the market exists: `init --witness DEVICE`. Join with the same home then.
+    """
+    from synaptic_crdt.node.founding import make_device
+
+    home = open_home()
+    home.check_free()
+    show(make_device(home, choose_passphrase()), _render_key)
+    print_next("join TICKET")
 
 
 @click.command(
@@ -115,8 +137,14 @@ def _render_init(answer: Json) -> None:
         ("paper key", answer["paper_key"]),
     )
     print_note("print both keys now and keep them off this machine: no copy is kept here")
+    if answer["witnesses"]:
+        print_note("pending until a majority of the witnesses has cosigned the first checkpoint")
     if answer["sandbox"]:
         print_note("this is a sandbox: nothing in it is ever final")
+
+
+def _render_key(answer: Json) -> None:
+    print_line(answer["device"])
 
 
 def _render_join(answer: Json) -> None:

@@ -9,6 +9,7 @@ from synaptic_crdt.cli.output import (
     format_time,
     print_fields,
     print_line,
+    print_next,
     print_note,
     print_table,
     shorten,
@@ -47,12 +48,23 @@ def checkpoint() -> None:
     show(append("checkpoint"), _render_checkpoint)
 
 
+@click.command(cls=Command, examples=("cosign", "cosign --json"))
+def cosign() -> None:
+    """Recompute the next checkpoint and cosign it.
+
+    Only a witness can; while it runs `listen` or `sync --live`, it does so by itself.
+    """
+    show(append("cosign"), _render_cosigned)
+    print_next("sync")
+
+
 def _render_state(answer: Json) -> None:
     print_fields(
         ("root", answer["root"]),
         ("heads", answer["heads"]),
         ("entries", f"{answer['entries']:,}, {answer['pending']:,} of them pending"),
         ("checkpoints", answer["checkpoints"]),
+        ("view", answer["view"]),
         ("market time", format_time(answer["time"])),
         ("treasury", answer["treasury"]),
         ("balances", answer["balances"]),
@@ -61,13 +73,8 @@ def _render_state(answer: Json) -> None:
     )
     if answer["sandbox"]:
         print_line("a sandbox: nothing in it is ever final")
-    if answer["halted"]:
-        print_note("halted: the sequencer signed two checkpoints of one index")
-    for item in answer["diverged"]:
-        print_note(
-            f"checkpoint {item['index']} claims root {shorten(item['claimed'])}, here it is"
-            f" {shorten(item['computed'])}"
-        )
+    for remark in answer["remarks"]:
+        print_note(remark)
 
 
 def _render_log(answer: Json) -> None:
@@ -88,7 +95,17 @@ def _render_log(answer: Json) -> None:
     )
 
 
+def _render_cosigned(answer: Json) -> None:
+    print_line(f"{answer['word']}: {answer['reason']}")
+
+
 def _render_checkpoint(answer: Json) -> None:
-    word = "final" if answer["final"] else "diverged"
-    print_line(f"checkpoint {answer['index']}: what it includes is {word}")
+    if answer["counts"]:
+        word = "final" if answer["final"] else "diverged"
+        print_line(f"checkpoint {answer['index']}: what it includes is {word}")
+    else:
+        print_line(
+            f"checkpoint {answer['index']}: what it includes is pending until {answer['needed']}"
+            " witnesses have cosigned it"
+        )
     print_fields(("root", answer["root"]), ("feeds moved", answer["feeds"]))

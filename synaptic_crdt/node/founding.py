@@ -1,6 +1,6 @@
 """Founding a market, joining one, and joining an account with one more device: what makes a home."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from synaptic_crdt.node.device_tickets import (
     encode_request,
 )
 from synaptic_crdt.node.home import Home, HomeLock
+from synaptic_crdt.node.lookup import read_device
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import keep_addresses
@@ -22,6 +23,7 @@ from synaptic_crdt.rules.certificates import is_vouched, make_paper, make_proof,
 from synaptic_crdt.rules.genesis import DEFAULT_SUPPLY, encode_genesis, make_genesis
 from synaptic_crdt.rules.operations import AccountOpen, DeviceAdd, DeviceJoin, TreasuryPay
 from synaptic_crdt.state.keys import DeviceKey, make_seed
+from synaptic_crdt.state.limits import WITNESSES
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync.transports.bundle import read_bundle, read_genesis
 
@@ -39,13 +41,21 @@ def found_market(
     is_open: bool = False,
     supply: int = DEFAULT_SUPPLY,
     fund: int | None = None,
+    witnesses: Sequence[str] = (),
     wall_ms: int,
 ) -> Json:
     """Make a market with this home as founder, requester and sequencer.
 
-    ``fund`` is what the treasury pays the founder at once, its day's cap when not given. The
+    ``witnesses`` are the devices, in hex, whose majority cosigns what is to count. ``fund`` is what the treasury pays the founder at once, its day's cap when not given. The
     answer holds the recovery key and the paper device's key, which are kept nowhere else.
     """
+    named = [read_device(text) for text in witnesses]
+    if len(set(named)) < len(named):
+        raise UsageError("a witness is named twice")
+    if len(named) > WITNESSES:
+        raise UsageError(f"{len(named)} witnesses are more than the {WITNESSES} there can be")
+    if sandbox and named:
+        raise UsageError("a sandbox has no witnesses, since nothing in it is ever final")
     with _free_home(home):
         key = home.make_key(passphrase)
         recovery, paper = DeviceKey(make_seed()), DeviceKey(make_seed())
@@ -58,6 +68,7 @@ def found_market(
             sandbox=sandbox,
             openings_per_day=_OPENINGS_PER_DAY if is_open else 0,
             supply=supply,
+            witnesses=named,
         )
         fund = genesis.treasury_day_cap if fund is None else fund
         with _new_node(home, key, encode_genesis(genesis)) as node:
@@ -74,7 +85,15 @@ def found_market(
                 "supply": supply,
                 "funded": fund,
                 "recovery_key": recovery.seed.hex(),
+                "witnesses": [witness.hex() for witness in genesis.witnesses],
             }
+
+
+def make_device(home: Home, passphrase: str) -> Json:
+    """Make a home's device key before it holds a market, so that a genesis can name the device."""
+    with _free_home(home):
+        key = home.make_key(passphrase)
+        return {"device": key.public.hex(), "home": str(home.path)}
 
 
 def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str) -> Json:

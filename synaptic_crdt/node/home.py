@@ -17,7 +17,7 @@ import platformdirs
 
 from synaptic_crdt.errors import KeyLocked, StoreFailed, UsageError
 from synaptic_crdt.state.hashes import compute_hash
-from synaptic_crdt.state.keys import DeviceKey, lock_seed, make_seed, unlock_seed
+from synaptic_crdt.state.keys import DeviceKey, is_locked, lock_seed, make_seed, unlock_seed
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -85,6 +85,10 @@ class Home:
                 f"{self.key_path} has mode {mode:o}, others can read it; run chmod 600 on it"
             )
         return DeviceKey(unlock_seed(data, passphrase))
+
+    def is_key_locked(self) -> bool:
+        """Does the device key need a passphrase?"""
+        return is_locked(self.key_path.read_bytes())
 
     def get_socket_path(self) -> Path:
         """Return where the owner of this home serves; its directory is made, private to us."""

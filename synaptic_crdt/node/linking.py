@@ -57,6 +57,7 @@ class LinkBook:
             case Left():
                 self._was_equal = self._end(address)
             case Greeted():
+                self._note_skew(address, event.skew_ms)
                 self._tell("greeted", address, role=event.role, skew_ms=event.skew_ms)
             case Reconciled():
                 # Whatever was taken back by what came is remembered from here on.
@@ -92,6 +93,13 @@ class LinkBook:
         for name, count in _count(report).items():
             self._ended[name] += count
         return report.equal
+
+    def _note_skew(self, address: str, skew_ms: int) -> None:
+        skews = self._node.skews
+        skews.pop(address, None)
+        skews[address] = skew_ms
+        if len(skews) > _FAILURES:
+            del skews[next(iter(skews))]
 
     def _tell(self, event: str, address: str, **fields: object) -> None:
         self._emit({"event": event, "address": address, **fields})

@@ -8,6 +8,7 @@ from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
+_DEVICE_DIGITS = 64
 
 
 def find_account(node: Node, text: str) -> bytes:
@@ -47,6 +48,23 @@ def find_assignment(node: Node, text: str, provider: bytes | None = None) -> byt
             f" (`synaptic-crdt task show {task.hex()[:12]}` lists them)"
         )
     return living[0]
+
+
+def read_device(text: str) -> bytes:
+    """Return the device that 64 hexadecimal digits name."""
+    device = text.lower()
+    if len(device) != _DEVICE_DIGITS or not _HEX_DIGITS.issuperset(device):
+        raise UsageError(
+            f"{text!r:.80} is no device: give all 64 digits, as `whoami` and `key` show them"
+        )
+    return bytes.fromhex(device)
+
+
+def find_device(node: Node, text: str) -> bytes:
+    """Return the device that all its digits, or a prefix of a known one's, name."""
+    if len(text) == _DEVICE_DIGITS:
+        return read_device(text)
+    return find_id("device", text, node.replica.feeds)
 
 
 def find_id(what: str, text: str, ids: Iterable[bytes]) -> bytes:

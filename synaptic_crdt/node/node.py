@@ -10,6 +10,7 @@ from typing import Final
 
 from synaptic_crdt.errors import MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.readiness import Readiness, has_cause
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
 from synaptic_crdt.rules.membership import get_issuer
@@ -22,7 +23,7 @@ from synaptic_crdt.rules.operations import (
     encode_operation,
     parse_operation,
 )
-from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
+from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import get_ms, next_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import Timers
@@ -53,6 +54,8 @@ class Market:
             sequencer=None if self.genesis.sandbox else self.genesis.sequencer,
             opened_ms=self.genesis.created_ms,
             make_contract=self._make_contract,
+            witnesses=self.genesis.witnesses,
+            recovery=self.genesis.recovery,
         )
         self._heads: Final = Heads(self.id, genesis_bytes)
         self._contract: MarketContract
@@ -108,6 +111,9 @@ class Node:
         self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
         self._known_reversals: Final = store.read_reversals()
+        # What only this process knows: since when entries wait, and how far off peers' clocks are.
+        self.readiness: Final = Readiness()
+        self.skews: Final[dict[str, int]] = {}
 
     @classmethod
     def open(cls, home: Home, passphrase: str) -> "Node":
@@ -143,6 +149,13 @@ class Node:
     def is_sequencer(self) -> bool:
         """Does this device sign the market's checkpoints?"""
         return self.replica.chain.sequencer == self.key.public
+
+    @property
+    def may_close(self) -> bool:
+        """Is nothing in the way of the next checkpoint: another one, a halt, a handover, damage?"""
+        chain = self.replica.chain
+        is_blocked = chain.is_halted or chain.awaited is not None or chain.get_candidates()
+        return not is_blocked and all(damage.kind != "statement" for damage in self.damages)
 
     @property
     def is_whole(self) -> bool:
@@ -204,15 +217,15 @@ class Node:
     def make_checkpoint(self) -> Checkpoint:
         """Close an epoch with everything that is ready, as this market's sequencer.
 
-        Raises ``UsageError`` when this device is not the sequencer or the market is halted, and
-        ``StoreDamaged`` while entries are missing here that an earlier checkpoint includes.
+        With witnesses it counts once a majority of them cosigned it. Raises ``UsageError`` when
+        this device is not the sequencer, another one is under way, or the market is halted; and
+        ``StoreDamaged`` while anything is missing here that was signed or counted before.
         """
         if not self.is_sequencer:
             raise UsageError(
                 "this device does not sign this market's checkpoints; sync with the one that does"
             )
-        if self.replica.is_halted:
-            raise UsageError("the market is halted: two checkpoints of one index were signed")
+        self._check_may_close()
         if not self.is_whole:
             # A root without them would be wrong for everybody, and for ever.
             raise StoreDamaged(
@@ -230,6 +243,30 @@ class Node:
             return True
         deadline = machine.get_next_deadline()
         return deadline is not None and deadline <= self.get_wall_ms()
+
+    def _check_may_close(self) -> None:
+        chain = self.replica.chain
+        if chain.is_halted:
+            raise UsageError(
+                "the market is halted: two checkpoints of one index were signed; `doctor` says more"
+            )
+        if chain.awaited is not None:
+            raise UsageError(
+                f"the handover to view {chain.awaited.number} goes on from checkpoint"
+                f" {chain.awaited.index}, which is not held here; sync first"
+            )
+        for waiting in chain.get_candidates():
+            signers = chain.cosignatures.get_signers(waiting)
+            raise UsageError(
+                f"checkpoint {waiting.index} waits for cosignatures, {len(signers)} of"
+                f" {chain.view.quorum} are here; sync with the witnesses"
+            )
+        for damage in self.damages:
+            if damage.kind == "statement":
+                # What this device signed may be among what was lost, and must not be signed twice.
+                raise StoreDamaged(
+                    f"{damage}; no checkpoint is signed until a sync with a peer has repaired it"
+                )
 
     def keep_reversals(self) -> None:
         """Remember durably which outcomes were taken back, so that later commands can say so."""
@@ -289,6 +326,6 @@ class Node:
 
     def _is_ready(self, outcome: Outcome) -> bool:
         """May the sequencer include this entry, or does it wait for its cause to arrive?"""
-        if get_verdict_class(outcome.verdict) not in {"existence", "authority"}:
+        if has_cause(outcome):
             return True
         return self.get_wall_ms() - get_ms(outcome.entry.time) > _CAUSE_WAIT_MS

@@ -34,6 +34,7 @@ from synaptic_crdt.node.wire import (
     encode_line,
     make_failure,
 )
+from synaptic_crdt.node.witness import run_witness
 
 _REQUEST_SECONDS: Final = 10.0
 _READ_BYTES: Final = 65_536
@@ -56,6 +57,7 @@ async def _own(node: Node, request: Request, emit: Emit) -> Json:
             await nursery.start(_serve, node)
             nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
             nursery.start_soon(run_sequencer, node)
+            nursery.start_soon(run_witness, node)
             await run_service(node, request, emit, report)
             nursery.cancel_scope.cancel()
     return report

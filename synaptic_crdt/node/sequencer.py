@@ -2,7 +2,8 @@
 
 One every two seconds while entries are ready that none includes, or a deadline is over; one a
 minute while anything has a deadline; else none. None while anything is missing here that an
-earlier one includes: a damaged store waits for a peer to repair it.
+earlier one includes, or an earlier one waits for cosignatures: a damaged store waits for a peer to
+repair it. After a handover the new sequencer begins by itself.
 """
 
 from typing import Final
@@ -16,16 +17,16 @@ _QUIET_MS: Final = 60_000
 
 
 async def run_sequencer(node: Node) -> None:
-    """Make checkpoints until cancelled; return at once when this device does not sequence."""
-    if not node.is_sequencer:
-        return
-    while not node.replica.is_halted:
-        if node.is_whole and (node.is_checkpoint_due() or _is_quiet_too_long(node)):
+    """Make checkpoints until cancelled, whenever this device is the one that does."""
+    while True:
+        if node.is_sequencer and node.is_whole and node.may_close and _is_due(node):
             node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 
 
-def _is_quiet_too_long(node: Node) -> bool:
+def _is_due(node: Node) -> bool:
+    if node.is_checkpoint_due():
+        return True
     machine = node.replica.machine
     if machine.get_next_deadline() is None:
         return False

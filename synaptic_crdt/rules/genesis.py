@@ -16,7 +16,7 @@ from synaptic_crdt.rules.fields import Hash, has_length, is_slug, is_symbol
 from synaptic_crdt.rules.terms import DEFAULT_TERMS_HASH
 from synaptic_crdt.state import codec
 from synaptic_crdt.state.hashes import compute_hash
-from synaptic_crdt.state.limits import GENESIS_BYTES
+from synaptic_crdt.state.limits import GENESIS_BYTES, WITNESSES
 
 GENESIS_VERSION: Final = 1
 RULES_VERSION: Final = 1
@@ -57,6 +57,7 @@ class Genesis(
     redispatch: int
     # Order and finality.
     sequencer: Hash
+    witnesses: tuple[Hash, ...]
     recovery: Hash
     sandbox: bool
     finality_wait_ms: int
@@ -98,6 +99,7 @@ def make_genesis(
     contest_ms: int = limits.DAY_MS,
     redispatch: int = 3,
     finality_wait_ms: int = limits.DAY_MS,
+    witnesses: Sequence[bytes] = (),
     council: Sequence[bytes] = (),
     council_needed: int = 1,
     terms: bytes = DEFAULT_TERMS_HASH,
@@ -126,6 +128,7 @@ def make_genesis(
         contest_ms=contest_ms,
         redispatch=redispatch,
         sequencer=founder,
+        witnesses=tuple(sorted(witnesses)),
         recovery=recovery,
         sandbox=sandbox,
         finality_wait_ms=finality_wait_ms,
@@ -163,6 +166,7 @@ def decode_genesis(data: bytes) -> Genesis:
     _check_money(genesis)
     _check_kinds(genesis)
     _check_durations(genesis)
+    _check_witnesses(genesis)
     _check_council(genesis)
     return genesis
 
@@ -215,6 +219,17 @@ def _check_durations(genesis: Genesis) -> None:
     _check_range("contest_ms", genesis.contest_ms, low, high)
     _check_range("finality_wait_ms", genesis.finality_wait_ms, low, high)
     _check_range("redispatch", genesis.redispatch, 0, limits.REDISPATCH_MAX)
+
+
+def _check_witnesses(genesis: Genesis) -> None:
+    witnesses = genesis.witnesses
+    _check_range("number of witnesses", len(witnesses), 0, WITNESSES)
+    for before, after in pairwise(witnesses):
+        _check(before < after, f"witness {after.hex()} must come once, in ascending order")
+    _check(
+        not (genesis.sandbox and witnesses),
+        "a sandbox has no witnesses, since nothing in it is ever final",
+    )
 
 
 def _check_council(genesis: Genesis) -> None:

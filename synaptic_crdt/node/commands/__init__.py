@@ -33,6 +33,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.fail": tasks.fail_assignment,
     "task.approve": tasks.approve_delivery,
     "checkpoint": epochs.make_checkpoint,
+    "cosign": epochs.cosign,
+    "handover": epochs.recover,
+    "handover.propose": epochs.propose_handover,
+    "handover.sign": epochs.sign_handover,
     "bundle.read": read_bundle,
     "document.read": read_document,
 }

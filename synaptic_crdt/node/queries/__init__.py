@@ -22,6 +22,8 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "task.payload": tasks.show_payload,
     "task.result": tasks.show_results,
     "state": market.show_state,
+    "doctor": market.show_health,
+    "handover.show": market.show_handovers,
     "audit": market.audit_home,
     "bundle.write": write_bundle,
     "document.write": write_document,

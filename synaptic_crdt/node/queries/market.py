@@ -1,12 +1,17 @@
 """The market as a whole: its state and its replay."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.handovers import describe_proposals
+from synaptic_crdt.node.health import list_findings
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.node.witness import is_witness
 from synaptic_crdt.rules.views import view_supply
 from synaptic_crdt.state.heads import compute_short_form
+from synaptic_crdt.state.machine import Outcome
 
 
 def show_state(node: Node) -> Json:
@@ -20,7 +25,7 @@ def show_state(node: Node) -> Json:
         "heads": compute_short_form(node.market.compute_heads()).hex(),
         "entries": replica.entries,
         "pending": pending,
-        "final": replica.entries - pending if not replica.divergences else None,
+        "final": _count_final(node),
         "epoch": machine.epoch,
         "final_epoch": replica.final_epoch,
         "checkpoints": replica.chain.index,
@@ -28,12 +33,72 @@ def show_state(node: Node) -> Json:
         **view_supply(node.market.contract.market),
         "sandbox": node.market.genesis.sandbox,
         "halted": replica.is_halted,
+        **_describe_view(node),
         "diverged": [
             {"index": item.index, "claimed": item.claimed.hex(), "computed": item.computed.hex()}
             for item in replica.divergences
         ],
         "damaged": [str(damage) for damage in node.damages],
+        "remarks": [finding.explanation for finding in list_findings(node)],
     }
+
+
+def show_health(node: Node) -> Json:
+    """Return what is the matter, with the market and with this home, and what to do about it."""
+    own = node.key.public
+    chain = node.replica.chain
+    return {
+        "market": node.market.id.hex(),
+        "device": own.hex(),
+        "duties": [
+            duty
+            for duty, is_ours in (("sequencer", node.is_sequencer), ("witness", is_witness(node)))
+            if is_ours
+        ],
+        "key": "encrypted" if node.home.is_key_locked() else "readable by this user alone",
+        "clock_ms": node.get_wall_ms(),
+        "market_time": node.replica.machine.now,
+        "last_checkpoint_ms": chain.time_ms if chain.index else None,
+        **_describe_view(node),
+        "findings": [
+            {"name": each.name, "explanation": each.explanation, "advice": each.advice}
+            for each in list_findings(node)
+        ],
+        "damaged": [str(damage) for damage in node.damages],
+    }
+
+
+def show_handovers(node: Node) -> Json:
+    """Return who sequences and witnesses, and which handovers are proposed."""
+    return _describe_view(node) | {"proposals": describe_proposals(node)}
+
+
+def _describe_view(node: Node) -> Json:
+    chain = node.replica.chain
+    waiting = chain.get_candidates()
+    return {
+        "view": chain.view.number,
+        "sequencer": None if chain.sequencer is None else chain.sequencer.hex(),
+        "witnesses": [witness.hex() for witness in chain.view.witnesses],
+        "cosignatures_needed": chain.view.quorum,
+        "waiting": [
+            {
+                "index": each.index,
+                "checkpoint": each.id.hex(),
+                "cosigned": [device.hex() for device in chain.cosignatures.get_signers(each)],
+            }
+            for each in waiting
+        ],
+    }
+
+
+def _count_final(node: Node) -> int:
+    settled = node.replica.machine.get_settled()
+    return bisect_right(settled, node.replica.final_epoch, key=_get_epoch)
+
+
+def _get_epoch(outcome: Outcome) -> int:
+    return outcome.epoch
 
 
 def audit_home(node: Node, *, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
