@@ -52,16 +52,16 @@ class Ledger:
         self.supply: Final[int] = fields[8]
         self.day_cap: Final[int] = fields[9]
         self.kinds: Final = [slug for slug, _ in fields[11]]
-        self.council: Final[list[bytes]] = fields[20]
-        self.needed: Final[int] = fields[21]
+        self.council: Final[list[bytes]] = fields[21]
+        self.needed: Final[int] = fields[22]
         self.money: Final = Money(self.supply)
         self.work: Final = Work(
             self.money,
             Terms(
                 fee_ppm=fields[10],
                 contest=fields[14],
-                finality_wait=fields[19],
-                sandbox=fields[18],
+                finality_wait=fields[20],
+                sandbox=fields[19],
             ),
         )
         self.devices: Final = Devices(self.market)
