@@ -24,6 +24,7 @@ from synaptic_crdt.node.readiness import has_cause
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
+from synaptic_crdt.state.machine import Outcome
 from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
 
 _PATIENCE_MS: Final = 60_000
@@ -112,7 +113,7 @@ def _recompute(node: Node, checkpoint: Checkpoint, name: str) -> Word:
         return Word("waits", f"{name}: entries that it includes are not held yet", checkpoint)
     flaw = (
         _find_wrong_time(node, checkpoint, examination.included)
-        or _find_left_out(node, checkpoint)
+        or _find_left_out(node, checkpoint, examination.ended)
         or _find_wrong_root(checkpoint, examination.root)
     )
     if flaw is not None:
@@ -133,23 +134,27 @@ def _find_wrong_time(node: Node, checkpoint: Checkpoint, included: tuple[Entry, 
     return None
 
 
-def _find_left_out(node: Node, checkpoint: Checkpoint) -> str | None:
+def _find_left_out(node: Node, checkpoint: Checkpoint, ended: Sequence[bytes]) -> str | None:
+    """Compare with the furthest checkpoint of what was long held with all that it refers to."""
     if len(checkpoint.frontier) == limits.FRONTIER_ITEMS:
         return None
     latest_ms = min(checkpoint.time, node.get_wall_ms()) - _PATIENCE_MS
+
+    def is_overdue(outcome: Outcome) -> bool:
+        since_ms = node.readiness.get_since(outcome.entry.id)
+        return since_ms is not None and since_ms < latest_ms and has_cause(outcome)
+
+    due, _ = node.replica.compute_epoch(checkpoint.time, is_overdue)
+    chain = node.replica.chain
     included = {item.device: item.position for item in checkpoint.frontier}
-    blocked: set[bytes] = set()
-    for outcome in node.replica.machine.get_tail():
-        entry = outcome.entry
-        if entry.position <= included.get(entry.device, 0) or entry.device in blocked:
-            continue
-        since_ms = node.readiness.get_since(entry.id)
-        if not has_cause(outcome):
-            blocked.add(entry.device)
-        elif since_ms is not None and since_ms < latest_ms:
+    for item in due:
+        position = included.get(item.device, chain.get_fixed_position(item.device))
+        # What is new of a device has to wait when it is revoked.
+        if position < item.position and item.device not in ended:
+            entry_id = node.replica.get_feed(item.device).get_id(position + 1)
             return (
-                f"leaves out entry {entry.id.hex()[:12]}, which was held here"
-                f" {checkpoint.time - since_ms} ms before"
+                f"leaves out entry {entry_id.hex()[:12]}, which was held here for over"
+                f" {_PATIENCE_MS // 1_000} s, with all that it refers to"
             )
     return None
 

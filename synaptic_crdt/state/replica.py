@@ -36,10 +36,13 @@ class Divergence(msgspec.Struct, frozen=True):
 
 
 class Examination(msgspec.Struct, frozen=True):
-    """What a checkpoint leads to: the state's root, and the entries it includes, in order."""
+    """What a checkpoint leads to: the state's root, the entries it includes, in order, and the
+    devices whose feeds it ends.
+    """
 
     root: bytes
     included: tuple[Entry, ...]
+    ended: tuple[bytes, ...]
 
 
 class Replica:
@@ -210,14 +213,7 @@ class Replica:
         assert self.chain.awaited is None
         assert not self.is_halted
         time_ms = max(time_ms, self.chain.time_ms)
-        frontier = self._collect_frontier(is_ready)
-        root = self.machine.stage_epoch({item.device: item.position for item in frontier}, time_ms)
-        while (shorter := self._hold_back(frontier, is_ready)) != frontier:
-            frontier = shorter
-            self.machine.abort_epoch()
-            positions = {item.device: item.position for item in frontier}
-            root = self.machine.stage_epoch(positions, time_ms)
-        self.machine.abort_epoch()
+        frontier, root = self.compute_epoch(time_ms, is_ready)
         return sign_checkpoint(
             self.market,
             key,
@@ -228,6 +224,20 @@ class Replica:
             frontier=frontier,
             root=root,
         )
+
+    def compute_epoch(
+        self, time_ms: int, is_ready: Callable[[Outcome], bool]
+    ) -> tuple[list[FrontierItem], bytes]:
+        """Return the furthest frontier of a checkpoint at ``time_ms``, and its root."""
+        frontier = self._collect_frontier(is_ready)
+        root = self.machine.stage_epoch({item.device: item.position for item in frontier}, time_ms)
+        while (shorter := self._hold_back(frontier, is_ready)) != frontier:
+            frontier = shorter
+            self.machine.abort_epoch()
+            positions = {item.device: item.position for item in frontier}
+            root = self.machine.stage_epoch(positions, time_ms)
+        self.machine.abort_epoch()
+        return frontier, root
 
     def examine(self, checkpoint: Checkpoint) -> Examination | None:
         """Return what comes out if this checkpoint counts next; None while that cannot be known.
@@ -240,8 +250,9 @@ class Replica:
         frontier = {item.device: item.position for item in checkpoint.frontier}
         root = self.machine.stage_epoch(frontier, checkpoint.time)
         included = tuple(outcome.entry for outcome in self.machine.get_staged())
+        ended = tuple(self.machine.get_staged_ends())
         self.machine.abort_epoch()
-        return Examination(root, included)
+        return Examination(root, included, ended)
 
     def _collect_frontier(self, is_ready: Callable[[Outcome], bool]) -> list[FrontierItem]:
         held_back = _get_first_unready(self.machine.get_tail(), is_ready)

@@ -34,7 +34,7 @@ def hold(replica: Replica, writer: Writer, ms: int, *operation: object) -> Piece
 
 def close(replica: Replica, ms: int) -> Checkpoint:
     checkpoint = replica.make_checkpoint(SEQUENCER.key, OPENED_MS + ms, is_ready)
-    assert replica.add_checkpoint(checkpoint) == "counts"
+    assert replica.add_statement(checkpoint) == "counts"
     return checkpoint
 
 
@@ -137,7 +137,7 @@ def test_all_come_to_the_same_whatever_they_hold_and_in_which_order(
                 admit(other, [story.end])
             case _:
                 for statement in story.statements:
-                    assert other.add_checkpoint(statement) == "counts"
+                    assert other.add_statement(statement) == "counts"
     assert describe(other) == describe(story.replica)
     assert not other.divergences
 
@@ -154,7 +154,7 @@ def test_a_reader_in_between_changes_nothing(data: st.DataObject) -> None:
         if isinstance(item, Piece):
             admit(other, [item])
         else:
-            other.add_checkpoint(item)
+            other.add_statement(item)
         if data.draw(st.booleans()):
             other.machine.fold()
     assert describe(other) == describe(story.replica)
@@ -196,7 +196,7 @@ def test_an_epoch_that_is_staged_and_aborted_closes_nothing(story: Story) -> Non
     checkpoint = replica.make_checkpoint(SEQUENCER.key, OPENED_MS + 5, is_ready)
     assert dump_machine(replica.machine) == before
     assert get_row(replica, lost.device).closed is False
-    replica.add_checkpoint(checkpoint)
+    replica.add_statement(checkpoint)
     assert get_row(replica, lost.device).closed is True
     assert story.replica.machine.get_closed_position(owner.device) is None
 
@@ -228,10 +228,10 @@ def test_a_checkpoint_moves_no_closed_feed_whoever_holds_what_it_names(story: St
     admit(newcomer, [*story.pieces[:2], story.end])
     later = hold(story.replica, story.owner, 20, "mint", 1)
     bad = sign(story.replica, 21, get_item(story.lost, 4), get_item(story.owner, 2))
-    assert story.replica.add_checkpoint(bad) == "counts"
+    assert story.replica.add_statement(bad) == "counts"
     admit(newcomer, [later])
     for statement in (*story.statements, bad):
-        newcomer.add_checkpoint(statement)
+        newcomer.add_statement(statement)
     assert newcomer.machine.epoch == story.replica.machine.epoch == 3
     assert describe(newcomer) == describe(story.replica)
     assert not newcomer.divergences
@@ -245,7 +245,7 @@ def test_a_careless_checkpoint_ends_the_feed_where_it_fixes_it() -> None:
     hold(replica, lost, 3, "mint", 3)
     hold(replica, lost, 4, "mint", 4)
     careless = sign(replica, 5, get_item(owner, 1), get_item(lost, 2))
-    replica.add_checkpoint(careless)
+    replica.add_statement(careless)
     assert replica.feeds[lost.device].end == 2
     assert [o.verdict for o in replica.machine.get_settled()] == [APPLIED, APPLIED, ENDED]
     assert len(list(replica.get_void())) == 1
