@@ -39,6 +39,8 @@ class Offers:
         # Counted checkpoints to send before those that follow what they have.
         self._before: Iterator[Checkpoint | None] = iter(())
         self._their_index = 0
+        # Did they count another checkpoint than we where theirs end? Then we have none in common.
+        self._is_apart = False
         # Beside the counted checkpoints: what they have by id, and what they sent by its bytes.
         self._their_ids: Final[set[bytes]] = set()
         self._received: Final[dict[bytes, None]] = {}
@@ -100,13 +102,16 @@ class Offers:
         self.note_index(hello.index)
         if hello.index <= chain.index and chain.get_id(hello.index) == hello.checkpoint:
             return
+        if hello.index > chain.index and hello.view == chain.view.number:
+            return
+        self._is_apart = True
         next_view = chain.views.get(hello.view + 1)
         if hello.view < chain.view.number and next_view is not None:
             # They counted what a handover undoes. From where that goes on, each checkpoint tells
             # which one before it they lack, and no other can be put in between.
             self._their_index = next_view.index
             self._before = self._get_before(next_view.index)
-        elif hello.index <= chain.index:
+        elif hello.view == chain.view.number:
             # The sequencer signed twice, and what follows cannot continue theirs. Ours beside
             # theirs is the proof, and they answer with theirs.
             self._before = iter([chain.get(hello.index)])
@@ -167,7 +172,7 @@ class Offers:
         return []
 
     def _make_message(self, statements: Sequence[bytes], *, last: bool) -> Statements:
-        common = min(self._their_index, self._replica.chain.index)
+        common = 0 if self._is_apart else min(self._their_index, self._replica.chain.index)
         return Statements(statements=tuple(statements), index=common, last=last)
 
     def _take_lacking(self) -> bytes | None:

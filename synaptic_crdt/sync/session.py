@@ -410,7 +410,8 @@ class Session:
         return []
 
     def _check_view(self) -> None:
-        if self._replica.chain.view.number != self._hello.view:
+        assert self._their_hello is not None
+        if self._replica.chain.view.number > max(self._hello.view, self._their_hello.view):
             # What the other side counted may have to be undone, which only a hello can tell.
             raise LinkFailed("the market was handed over meanwhile; sync again")
 

@@ -95,8 +95,17 @@ def ask_nobody(device: bytes, first: Sequence[Value]) -> bytes | None:
     return None
 
 
-def make_replica(sequencer: bytes | None = None, market: bytes = MARKET) -> Replica:
-    return Replica(market, sequencer=sequencer, opened_ms=OPENED_MS, make_contract=ToyContract)
+def make_replica(
+    sequencer: bytes | None = None, market: bytes = MARKET, witnesses: Sequence[DeviceKey] = ()
+) -> Replica:
+    return Replica(
+        market,
+        sequencer=sequencer,
+        opened_ms=OPENED_MS,
+        make_contract=ToyContract,
+        witnesses=[key.public for key in witnesses],
+        recovery=make_key(99).public,
+    )
 
 
 def make_key(number: int) -> DeviceKey:
@@ -134,10 +143,11 @@ class Peer:
         *,
         market: bytes = MARKET,
         writer: Writer | None = None,
+        witnesses: Sequence[DeviceKey] = (),
     ) -> None:
         self.sequencer = sequencer
         public = None if sequencer is None else sequencer.public
-        self.replica: Final = make_replica(public, market)
+        self.replica: Final = make_replica(public, market, witnesses)
         self.gate = Gate(self.replica, writer or KeepNothing(), find_issuer)
 
     def let_in_all(self) -> "Peer":

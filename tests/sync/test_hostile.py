@@ -26,6 +26,7 @@ from synaptic_crdt.sync.messages import (
     Done,
     Header,
     Hello,
+    Ids,
     Leaf,
     Leaves,
     Message,
@@ -127,6 +128,26 @@ LIES: dict[str, tuple[Sequence[Message | bytes], type[SynapticError], str]] = {
     ),
     "an unknown role": ((make_hello(role="king"),), MalformedInput, "not a message"),
     "a clock out of bounds": ((make_hello(clock_ms=2**48),), MalformedInput, "not a message"),
+    # Ids of statements.
+    "ids that nobody needs": ((make_hello(), Ids(ids=(), last=True)), ProtocolViolation, "ids after"),
+    "ids without any": (
+        (make_hello(beside=bytes(32)), Ids(ids=(), last=False)), ProtocolViolation, "or none"
+    ),
+    "ids after the last": (
+        (make_hello(beside=bytes(32)), *[Ids(ids=(bytes(32),), last=True)] * 2),
+        ProtocolViolation, "ids after the last ones",
+    ),
+    "too many ids": (
+        (make_hello(beside=bytes(32)), *(
+            Ids(ids=tuple((page * 4096 + n).to_bytes(32, "big") for n in range(4096)), last=False)
+            for page in range(17)
+        )),
+        ProtocolViolation, "more than 65536 statements",
+    ),
+    "done before the ids": (
+        (make_hello(beside=bytes(32)), NO_STATEMENTS, NO_LEAVES, DONE),
+        ProtocolViolation, "done too early",
+    ),
     # Frames.
     "an empty frame": ((bytes(4),), MalformedInput, "frame of 0 bytes"),
     "an oversize frame": ((b"\xff\xff\xff\xff",), MalformedInput, "4294967295 bytes"),
