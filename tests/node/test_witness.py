@@ -94,9 +94,8 @@ class Cast:
         if "root" not in changes:
             examination = node.replica.examine(made)
             assert examination is not None
-            made = sign_checkpoint(
-                node.market.id, self.rita.key, **(fields | {"root": examination.root})
-            )
+            fields["root"] = examination.root
+            made = sign_checkpoint(node.market.id, self.rita.key, **fields)
         node.gate.admit_statement(encode_statement(made))
         return made
 

@@ -180,10 +180,12 @@ def interleave(story: Story, chance: st.DataObject) -> Replica:
 
 def offer(replica: Replica, statements: Sequence[Statement]) -> None:
     """Offer everything again and again, as peers do that meet again and again."""
-    before = None
-    while before != (before := (describe(replica), replica.get_beside())):
+    while True:
+        before = describe(replica), replica.get_beside()
         for statement in statements:
             replica.add_statement(statement)
+        if before == (describe(replica), replica.get_beside()):
+            return
 
 
 def describe(replica: Replica) -> object:

@@ -1,6 +1,7 @@
 """How cosignatures, handovers and evidence travel: to those who lack them, once, in good order."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -214,11 +215,11 @@ def test_a_robbed_peer_that_met_nobody_before_learns_all_at_once() -> None:
     assert robbed.replica.chain.view.number == 1
 
 
-def test_a_bundle_brings_a_robbed_peer_back(tmp_path: object) -> None:
+def test_a_bundle_brings_a_robbed_peer_back(tmp_path: Path) -> None:
     first, robbed = rob(4)
     hand_over(first)
     make_checkpoint(first, NEXT)
-    path = tmp_path / "market.bundle"  # type: ignore[operator]
+    path = tmp_path / "market.bundle"
     write_bundle(path, first.replica, GENESIS)
     report = read_bundle(path, robbed.gate)
     assert report.statements_new >= 4

@@ -33,8 +33,12 @@ from synaptic_crdt.state.order import compute_tie
 from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
+    Statement,
     encode_statement,
+    make_proposal,
     sign_checkpoint,
+    sign_cosignature,
+    sign_handover,
 )
 from tests.state.conftest import MARKET, OPENED_MS, AccountRow, Writer, admit, make_replica
 
@@ -105,6 +109,14 @@ def make_format() -> dict[str, Any]:
     origin = compute_origin(MARKET, key.public)
     chain_id = compute_entry_id(origin, compute_body_hash(body))
     seal_message = make_seal_message(MARKET, 1, chain_id)
+    proposal = make_proposal(
+        MARKET,
+        view=1,
+        index=3,
+        origin=bytes(32),
+        sequencer=key.public,
+        witnesses=[key.public, bytes(32)],
+    )
     kinds: tuple[HashKind, ...] = get_args(HashKind)
     signature_kinds: tuple[SignatureKind, ...] = get_args(SignatureKind)
     return {
@@ -126,7 +138,7 @@ def make_format() -> dict[str, Any]:
         "seal message": seal_message.hex(),
         "seal": key.sign("seal", seal_message).hex(),
         "tie": compute_tie(pack_timestamp(1_700_000_000_000, 7), key.public).hex(),
-        "checkpoint": describe_checkpoint(
+        "checkpoint": describe_statement(
             sign_checkpoint(
                 MARKET,
                 key,
@@ -137,6 +149,13 @@ def make_format() -> dict[str, Any]:
                 frontier=[FrontierItem(key.public, 1, chain_id)],
                 root=bytes(32),
             )
+        ),
+        "cosignature": describe_statement(
+            sign_cosignature(MARKET, key, view=0, index=1, checkpoint=bytes(32))
+        ),
+        "proposal": proposal.id.hex(),
+        "handover": describe_statement(
+            sign_handover(MARKET, key, proposal, newest_index=0, newest=MARKET)
         ),
     }
 
@@ -149,8 +168,8 @@ def is_refused(data: str) -> bool:
     return False
 
 
-def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {"id": checkpoint.id.hex(), "statement": encode_statement(checkpoint).hex()}
+def describe_statement(statement: Statement) -> dict[str, Any]:
+    return {"id": statement.id.hex(), "statement": encode_statement(statement).hex()}
 
 
 def make_trees() -> dict[str, Any]:
@@ -205,7 +224,7 @@ def make_history() -> dict[str, Any]:
     def step(what: str, checkpoint: Checkpoint | None = None) -> None:
         described = {"after": what, **describe_state(replica.machine)}
         if checkpoint is not None:
-            described["checkpoint"] = describe_checkpoint(checkpoint)
+            described["checkpoint"] = describe_statement(checkpoint)
         steps.append(described)
 
     for writer in (first, second):
