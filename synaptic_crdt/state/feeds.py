@@ -7,7 +7,7 @@ Answers forged, replayed, moved, truncated and reordered entries: market, device
 history are bound into every id, and a seal covers all of the feed up to its position.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
@@ -140,6 +140,24 @@ class Feed:
                 del self.seals[replaced]
             self.seals[tip.position] = signature
             self.sealed_position = tip.position
+
+    def truncate(self, position: int) -> list[Entry]:
+        """Take away and return the entries after ``position``, and the seals over them.
+
+        What is left may end in entries that no kept seal covers; they are offered to nobody
+        until the feed goes on.
+        """
+        taken = self.entries[position:]
+        del self.entries[position:]
+        for end in [end for end in self.seals if end > position]:
+            del self.seals[end]
+        self.sealed_position = max(self.seals, default=0)
+        del self._window_ends[bisect_right(self._window_ends, position) :]
+        start = self._window_ends[-1] if self._window_ends else 0
+        size = sum(len(entry.body) for entry in self.entries[start:])
+        time = self.entries[-1].time if self.entries else -1
+        self.tip = Tip(self.device, position, self.get_id(position), time, size)
+        return taken
 
     def get_passing_seal(self) -> int | None:
         """Return the position of the seal that the next one makes superfluous, if any."""

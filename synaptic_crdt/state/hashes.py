@@ -19,6 +19,7 @@ HashKind = Literal[
     "cosignature",
     "handover",
     "proposal",
+    "fork",
     "row key",
     "leaf",
     "node",

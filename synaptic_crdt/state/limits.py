@@ -30,6 +30,9 @@ CHECKPOINTS_AHEAD: Final = (
     1024  # that may wait for cosignatures; more when one is known to have them
 )
 STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about 310 KiB
+# Of two branches that part in one window each brings its body hashes up to its next seal, which
+# stands at the window's end at the latest: 1,024 hashes of 32 bytes a branch.
+FORK_PROOF_BYTES: Final = 2 * WINDOW_ENTRIES * HASH_BYTES + KIB
 GENESIS_BYTES: Final = 64 * KIB
 
 CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not followed

@@ -32,6 +32,8 @@ from synaptic_crdt.state.tables import Record, Table, Tables
 ContractMaker = Callable[[Tables, Timers], Contract]
 
 UNFOLDED: Final = -1
+# Was folded, and taken out of the fold again.
+WITHDRAWN: Final = -2
 # Stands for the id of an entry that is only asked about.
 PREVIEW_ID: Final = bytes(limits.HASH_BYTES)
 
@@ -104,6 +106,11 @@ class Machine:
         self._tail: list[Outcome] = []
         self._folded = 0
         self._added: list[Outcome] = []
+        # By device: up to where its entries are folded if not to their end, and what lies behind.
+        self._ends: Final[dict[bytes, int]] = {}
+        self._suspended: Final[dict[bytes, list[Outcome]]] = {}
+        # What last took entries out of the tail: it is to blame for what that changes.
+        self._cause = b""
         self._now = opened_ms
         self._outcomes: Final[dict[bytes, Outcome]] = {}
         self._reversals: Final[dict[bytes, bytes]] = {}
@@ -116,11 +123,41 @@ class Machine:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take verified entries, each feed's in order; they are folded when somebody reads."""
-        read, outcomes = self._contract.read, self._outcomes
+        read, outcomes, ends = self._contract.read, self._outcomes, self._ends
         for entry in entries:
             outcome = Outcome(entry, read(entry.operation))
-            outcomes[entry.id] = outcome
-            self._added.append(outcome)
+            if ends and entry.position > ends.get(entry.device, entry.position):
+                self._suspended[entry.device].append(outcome)
+            else:
+                outcomes[entry.id] = outcome
+                self._added.append(outcome)
+
+    def limit(self, device: bytes, end: int | None, cause: bytes) -> None:
+        """Fold a device's entries up to position ``end`` from now on, or all of them for None.
+
+        What lies behind is suspended: out of the fold, and kept. ``cause`` is the id of the
+        statement that does it. No entry of a closed epoch may lie behind.
+        """
+        if end == self._ends.get(device):
+            return
+        suspended = self._suspended.pop(device, [])
+        if end is None:
+            del self._ends[device]
+        else:
+            self._ends[device] = end
+            # Either the end came down, and finds these in the fold, or it went up, and finds none.
+            suspended = self._withdraw(device, end, cause) + suspended
+            self._suspended[device] = [o for o in suspended if o.entry.position > end]
+            suspended = [o for o in suspended if o.entry.position <= end]
+        self._outcomes.update((outcome.entry.id, outcome) for outcome in suspended)
+        self._added.extend(suspended)
+
+    def forget(self, device: bytes, position: int, cause: bytes) -> None:
+        """Let go of a device's entries after ``position``, which its feed no longer has."""
+        self._withdraw(device, position, cause)
+        if device in self._suspended:
+            suspended = self._suspended[device]
+            self._suspended[device] = [o for o in suspended if o.entry.position <= position]
 
     def stage_epoch(self, frontier: Mapping[bytes, int], closed_ms: int) -> bytes:
         """Fold as if a checkpoint with this frontier counted; return the state root.
@@ -235,6 +272,15 @@ class Machine:
         self.fold()
         return self._tail
 
+    def get_suspended(self) -> Sequence[Outcome]:
+        """Return the entries that are held and not folded, by device and position."""
+        devices = sorted(self._suspended)
+        return [outcome for device in devices for outcome in self._suspended[device]]
+
+    def get_settled_position(self, device: bytes) -> int:
+        """Return up to where closed epochs include a device's feed; 0 when they do not."""
+        return self._settled_positions.get(device, 0)
+
     def get_staged(self) -> Sequence[Outcome]:
         """Return the entries of the staged epoch, in order, as they were folded in it."""
         assert self._staged is not None
@@ -302,6 +348,7 @@ class Machine:
         assert self._staged is None
         self._merge_added()
         self._fold_tail(None)
+        self._cause = b""
 
     # -- the fold itself ---------------------------------------------------------------------
 
@@ -319,6 +366,30 @@ class Machine:
         if has_equal_times(outcome.entry.time for outcome in behind):
             behind.sort(key=_get_order)
         self._tail[start:] = behind
+
+    def _withdraw(self, device: bytes, position: int, cause: bytes) -> list[Outcome]:
+        """Take a device's entries after ``position`` out of the tail, and return them in order."""
+        assert self._staged is None
+        assert position >= self._settled_positions.get(device, 0)
+        self._merge_added()
+        tail = self._tail
+        leaving = {
+            index: outcome
+            for index, outcome in enumerate(tail)
+            if outcome.entry.device == device and outcome.entry.position > position
+        }
+        if not leaving:
+            return []
+        self._roll_back(min(leaving))
+        self._tail = [outcome for index, outcome in enumerate(tail) if index not in leaving]
+        self._cause = cause
+        for outcome in leaving.values():
+            del self._outcomes[outcome.entry.id]
+            if outcome.verdict == APPLIED:
+                self._reversals[outcome.entry.id] = cause
+            if outcome.verdict != UNFOLDED:
+                outcome.verdict = WITHDRAWN
+        return list(leaving.values())
 
     def _split_tail(self, frontier: Mapping[bytes, int]) -> tuple[list[Outcome], list[Outcome]]:
         """Return the tail's entries that a frontier includes, and the others, each in order."""
@@ -354,7 +425,7 @@ class Machine:
             return
         tables, feeds, apply = self._tables, self._feeds, self._contract.apply
         opened_ms = self._epoch_ms
-        cause = b""
+        cause = self._cause
         for index in range(self._folded, len(tail)):
             outcome = tail[index]
             entry = outcome.entry

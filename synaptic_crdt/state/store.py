@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
-from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.feeds import Entry, Piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_hash
 
 FORMAT_VERSION: Final = 1
@@ -42,6 +44,29 @@ CREATE TABLE statements (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,
                          statement BLOB NOT NULL) STRICT;
 CREATE TABLE reversals (entry BLOB PRIMARY KEY, cause BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+# Made when it is missing, so that stores of before open.
+_VOID_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS void_entries (
+    id BLOB PRIMARY KEY, device BLOB NOT NULL, position INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Truncation(msgspec.Struct, frozen=True):
+    """A feed that loses its entries after ``position``, which are kept apart as ``void``."""
+
+    device: bytes
+    position: int
+    void: Sequence[Entry]
+
+
+class VoidEntry(msgspec.Struct, frozen=True):
+    """An entry that lay on the losing branch of a fork when its feed was truncated."""
+
+    id: bytes
+    device: bytes
+    position: int
+    body: bytes
 
 
 class Store:
@@ -61,7 +86,7 @@ class Store:
     def create(cls, path: Path, genesis: bytes) -> "Store":
         """Make the store of a market that this home does not hold yet."""
         with _failures_named(path), _connected(path) as connection:
-            connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA)
+            connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + _VOID_SCHEMA)
             connection.execute(
                 "INSERT INTO market VALUES (1, ?, ?, ?)",
                 (FORMAT_VERSION, compute_hash("market", genesis), genesis),
@@ -87,6 +112,7 @@ class Store:
                 )
             if compute_hash("market", genesis or b"") != market:
                 raise StoreDamaged(f"{path}: the genesis is altered; restore it, or join again")
+            connection.executescript(_VOID_SCHEMA)
             return cls(path, connection, genesis)
 
     def close(self) -> None:
@@ -100,11 +126,14 @@ class Store:
         statements: Sequence[tuple[bytes, bytes]] = (),
         reversals: Sequence[tuple[bytes, bytes]] = (),
         replaced_seals: Sequence[tuple[bytes, int]] = (),
+        truncations: Sequence[Truncation] = (),
+        dropped_statements: Sequence[bytes] = (),
     ) -> None:
         """Write verified things in one transaction, durable on return.
 
         ``statements`` are (id, bytes), ``reversals`` (entry, cause), ``replaced_seals``
-        (device, position) of seals that a newer one made superfluous.
+        (device, position) of seals that a newer one made superfluous, ``dropped_statements`` the
+        ids of those that another made superfluous. Truncations come before pieces.
         """
         with _failures_named(self.path):
             connection = self._connection
@@ -116,6 +145,8 @@ class Store:
                         "DELETE FROM seals WHERE feed = ? AND position = ?",
                         (self._feed_numbers[device], position),
                     )
+                for truncation in truncations:
+                    self._truncate(truncation)
                 for piece in pieces:
                     self._write_piece(piece, new_feeds)
                 # One that was damaged is written anew in its place.
@@ -123,6 +154,9 @@ class Store:
                     "INSERT INTO statements (id, statement) VALUES (?, ?)"
                     " ON CONFLICT (id) DO UPDATE SET statement = excluded.statement",
                     statements,
+                )
+                connection.executemany(
+                    "DELETE FROM statements WHERE id = ?", [(one,) for one in dropped_statements]
                 )
                 connection.executemany("INSERT OR REPLACE INTO reversals VALUES (?, ?)", reversals)
                 connection.execute("COMMIT")
@@ -176,6 +210,29 @@ class Store:
         """Return the cause by entry of every reversal this home has seen."""
         with _failures_named(self.path):
             return dict(self._connection.execute("SELECT entry, cause FROM reversals"))
+
+    def read_void_entries(self) -> list[VoidEntry]:
+        """Return what losing branches held here, by device and position."""
+        with _failures_named(self.path):
+            rows = self._connection.execute(
+                "SELECT id, device, position, body FROM void_entries ORDER BY device, position, id"
+            )
+            return [VoidEntry(*row) for row in rows]
+
+    def _truncate(self, truncation: Truncation) -> None:
+        connection = self._connection
+        number = self._feed_numbers[truncation.device]
+        connection.executemany(
+            "INSERT OR REPLACE INTO void_entries VALUES (?, ?, ?, ?)",
+            [(entry.id, entry.device, entry.position, entry.body) for entry in truncation.void],
+        )
+        low, high = number << _POSITION_BITS, (number + 1) << _POSITION_BITS
+        connection.execute(
+            "DELETE FROM entries WHERE place > ? AND place < ?", (low + truncation.position, high)
+        )
+        connection.execute(
+            "DELETE FROM seals WHERE feed = ? AND position > ?", (number, truncation.position)
+        )
 
     def _write_piece(self, piece: Piece, new_feeds: dict[bytes, int]) -> None:
         connection = self._connection
