@@ -74,6 +74,14 @@ class Tip(msgspec.Struct, frozen=True):
         return self.bytes == 0
 
 
+class Truncation(msgspec.Struct, frozen=True):
+    """A feed that lost its entries after ``position``: they lay on a losing branch."""
+
+    device: bytes
+    position: int
+    void: Sequence[Entry]
+
+
 class Feed:
     """The verified entries of one device, its newest seal and the seals of its windows' ends."""
 

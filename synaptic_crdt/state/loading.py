@@ -5,6 +5,9 @@ of their feed stays usable, the rest waits until a peer repairs it. Nothing is d
 
 Answers torn writes, bit rot and edited files. A tail that is gone together with its seals cannot
 be seen from the store alone: peers that hold it show it.
+
+A feed that was truncated may end in entries that no seal covers until its fixed branch arrives.
+What vouches for them meanwhile is the entry that followed them, which is kept as void.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +18,18 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged
 from synaptic_crdt.state.feeds import Entry, Feed, decode_entries, make_seal_message, split_at_seals
-from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain, compute_entry_id
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import (
     Checkpoint,
     Cosignature,
+    ForkProof,
     Handover,
     Statement,
     verify_statement,
 )
-from synaptic_crdt.state.store import Store
+from synaptic_crdt.state.store import Store, VoidEntry
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -56,12 +60,17 @@ class Damage(msgspec.Struct, frozen=True):
         )
 
 
+# What has its place in an order; fork proofs have none.
+_Placed = Checkpoint | Cosignature | Handover
+
+
 class _Stored(msgspec.Struct, frozen=True):
     """A feed as it was read: its unbroken front, and why that ends early, if it does."""
 
     bodies: Sequence[bytes]
     body_hashes: Sequence[bytes]
     seals: Mapping[int, bytes]
+    void: Sequence[VoidEntry]
     end: str | None
 
 
@@ -71,14 +80,19 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
         Damage("feed", b"", number, "the store has lost the device whose entries these are")
         for number in store.read_nameless_feeds()
     ]
+    void = store.read_void_entries()
     for device in store.get_devices():
         feed = replica.get_feed(device)
-        damages += _load_feed(replica, feed, _read_feed(store, device))
+        stored = _read_feed(store, device, [entry for entry in void if entry.device == device])
+        damages += _load_feed(replica, feed, stored)
     damages += _load_statements(store, replica)
+    # A crash may have come between a checkpoint and what became void by it.
+    if truncations := replica.take_truncations():
+        store.write(truncations=truncations)
     return tuple(damages)
 
 
-def _read_feed(store: Store, device: bytes) -> _Stored:
+def _read_feed(store: Store, device: bytes, void: Sequence[VoidEntry]) -> _Stored:
     bodies: list[bytes] = []
     body_hashes: list[bytes] = []
     seals: dict[int, bytes] = {}
@@ -95,7 +109,7 @@ def _read_feed(store: Store, device: bytes) -> _Stored:
         end = str(error)
     if end is None and len(bodies) < max(seals, default=0):
         end = "the entry is missing"
-    return _Stored(bodies, body_hashes, seals, end)
+    return _Stored(bodies, body_hashes, seals, void, end)
 
 
 def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
@@ -105,7 +119,8 @@ def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
     altered = _count_equal(stored.body_hashes, found)
     sound = len(ids)
     damages: list[Damage] = []
-    if stored.end is not None or sound not in seals:
+    is_vouched = sound in seals or _ends_before_void(feed.origin, ids, stored.void)
+    if stored.end is not None or not is_vouched:
         sound, reason = _find_front(replica.market, feed, stored, altered, max(seals, default=0))
         damages.append(Damage("entry", feed.device, sound + 1, reason))
     elif altered < sound:
@@ -116,6 +131,16 @@ def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
         # Sealed by its device and admitted by no program that keeps the format.
         return [Damage("entry", feed.device, 1, str(error))]
     return damages + _extend(replica, feed, entries, seals)
+
+
+def _ends_before_void(origin: bytes, ids: Sequence[bytes], void: Sequence[VoidEntry]) -> bool:
+    """Was a feed truncated to the entries ``ids``: is what followed them kept as void?"""
+    end = ids[-1] if ids else origin
+    return any(
+        entry.position == len(ids) + 1
+        and entry.id == compute_entry_id(end, compute_body_hash(entry.body))
+        for entry in void
+    )
 
 
 def _find_front(
@@ -167,13 +192,19 @@ def _load_statements(store: Store, replica: Replica) -> list[Damage]:
             damages.append(Damage("statement", b"", number, str(error)))
     # In an order in which each can be placed, whatever was repaired and stands behind its
     # successors; the proofs of signing twice last, since less counts after them.
-    waiting, takes_conflicts = sorted(verified, key=_get_place), False
+    waiting = [(number, each) for number, each in verified if not isinstance(each, ForkProof)]
+    waiting.sort(key=_get_place)
+    takes_conflicts = False
     while True:
         left = [item for item in waiting if not _place(replica, item[1], takes_conflicts)]
         if len(left) == len(waiting) and takes_conflicts:
             break
         takes_conflicts = len(left) == len(waiting)
         waiting = left
+    # What a fork means depends on all that counts.
+    for _, statement in verified:
+        if isinstance(statement, ForkProof):
+            replica.add_statement(statement)
     if waiting:
         number, statement = waiting[0]
         damages.append(Damage("statement", b"", number, _explain_waiting(statement)))
@@ -189,7 +220,7 @@ def _place(replica: Replica, statement: Statement, takes_conflicts: bool) -> boo
     return True
 
 
-def _get_place(item: tuple[int, Statement]) -> tuple[int, int, int]:
+def _get_place(item: tuple[int, _Placed]) -> tuple[int, int, int]:
     number, statement = item
     match statement:
         case Checkpoint():

@@ -138,7 +138,7 @@ class Machine:
         What lies behind is suspended: out of the fold, and kept. ``cause`` is the id of the
         statement that does it. No entry of a closed epoch may lie behind.
         """
-        if end == self._ends.get(device):
+        if end == self._ends.get(device) or device in self._closed:
             return
         suspended = self._suspended.pop(device, [])
         if end is None:
@@ -475,6 +475,9 @@ class Machine:
     def _drop_void(self, ended: Mapping[bytes, bytes]) -> None:
         """Take what lies beyond the end of feeds out of the tail; it takes no place ever."""
         self._closed.update(ended)
+        for device in ended:
+            self._ends.pop(device, None)
+            self._suspended.pop(device, None)
         tail: list[Outcome] = []
         for outcome in self._tail:
             cause = ended.get(outcome.entry.device)

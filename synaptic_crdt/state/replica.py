@@ -20,10 +20,12 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
 from synaptic_crdt.state.statements import (
     Checkpoint,
+    ForkProof,
     FrontierItem,
     Statement,
     encode_statement,
     sign_checkpoint,
+    stands_before_checkpoints,
 )
 
 
@@ -66,6 +68,7 @@ class Replica:
         self._machine = self._make_machine()
         # In order of admission, so that issuers come before those they invited.
         self._feeds: Final[dict[bytes, Feed]] = {}
+        self.branches: Final = Branches(market, self._feeds, self.chain, lambda: self._machine)
         self._divergences: Final[list[Divergence]] = []
         # The ids of the checkpoints whose epochs the machine closed.
         self._closed: Final[list[bytes]] = []
@@ -91,15 +94,17 @@ class Replica:
 
         Raises ``Forged`` or ``MalformedInput`` when its signer lied, or is not who may sign it.
         """
+        if isinstance(statement, ForkProof):
+            return self.branches.add_proof(statement)
         judgement = self.chain.add(statement)
         if judgement in KEPT:
-            self._settle()
+            self._follow_chain()
         return judgement
 
     def adopt_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Take as counted what counts in another replica of this process, for a replay."""
         self.chain.adopt(checkpoint)
-        self._settle()
+        self._follow_chain()
 
     # -- what comes out ----------------------------------------------------------------------
 
@@ -115,8 +120,8 @@ class Replica:
 
     @property
     def entries(self) -> int:
-        """The number of entries held, without those beyond the end of closed feeds."""
-        return sum(feed.end for feed in self._feeds.values())
+        """The number of entries held, without those that are suspended or beyond a feed's end."""
+        return sum(self.branches.get_counted_position(device) for device in self._feeds)
 
     @property
     def root(self) -> bytes:
@@ -155,30 +160,33 @@ class Replica:
 
     def get_beside(self) -> Sequence[Statement]:
         """Return the statements held beside the counted checkpoints, in an order to add them."""
-        return self.chain.get_beside()
+        return (*self.chain.get_beside(), *self.branches.forks)
 
     def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
-        """Return (device, position, chain id) of every feed held, sorted by device.
+        """Return (device, position, chain id) of what counts of every feed, sorted by device.
 
-        Of a closed feed it is where it ends, whatever more of it is held here.
+        Of a closed feed it is where it ends, whatever more of it is held here, and of a suspended
+        one where its fork is.
         """
-        return [
-            (device, feed.end, feed.get_id(feed.end))
-            for device, feed in sorted(self._feeds.items(), key=lambda item: item[0])
-        ]
+        leaves: list[tuple[bytes, int, bytes]] = []
+        for device in sorted(self._feeds):
+            position = self.branches.get_counted_position(device)
+            if position:
+                leaves.append((device, position, self._feeds[device].get_id(position)))
+        return leaves
 
     def get_statements(self) -> Iterator[bytes]:
         """Yield every statement held, as stored and sent, each after those it stands on."""
         beside = self.get_beside()
         for statement in beside:
-            if not isinstance(statement, Checkpoint):
+            if stands_before_checkpoints(statement):
                 yield encode_statement(statement)
         for index in range(1, self.chain.index + 1):
             checkpoint = self.chain.get(index)
             assert checkpoint is not None
             yield encode_statement(checkpoint)
         for statement in beside:
-            if isinstance(statement, Checkpoint):
+            if not stands_before_checkpoints(statement):
                 yield encode_statement(statement)
 
     def get_void(self) -> Iterator[Entry]:
@@ -229,14 +237,17 @@ class Replica:
         self, time_ms: int, is_ready: Callable[[Outcome], bool]
     ) -> tuple[list[FrontierItem], bytes]:
         """Return the furthest frontier of a checkpoint at ``time_ms``, and its root."""
-        frontier = self._collect_frontier(is_ready)
-        root = self.machine.stage_epoch({item.device: item.position for item in frontier}, time_ms)
-        while (shorter := self._hold_back(frontier, is_ready)) != frontier:
-            frontier = shorter
-            self.machine.abort_epoch()
+        # Of a forked feed the branch that came here first goes on: the one that is held.
+        with self.branches.held_branches():
+            frontier = self._collect_frontier(is_ready)
             positions = {item.device: item.position for item in frontier}
             root = self.machine.stage_epoch(positions, time_ms)
-        self.machine.abort_epoch()
+            while (shorter := self._hold_back(frontier, is_ready)) != frontier:
+                frontier = shorter
+                self.machine.abort_epoch()
+                positions = {item.device: item.position for item in frontier}
+                root = self.machine.stage_epoch(positions, time_ms)
+            self.machine.abort_epoch()
         return frontier, root
 
     def examine(self, checkpoint: Checkpoint) -> Examination | None:
@@ -245,13 +256,14 @@ class Replica:
         Not while entries are missing that it, or one that counts, includes. Nothing is taken.
         """
         is_ready = self.machine.epoch == self.chain.index == checkpoint.index - 1
-        if not is_ready or not all(self._holds(item) for item in checkpoint.frontier):
+        if not is_ready or not all(self.branches.holds(item) for item in checkpoint.frontier):
             return None
         frontier = {item.device: item.position for item in checkpoint.frontier}
-        root = self.machine.stage_epoch(frontier, checkpoint.time)
-        included = tuple(outcome.entry for outcome in self.machine.get_staged())
-        ended = tuple(self.machine.get_staged_ends())
-        self.machine.abort_epoch()
+        with self.branches.held_branches():
+            root = self.machine.stage_epoch(frontier, checkpoint.time)
+            included = tuple(outcome.entry for outcome in self.machine.get_staged())
+            ended = tuple(self.machine.get_staged_ends())
+            self.machine.abort_epoch()
         return Examination(root, included, ended)
 
     def _collect_frontier(self, is_ready: Callable[[Outcome], bool]) -> list[FrontierItem]:
@@ -280,14 +292,21 @@ class Replica:
                 shorter.append(FrontierItem(item.device, position, chain_id))
         return shorter
 
-    def _settle(self) -> None:
-        """Let counted checkpoints take effect, in order, once all they name is held."""
+    def _follow_chain(self) -> None:
+        """Follow what counts now: epochs close, branches are fixed, or all begins anew."""
         closed = self.chain.get(len(self._closed))
         if self._closed and (closed is None or closed.id != self._closed[-1]):
             self._start_over()
+        else:
+            self.branches.follow_chain(len(self._closed))
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let counted checkpoints take effect, in order, once all they name is held."""
         while (checkpoint := self.chain.get(self._machine.epoch + 1)) is not None:
-            if not all(self._holds(item) for item in checkpoint.frontier):
+            if not all(self.branches.holds(item) for item in checkpoint.frontier):
                 return
+            self.branches.settle(checkpoint)
             frontier = {item.device: item.position for item in checkpoint.frontier}
             computed = self._machine.stage_epoch(frontier, checkpoint.time)
             for device in self._machine.commit_epoch():
@@ -306,20 +325,12 @@ class Replica:
         self._machine = self._make_machine()
         self._divergences.clear()
         self._closed.clear()
+        self.branches.start_over()
         for feed in self._feeds.values():
             feed.closed_position = None
             self._machine.add(feed.entries)
-        self._settle()
+        self._follow_chain()
         self._machine.note_reversals(before, self.chain.view.proposal or b"")
-
-    def _holds(self, item: FrontierItem) -> bool:
-        feed = self._feeds.get(item.device)
-        if feed is None:
-            return False
-        # No more of a closed feed can be expected; the epoch leaves it out.
-        if feed.closed_position is not None:
-            return True
-        return feed.position >= item.position and feed.get_id(item.position) == item.id
 
 
 def _get_first_unready(

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
-from synaptic_crdt.state.feeds import Entry, Piece
+from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.hashes import compute_body_hash, compute_hash
 
 FORMAT_VERSION: Final = 1
@@ -50,14 +50,6 @@ CREATE TABLE IF NOT EXISTS void_entries (
     id BLOB PRIMARY KEY, device BLOB NOT NULL, position INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-
-
-class Truncation(msgspec.Struct, frozen=True):
-    """A feed that loses its entries after ``position``, which are kept apart as ``void``."""
-
-    device: bytes
-    position: int
-    void: Sequence[Entry]
 
 
 class VoidEntry(msgspec.Struct, frozen=True):
@@ -215,7 +207,9 @@ class Store:
         """Return what losing branches held here, by device and position."""
         with _failures_named(self.path):
             rows = self._connection.execute(
-                "SELECT id, device, position, body FROM void_entries ORDER BY device, position, id"
+                "SELECT ifnull(CAST(id AS BLOB), x''), ifnull(CAST(device AS BLOB), x''),"
+                " ifnull(CAST(position AS INTEGER), 0), ifnull(CAST(body AS BLOB), x'')"
+                " FROM void_entries ORDER BY device, position, id"
             )
             return [VoidEntry(*row) for row in rows]
 

@@ -11,13 +11,14 @@ from typing import Final
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import Value, decode, encode_trusted
-from synaptic_crdt.state.statements import checkpoint, cosignature, handover
+from synaptic_crdt.state.statements import checkpoint, cosignature, fork, handover
 from synaptic_crdt.state.statements.checkpoint import (
     Checkpoint,
     FrontierItem,
     sign_checkpoint,
 )
 from synaptic_crdt.state.statements.cosignature import Cosignature, sign_cosignature
+from synaptic_crdt.state.statements.fork import Branch, ForkProof, make_fork_proof
 from synaptic_crdt.state.statements.handover import (
     Handover,
     Proposal,
@@ -26,25 +27,30 @@ from synaptic_crdt.state.statements.handover import (
 )
 
 __all__ = [
+    "Branch",
     "Checkpoint",
     "Cosignature",
+    "ForkProof",
     "FrontierItem",
     "Handover",
     "Proposal",
     "Statement",
     "encode_statement",
+    "make_fork_proof",
     "make_proposal",
     "sign_checkpoint",
     "sign_cosignature",
     "sign_handover",
+    "stands_before_checkpoints",
     "verify_statement",
 ]
 
-Statement = Checkpoint | Cosignature | Handover
+Statement = Checkpoint | Cosignature | ForkProof | Handover
 
 _READERS: Final[Mapping[str, Callable[[bytes, list[Value]], Statement]]] = {
     checkpoint.TAG: checkpoint.verify_checkpoint,
     cosignature.TAG: cosignature.verify_cosignature,
+    fork.TAG: fork.verify_fork_proof,
     handover.TAG: handover.verify_handover,
 }
 
@@ -56,9 +62,16 @@ def encode_statement(statement: Statement) -> bytes:
             fields = checkpoint.get_fields(statement)
         case Cosignature():
             fields = cosignature.get_fields(statement)
+        case ForkProof():
+            fields = fork.get_fields(statement)
         case Handover():
             fields = handover.get_fields(statement)
     return encode_trusted(fields)
+
+
+def stands_before_checkpoints(statement: Statement) -> bool:
+    """May a counted checkpoint stand on this one? The others are judged by what counts."""
+    return isinstance(statement, Cosignature | Handover)
 
 
 def verify_statement(market: bytes, data: bytes) -> Statement:
