@@ -23,15 +23,15 @@ def get_branch(feed: Feed, position: int) -> Branch | None:
 
 
 def find_fork(feed: Feed, piece: Piece) -> int | None:
-    """Return where a piece parts from a held feed, or None when that is before the piece.
+    """Return where a piece parts from a held feed; None when that is before it, or nowhere.
 
-    The piece begins within the feed or right behind it, and does not agree with it.
+    The piece begins within the feed or right behind it.
     """
     if piece.predecessor != feed.get_id(piece.first - 1):
         return None
     held = feed.entries[piece.first - 1 : piece.last]
     pairs = zip(held, piece.bodies, strict=False)
-    return next(entry.position for entry, body in pairs if entry.body != body)
+    return next((entry.position for entry, body in pairs if entry.body != body), None)
 
 
 def prove_fork(market: bytes, feed: Feed, piece: Piece) -> ForkProof | None:

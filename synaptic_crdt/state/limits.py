@@ -34,6 +34,7 @@ STATEMENT_BYTES: Final = 512 * KIB  # a checkpoint with a full frontier is about
 # stands at the window's end at the latest: 1,024 hashes of 32 bytes a branch.
 FORK_PROOF_BYTES: Final = 2 * WINDOW_ENTRIES * HASH_BYTES + KIB
 GENESIS_BYTES: Final = 64 * KIB
+EARLY_PROOFS: Final = 64  # fork proofs kept in memory until their feeds come, 4 MiB
 
 CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not followed
 
@@ -44,6 +45,7 @@ PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
 PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136 KiB
 LINK_IDS: Final = 65_536  # a side names no more of them
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
+PROBE_POSITIONS: Final = 32  # compared at a time in the search for a fork
 WANTS: Final = 4096  # asked for and not answered, on one link
 
 # A document file of others: what opening one may take. An honest file takes some 4 KiB of memory

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.state import limits
+from synaptic_crdt.state.branches import Branches
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.clock import follows_clock
 from synaptic_crdt.state.feeds import Entry, Feed, Tip
@@ -120,7 +121,12 @@ class Replica:
 
     @property
     def entries(self) -> int:
-        """The number of entries held, without those that are suspended or beyond a feed's end."""
+        """The number of entries held, without those beyond the end of closed feeds."""
+        return sum(feed.end for feed in self._feeds.values())
+
+    @property
+    def entries_counted(self) -> int:
+        """The number of entries held that count: without those that are suspended, too."""
         return sum(self.branches.get_counted_position(device) for device in self._feeds)
 
     @property

@@ -6,15 +6,21 @@ membership of a feed is asked of a predicate that the node hands in, monotone an
 
 An own feed that comes back longer than it is held here (a restored backup) is admitted like any
 other: its seals are this device's.
+
+Two histories of one feed are never both held. What shows a second one becomes a fork proof, which
+is kept and passed on like any statement; where a checkpoint fixed the other history, the one that
+is held gives way to it, and its entries are kept apart.
 """
 
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT
-from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.feeds import Piece, Truncation
+from synaptic_crdt.state.forks import prove_fork
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Statement
+from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
 from synaptic_crdt.sync.inspection import Admission, Found, Inspection, IssuerFinder
 from synaptic_crdt.sync.news import News
 
@@ -28,8 +34,13 @@ class Writer(Protocol):
         pieces: Sequence[Piece] = (),
         statements: Sequence[tuple[bytes, bytes]] = (),
         replaced_seals: Sequence[tuple[bytes, int]] = (),
+        truncations: Sequence[Truncation] = (),
+        dropped_statements: Sequence[bytes] = (),
     ) -> None:
-        """Write pieces, statements as (id, bytes), and drop seals at (device, position)."""
+        """Write pieces, statements as (id, bytes), and drop seals at (device, position).
+
+        Truncated feeds lose their entries, which are kept apart; statements are dropped by id.
+        """
         ...
 
 
@@ -42,6 +53,8 @@ class KeepNothing:
         pieces: Sequence[Piece] = (),
         statements: Sequence[tuple[bytes, bytes]] = (),
         replaced_seals: Sequence[tuple[bytes, int]] = (),
+        truncations: Sequence[Truncation] = (),
+        dropped_statements: Sequence[bytes] = (),
     ) -> None:
         """Write nothing."""
 
@@ -54,6 +67,8 @@ class Gate:
         self.news: Final = News()
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer
+        # Proofs that came before their feeds, by device; the first few are kept in memory.
+        self._early: Final[dict[bytes, bytes]] = {}
 
     def inspect(self) -> Inspection:
         """Return a new inspection, which judges as this gate does and admits nothing."""
@@ -81,6 +96,12 @@ class Gate:
                     self._take_pieces(batch)
                     inspection = self.inspect()
                 judged = inspection.inspect_piece(piece)
+                if judged is Admission.FORK:
+                    batch, found = found, []
+                    self._take_pieces(batch)
+                    self._prove_fork(piece)
+                    inspection = self.inspect()
+                    judged = inspection.inspect_piece(piece)
                 if isinstance(judged, Found):
                     found.append(judged)
                     judged = Admission.ACCEPT
@@ -104,12 +125,56 @@ class Gate:
         try:
             for data in statements:
                 statement, judgement = inspection.inspect_statement(data)
+                if isinstance(statement, ForkProof):
+                    # What it is depends on all that counts, so that goes first.
+                    batch, found = found, []
+                    self._take_statements(batch)
+                    inspection = self.inspect()
+                    admissions.append(self._admit_proof(statement, data))
+                    continue
                 if judgement in KEPT:
                     found.append((statement, data))
                 admissions.append(_ADMISSION_BY_JUDGEMENT[judgement])
         finally:
             self._take_statements(found)
         return admissions
+
+    def give_way(self, device: bytes, position: int) -> bool:
+        """Let go of a feed from ``position`` on if a fixed branch of it is awaited; was it so?
+
+        Its entries are kept apart, and the fixed branch can be asked for.
+        """
+        is_given = self.replica.give_way(device, position)
+        self._follow_statements()
+        return is_given
+
+    def _prove_fork(self, piece: Piece) -> None:
+        """Keep the proof that a piece parts from what is held; give way if it is to stay."""
+        feed = self.replica.get_feed(piece.device)
+        proof = prove_fork(self.replica.market, feed, piece)
+        if proof is None:
+            return
+        self._admit_proof(proof, encode_statement(proof))
+        if self.replica.is_fixed(piece):
+            self.give_way(proof.device, proof.position)
+
+    def _admit_proof(self, proof: ForkProof, data: bytes) -> Admission:
+        if proof.device not in self.replica.feeds:
+            if len(self._early) < limits.EARLY_PROOFS:
+                self._early[proof.device] = data
+            return Admission.HOLD
+        if not self.replica.forks.is_news(proof):
+            return Admission.IGNORE
+        self._take_statements([(proof, data)])
+        return Admission.ACCEPT
+
+    def _follow_statements(self) -> None:
+        """Make durable what follows from what was taken, and tell of it."""
+        truncations = self.replica.take_truncations()
+        dropped = self.replica.forks.take_dropped()
+        if truncations or dropped:
+            self._writer.write(truncations=truncations, dropped_statements=dropped)
+        self.news.publish(tuple(each.device for each in truncations))
 
     def _take_pieces(self, batch: Sequence[Found]) -> None:
         if not batch:
@@ -124,7 +189,11 @@ class Gate:
         for item in found:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
-        self.news.publish(tuple(dict.fromkeys(item.piece.device for item in found)))
+        devices = tuple(dict.fromkeys(item.piece.device for item in found))
+        self.news.publish(devices)
+        if self._early:
+            early = [self._early.pop(device) for device in devices if device in self._early]
+            self.admit_statements(early)
 
     def _take_statements(self, found: Sequence[tuple[Statement, bytes]]) -> None:
         if not found:
@@ -132,7 +201,7 @@ class Gate:
         self._writer.write(statements=[(statement.id, data) for statement, data in found])
         for statement, _ in found:
             self.replica.add_statement(statement)
-        self.news.publish(())
+        self._follow_statements()
 
 
 _ADMISSION_BY_JUDGEMENT: Final = {

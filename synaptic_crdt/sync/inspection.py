@@ -21,7 +21,7 @@ from synaptic_crdt.state.feeds import Entry, Feed, Piece, Tip, make_seal_message
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Statement, verify_statement
+from synaptic_crdt.state.statements import ForkProof, Statement, verify_statement
 
 # The issuer's device of a feed, by its device and first operation; None when it needs none.
 # Raises ``Forged`` or ``MalformedInput`` when the certificate is bad.
@@ -34,7 +34,7 @@ class Admission(Enum):
     ACCEPT = "accept"  # durable and held
     IGNORE = "ignore"  # known, or beyond the end of a closed feed
     HOLD = "hold"  # sound, but what it stands on is not held yet; nothing is kept
-    FORK = "fork"  # its signer signed two histories; of two checkpoints the proof is kept
+    FORK = "fork"  # its signer signed two histories; what proves it is kept
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -90,6 +90,8 @@ class Inspection:
             self._check_sealed(piece)
             return Admission.FORK
         entries, new_tip = verify_piece(self._replica.market, tip, piece)
+        if self._replica.is_void(entries):
+            return Admission.FORK
         if tip.position == 0 and not self._has_issuer(entries[0]):
             return Admission.HOLD
         self._tips[piece.device] = new_tip
@@ -101,10 +103,18 @@ class Inspection:
         Raises ``MalformedInput`` or ``Forged``.
         """
         statement = verify_statement(self._replica.market, data)
+        if isinstance(statement, ForkProof):
+            return statement, self._judge_proof(statement)
         judgement = self._get_chain().judge(statement)
         if judgement in KEPT:
             self._taken.append(statement)
         return statement, judgement
+
+    def _judge_proof(self, proof: ForkProof) -> Judgement:
+        """Judge a proof by what is held alone: what else an inspection found may make it news."""
+        if proof.device not in self._replica.feeds:
+            return "too early"
+        return "kept" if self._replica.forks.is_news(proof) else "known"
 
     def _get_chain(self) -> CheckpointChain:
         """Return the chain with what was found sound; a copy only from the second one on."""

@@ -78,14 +78,22 @@ class Ids(Message, frozen=True, tag="ids"):
 class Leaf(Row, frozen=True):
     """One feed that the sender has: its sealed end, never a position without its id.
 
+    Of a suspended feed it is the end of what counts, before the fork, and ``beyond`` the number
+    of entries held behind it, of whichever branch; null where nothing is suspended.
     ``rank`` is its place in the sender's order of admission: a hint, so that issuers are asked
     for before those they invited.
     """
 
     device: Hash
-    position: Position
+    position: Count
     id: Hash
     rank: Count
+    beyond: Count | None
+
+    @property
+    def end(self) -> int:
+        """Up to where the sender can serve the feed."""
+        return self.position + (self.beyond or 0)
 
 
 class Leaves(Message, frozen=True, tag="leaves"):
@@ -126,6 +134,38 @@ class Bodies(Message, frozen=True, tag="bodies"):
     bodies: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=limits.WINDOW_ENTRIES)]
 
 
+class Probe(Message, frozen=True, tag="probe"):
+    """Asks for the ids of a feed at ascending positions, to find where two histories part."""
+
+    device: Hash
+    positions: Annotated[
+        tuple[Position, ...], Meta(min_length=1, max_length=limits.PROBE_POSITIONS + 1)
+    ]
+
+
+class Marks(Message, frozen=True, tag="marks"):
+    """Answers a probe: the ids at its first positions, as far as the feed is held."""
+
+    device: Hash
+    ids: Annotated[tuple[Hash, ...], Meta(max_length=limits.PROBE_POSITIONS + 1)]
+
+
+class Trace(Message, frozen=True, tag="trace"):
+    """Asks for a feed's branch from the position on at which two histories part."""
+
+    device: Hash
+    position: Position
+
+
+class Traced(Message, frozen=True, tag="traced"):
+    """Answers a trace: the body hashes up to the next seal, joined, and that seal."""
+
+    device: Hash
+    position: Position
+    hashes: Annotated[bytes, Meta(max_length=limits.WINDOW_ENTRIES * limits.HASH_BYTES)]
+    signature: Signature
+
+
 class Statements(Message, frozen=True, tag="statements"):
     """Counted checkpoints in order, and what the sender holds beside them.
 
@@ -147,7 +187,20 @@ class Done(Message, frozen=True, tag="done"):
     entries: Count
 
 
-AnyMessage = Hello | Ids | Leaves | Want | Header | Bodies | Statements | Done
+AnyMessage = (
+    Hello
+    | Ids
+    | Leaves
+    | Want
+    | Header
+    | Bodies
+    | Statements
+    | Probe
+    | Marks
+    | Trace
+    | Traced
+    | Done
+)
 
 
 def make_preface(market: bytes) -> bytes:

@@ -9,10 +9,15 @@ from typing import Final
 
 from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.feeds import Feed, Piece
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, Statement, encode_statement
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    Statement,
+    encode_statement,
+    stands_before_checkpoints,
+)
 from synaptic_crdt.sync.assembly import take_apart
 from synaptic_crdt.sync.messages import (
     AnyMessage,
@@ -190,7 +195,7 @@ class Offers:
         """Return the next statement, in an order in which each can be placed."""
         beside = [each for each in self._replica.get_beside() if each.id not in self._their_ids]
         # What counted checkpoints stand on goes before them, those that count for nothing after.
-        first = next((each for each in beside if not isinstance(each, Checkpoint)), None)
+        first = next((each for each in beside if stands_before_checkpoints(each)), None)
         if first is None and (before := next(self._before, None)) is not None:
             return before
         if first is None:
@@ -218,19 +223,37 @@ def make_leaves(replica: Replica) -> list[Leaf]:
 
     A closed feed counts up to its end, so that all who hold that much say the same.
     """
-    leaves: list[Leaf] = []
-    for rank, (device, feed) in enumerate(replica.feeds.items()):
-        position = min(feed.sealed_position, feed.end)
-        if position:
-            leaves.append(Leaf(device, position, feed.get_id(position), rank))
+    leaves = [
+        _make_leaf(replica, feed, rank)
+        for rank, feed in enumerate(replica.feeds.values())
+        if min(feed.sealed_position, feed.end)
+    ]
     leaves.sort(key=lambda leaf: leaf.device)
     return leaves
 
 
 def compute_digest(leaves: Sequence[Leaf]) -> bytes:
-    """Return the short form of a vector of leaves."""
-    rows = (leaf.device + leaf.position.to_bytes(8, "big") + leaf.id for leaf in leaves)
-    return compute_hash("leaves", *rows)
+    """Return the short form of a vector of leaves.
+
+    Of a suspended feed it says whether a branch is held, not which one: none is needed before
+    one of them is fixed, save by whoever has none.
+    """
+    return compute_hash("leaves", *map(_encode_leaf, leaves))
+
+
+def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:
+    suspended_from = replica.get_suspended_from(feed.device)
+    if not suspended_from:
+        end = min(feed.sealed_position, feed.end)
+        return Leaf(feed.device, end, feed.get_id(end), rank, None)
+    counted = min(suspended_from - 1, feed.sealed_position)
+    beyond = feed.sealed_position - counted
+    return Leaf(feed.device, counted, feed.get_id(counted), rank, beyond)
+
+
+def _encode_leaf(leaf: Leaf) -> bytes:
+    standing = 0 if leaf.beyond is None else 1 + (leaf.beyond > 0)
+    return leaf.device + leaf.position.to_bytes(8, "big") + leaf.id + bytes([standing])
 
 
 def compute_ids_digest(replica: Replica) -> bytes:

@@ -37,7 +37,11 @@ from synaptic_crdt.sync.messages import (
     Ids,
     Leaf,
     Leaves,
+    Marks,
+    Probe,
     Statements,
+    Trace,
+    Traced,
     Want,
     check_preface,
     decode_message,
@@ -45,6 +49,7 @@ from synaptic_crdt.sync.messages import (
     make_preface,
 )
 from synaptic_crdt.sync.offers import Offers, compute_digest, compute_ids_digest, make_leaves
+from synaptic_crdt.sync.parting import Parted, Partings, make_marks, make_traced
 from synaptic_crdt.sync.wants import Wants
 
 Role = Literal["member", "auditor"]
@@ -66,10 +71,15 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class ForkFound(msgspec.Struct, frozen=True):
-    """The two sides hold two histories of a feed, which is left out from here on."""
+    """The two sides hold two histories of a feed, which part at ``position``.
+
+    The proof is on its way to the gate or known. ``is_fixed``: theirs has the id that a
+    checkpoint fixes and that is awaited here, so the gate is to give way to it.
+    """
 
     device: bytes
     position: int
+    is_fixed: bool
 
 
 class Reconciled(msgspec.Struct, frozen=True):
@@ -112,6 +122,7 @@ class Session:
         self._clock_ms: Final = clock_ms
         self._reader: Final = FrameReader()
         self._wants: Final = Wants(replica)
+        self._partings: Final = Partings(replica)
         self._offers: Final = Offers(replica, self._wants)
         self._leaves: Final = make_leaves(replica)
         self._outbox: Final[deque[bytes]] = deque()
@@ -127,7 +138,9 @@ class Session:
         self._assembly: Assembly | None = None
         self._pieces: list[Piece] = []
         self._statements: list[bytes] = []
+        self._forks: Final[list[ForkFound]] = []
         self._their_done: Done | None = None
+        self._questions: Final[deque[Probe | Trace]] = deque()
         # What is still to be said.
         self._opening: Iterator[AnyMessage] = iter(())
         self._has_said_all = False
@@ -203,6 +216,9 @@ class Session:
             self.frames_received += 1
         if self._pieces or self._statements:
             self._events.append(Offered(tuple(self._pieces), tuple(self._statements)))
+        # After what was offered, so that the proof is held before the gate gives way.
+        self._events.extend(self._forks)
+        self._forks.clear()
 
     def receive_end(self) -> None:
         """Take note that the other side will send no more.
@@ -228,13 +244,15 @@ class Session:
             if admission is Admission.ACCEPT:
                 self._entries_received += len(piece.bodies)
             elif admission is Admission.FORK:
-                self._leave_out(piece.device, piece.first)
+                self._meet_fork(piece)
             self._wants.settle(piece, admission)
 
     def note_news(self, devices: Sequence[bytes]) -> None:
         """Take note that feeds moved here, or statements came, whoever brought them."""
         # Whoever said done and is not live asks for no more.
         if devices and (self._our_done is None or self.is_live):
+            for device in devices:
+                self._wants.readmit(device)
             self._wants.release()
             self._offers.note_moved(devices)
 
@@ -270,17 +288,20 @@ class Session:
                 self._take_header(message)
             case Bodies():
                 self._take_bodies(message)
-            case _:
+            case Done():
                 self._take_done(message)
+            case _:
+                self._take_about_fork(message)
 
     def _get_expected(self) -> tuple[type[AnyMessage], ...]:
         if self._their_hello is None:
             return (Hello,)
         if self._assembly is not None:
             return (Bodies,)
+        owed = self._partings.expected
         if self._their_done is None:
-            return (Ids, Statements, Leaves, Want, Header, Done)
-        return (Statements, Want, Header) if self.is_live else (Header,)
+            return (Ids, Statements, Leaves, Want, Header, Probe, Trace, Done, *owed)
+        return (Statements, Want, Header, Probe, Trace, *owed) if self.is_live else (Header, *owed)
 
     def _take_hello(self, hello: Hello) -> None:
         if hello.index == 0 and hello.checkpoint != self._replica.market:
@@ -296,7 +317,7 @@ class Session:
             self._has_said_all = True
             self._offers.note_index(hello.index)
             for leaf in self._leaves:
-                self._wants.note_theirs(leaf.device, leaf.position)
+                self._wants.note_theirs(leaf.device, leaf.end)
         else:
             self._offers.note_hello(hello)
             self._opening = self._offers.make_opening(self._leaves, has_ids=self._owes_ids)
@@ -333,11 +354,15 @@ class Session:
             self._their_feeds.clear()
 
     def _take_leaf(self, leaf: Leaf) -> None:
-        self._wants.note_theirs(leaf.device, leaf.position)
+        if not 1 <= leaf.end <= limits.POSITION_MAX:
+            raise MalformedInput(f"feed {leaf.device.hex()[:16]}: a leaf up to {leaf.end}")
+        self._wants.note_theirs(leaf.device, leaf.end)
         self._their_feeds.append((leaf.rank, leaf.device))
         feed = self._replica.get_feed(leaf.device)
         if leaf.position <= feed.end and feed.get_id(leaf.position) != leaf.id:
-            self._leave_out(leaf.device, leaf.position)
+            if leaf.position == 0:
+                raise MalformedInput(f"feed {leaf.device.hex()[:16]}: it begins elsewhere")
+            self._search(leaf.device, leaf.position)
 
     def _take_header(self, header: Header) -> None:
         is_push = self.is_live and self.is_reconciled
@@ -361,7 +386,7 @@ class Session:
 
     def _take_done(self, done: Done) -> None:
         owes = self._owes_leaves or self._owes_ids or self._owes_statements
-        if owes or self._offers.is_asked:
+        if owes or self._offers.is_asked or self._questions:
             raise ProtocolViolation("done too early")
         self._their_done = done
         self._reconcile()
@@ -370,10 +395,44 @@ class Session:
         if not self._wants.has_room(device):
             raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds on one link")
 
-    def _leave_out(self, device: bytes, position: int) -> None:
+    def _meet_fork(self, piece: Piece) -> None:
+        """Leave a feed out that parts from what is held here, and find out where if need be."""
+        feed = self._replica.get_feed(piece.device)
+        before = piece.first - 1
+        if before <= feed.position and piece.predecessor != feed.get_id(before):
+            self._search(piece.device, before)
+        elif not self._wants.is_left_out(piece.device):
+            self._wants.leave_out(piece.device)
+            proofs = self._replica.forks.get_proofs(piece.device)
+            proved = (p.position for p in proofs if piece.first <= p.position <= piece.last)
+            position = next(proved, piece.first)
+            self._events.append(ForkFound(piece.device, position, is_fixed=False))
+
+    def _search(self, device: bytes, position: int) -> None:
         if not self._wants.is_left_out(device):
             self._wants.leave_out(device)
-            self._events.append(ForkFound(device, position))
+            self._partings.add(device, position)
+
+    def _take_about_fork(self, message: Probe | Trace | Marks | Traced) -> None:
+        match message:
+            case Probe() | Trace():
+                self._take_question(message)
+            case Marks():
+                self._take_parted(self._partings.take_marks(message))
+            case Traced():
+                self._take_parted(self._partings.take_traced(message))
+
+    def _take_question(self, question: Probe | Trace) -> None:
+        if self._questions:
+            raise ProtocolViolation("a question before the last one was answered")
+        self._questions.append(question)
+
+    def _take_parted(self, parted: Parted | None) -> None:
+        if parted is None:
+            return
+        if parted.proof is not None:
+            self._statements.append(parted.proof)
+        self._forks.append(ForkFound(parted.device, parted.position, parted.is_fixed))
 
     def _reconcile(self) -> None:
         if self._our_done is not None and self._their_done is not None:
@@ -397,6 +456,10 @@ class Session:
             return [opening]
         if self._their_hello is not None and not self._has_said_all and not self._owes_ids:
             return [self._make_first_statements()]
+        if self._questions:
+            return [self._answer(self._questions.popleft())]
+        if (question := self._partings.take_request()) is not None:
+            return [question]
         if wants := list(self._wants.take_requests()):
             return wants
         if answer := self._offers.make_answer():
@@ -415,6 +478,13 @@ class Session:
             # What the other side counted may have to be undone, which only a hello can tell.
             raise LinkFailed("the market was handed over meanwhile; sync again")
 
+    def _answer(self, question: Probe | Trace) -> Marks | Traced:
+        match question:
+            case Probe():
+                return make_marks(self._replica, question)
+            case Trace():
+                return make_traced(self._replica, question)
+
     def _make_first_statements(self) -> Statements:
         statements = self._offers.make_statements()
         if statements is None:
@@ -424,7 +494,8 @@ class Session:
 
     def _make_done(self) -> Sequence[AnyMessage]:
         owes = self._owes_leaves or self._owes_statements or not self._wants.is_settled
-        if not self._has_said_all or owes or self._pieces or self._statements:
+        is_busy = self._pieces or self._statements or not self._partings.is_settled
+        if not self._has_said_all or owes or is_busy:
             return []
         # What was learned meanwhile, such as the proof of signing twice, goes first.
         if (statements := self._offers.make_statements()) is not None:
@@ -433,7 +504,7 @@ class Session:
             root=self._replica.root,
             digest=self._replica.compute_digest(),
             index=self._replica.chain.index,
-            entries=self._replica.entries,
+            entries=self._replica.entries_counted,
         )
         self._reconcile()
         return [self._our_done]

@@ -41,7 +41,8 @@ class Wants:
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
         self._held: Final[dict[bytes, None]] = {}
-        self._left_out: Final[set[bytes]] = set()
+        # By device: up to where its feed was held when it was left out.
+        self._left_out: Final[dict[bytes, int]] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -74,9 +75,15 @@ class Wants:
 
     def leave_out(self, device: bytes) -> None:
         """Exchange nothing more of a feed on this link: the two sides hold two histories."""
-        self._left_out.add(device)
+        self._left_out[device] = self._replica.get_feed(device).position
         self._held.pop(device, None)
         self._lacking.pop(device, None)
+
+    def readmit(self, device: bytes) -> None:
+        """Ask for a feed again that was cut since it was left out: its fixed branch is awaited."""
+        if self._replica.get_feed(device).position < self._left_out.get(device, 0):
+            del self._left_out[device]
+        self.add(device)
 
     def add(self, device: bytes) -> None:
         """Ask for a feed if the other side has more of it and nothing stands against it."""
@@ -138,7 +145,11 @@ class Wants:
         self.add(device)
 
     def _lacks(self, device: bytes) -> bool:
-        return self._replica.get_feed(device).lacks(self._theirs.get(device, 0))
+        feed = self._replica.get_feed(device)
+        # Of a suspended feed one branch is enough, whichever, until one of them is fixed.
+        suspended_from = self._replica.get_suspended_from(device)
+        is_enough = 0 < suspended_from <= feed.position
+        return feed.lacks(self._theirs.get(device, 0)) and not is_enough
 
     def _has_gap(self, piece: Piece) -> bool:
         return piece.first > self._replica.get_feed(piece.device).position + 1

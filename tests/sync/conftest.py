@@ -13,7 +13,7 @@ from synaptic_crdt.errors import Forged
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers
-from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
+from synaptic_crdt.state.feeds import Piece, Truncation, encode_body, seal_bodies
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.replica import Replica
@@ -21,7 +21,7 @@ from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.state.tables import Record, Table, Tables
 from synaptic_crdt.sync.gate import Gate, KeepNothing, Writer
 from synaptic_crdt.sync.inspection import Admission
-from synaptic_crdt.sync.session import Event, Offered, Session
+from synaptic_crdt.sync.session import Event, ForkFound, Offered, Session
 
 GENESIS: Final = b"toy market"
 MARKET: Final = compute_hash("market", GENESIS)
@@ -119,6 +119,7 @@ class CountingWriter:
         self.pieces: Final[list[Piece]] = []
         self.statements: Final[list[tuple[bytes, bytes]]] = []
         self.replaced_seals: Final[list[tuple[bytes, int]]] = []
+        self.truncations: Final[list[Truncation]] = []
         self.transactions = 0
 
     def write(
@@ -127,11 +128,15 @@ class CountingWriter:
         pieces: Sequence[Piece] = (),
         statements: Sequence[tuple[bytes, bytes]] = (),
         replaced_seals: Sequence[tuple[bytes, int]] = (),
+        truncations: Sequence[Truncation] = (),
+        dropped_statements: Sequence[bytes] = (),
     ) -> None:
+        del dropped_statements
         self.transactions += 1
         self.pieces.extend(pieces)
         self.statements.extend(statements)
         self.replaced_seals.extend(replaced_seals)
+        self.truncations.extend(truncations)
 
 
 class Peer:
@@ -218,6 +223,8 @@ class End:
                 statements = self.peer.gate.admit_statements(event.statements)
                 pieces = self.peer.gate.admit_pieces(event.pieces)
                 self.session.settle(pieces, statements)
+            elif isinstance(event, ForkFound) and event.is_fixed:
+                self.peer.gate.give_way(event.device, event.position)
         self.events.extend(self.session.take_events())
 
     def take_output(self) -> bytes:

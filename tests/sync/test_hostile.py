@@ -67,7 +67,7 @@ def make_source() -> Peer:
 SOURCE = make_source()
 FEED = SOURCE.replica.get_feed(FOUNDER.public)
 LONG = SOURCE.replica.get_feed(make_key(2).public)
-[SHORT_LEAF, LONG_LEAF] = [Leaf(feed.device, feed.position, feed.head, 0) for feed in (FEED, LONG)]
+[SHORT_LEAF, LONG_LEAF] = [Leaf(feed.device, feed.position, feed.head, 0, None) for feed in (FEED, LONG)]
 NO_STATEMENTS = Statements(statements=(), index=0, last=True)
 NO_LEAVES = Leaves(leaves=(), last=True)
 DONE = Done(root=bytes(32), digest=bytes(32), index=0, entries=0)
@@ -343,7 +343,7 @@ def test_a_wrong_preface_is_told_apart(preface: bytes, error: type[SynapticError
 
 def test_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LINK_FEEDS", 3)
-    leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0) for number in range(1, 5)]
+    leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0, None) for number in range(1, 5)]
     with pytest.raises(ProtocolViolation, match="more than 3 feeds"):
         run(End(Peer()), (make_hello(), Leaves(leaves=tuple(leaves), last=False)))
 

@@ -44,9 +44,9 @@ async def test_a_fork_is_told(founder: DeviceKey) -> None:
     second.write(founder, ["note", 2])
     ends = await run_two(first, second)
     for end in ends:
-        assert end.log.get(ForkFound) == [ForkFound(founder.public, 1)]
+        assert end.log.get(ForkFound) == [ForkFound(founder.public, 1, is_fixed=False)]
         assert end.report is not None
-        assert end.report.equal is False
+        assert end.report.equal is True
 
 
 async def test_a_forger_is_cut_off_and_counted(founder: DeviceKey) -> None:

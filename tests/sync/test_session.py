@@ -211,7 +211,7 @@ def test_a_feed_waits_for_its_issuers_and_then_comes(founder: DeviceKey) -> None
         issuer = key
     ends = End(first), End(second)
     leaves = ends[0].session._leaves
-    leaves[:] = [type(leaf)(leaf.device, leaf.position, leaf.id, 0) for leaf in leaves]
+    leaves[:] = [type(leaf)(leaf.device, leaf.position, leaf.id, 0, leaf.beyond) for leaf in leaves]
     pump(*ends)
     assert_equal(first, second)
     assert_reconciled(*ends)
@@ -287,14 +287,17 @@ def test_a_fork_is_seen_and_stops_no_other_feed(length: int, other_length: int) 
     assert {event.device for event in forks if isinstance(event, ForkFound)} == {forker.public}
     for peer, other in ((first, make_key(7)), (second, make_key(6))):
         assert peer.replica.get_feed(other.public).position == 1
-        assert peer.replica.get_feed(forker.public).get_id(2) == first.replica.get_feed(
-            forker.public
-        ).get_id(2)
-    for end in ends:
-        assert end.session.is_finished
-        [reconciled] = end.get_events(Reconciled)
-        assert isinstance(reconciled, Reconciled)
-        assert not reconciled.equal
+        # The common prefix counts; what each of them holds behind it waits.
+        assert peer.replica.get_suspended_from(forker.public) == 3
+        assert peer.replica.get_counted_position(forker.public) == 2
+    assert first.replica.get_feed(forker.public).position == 2 + length
+    assert second.replica.get_feed(forker.public).position == 2 + other_length
+    assert_reconciled(*ends)
+    # From now on there is nothing to say about it.
+    again = sync(first, second)
+    assert_reconciled(*again)
+    assert sum(end.session.counts.statements_sent for end in again) == 0
+    assert sum(end.session.frames_received for end in again) == 4
 
 
 def cut_small(data: bytes) -> Sequence[bytes]:
@@ -309,7 +312,7 @@ def test_what_follows_a_fork_is_not_taken_to_the_gate() -> None:
     second.write(forker, ["note", 2])
     ends = sync(first, second, cut_small)
     assert second.replica.entries == 1
-    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 2)]
+    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 1, is_fixed=False)]
     offered = ends[1].get_events(Offered)
     assert sum(len(event.pieces) for event in offered if isinstance(event, Offered)) == 1
 
@@ -326,7 +329,7 @@ def test_two_forks_of_one_feed_are_told_once() -> None:
     data = ends[0].take_output()
     first.write(forker, ["note", 2])
     ends[1].receive(data + ends[0].take_output())
-    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 3)]
+    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 3, is_fixed=False)]
 
 
 @pytest.mark.parametrize("extra", [0, 2])

@@ -1,0 +1,192 @@
+"""Finding where two sides' histories of one feed part, and what proves it.
+
+Ids at up to 32 positions are compared at a time, so the place is found in eight rounds at most
+however long the feeds are; then the other side's branch comes as body hashes and a seal, at most
+one window's. Nothing it says is believed: a proof is verified by the gate, like any statement.
+
+Answers lies in the search (they end in a proof that does not verify, or in none), and floods of
+forks (one question at a time on a link, one search for a feed).
+"""
+
+from typing import Final
+
+import msgspec
+
+from synaptic_crdt.errors import ProtocolViolation
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.forks import get_branch
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import Branch, encode_statement, make_fork_proof
+from synaptic_crdt.sync.messages import Marks, Probe, Trace, Traced
+
+
+class Parted(msgspec.Struct, frozen=True):
+    """Both histories agree before ``position`` and not there.
+
+    ``proof`` is the proof of it unless one is known; ``is_fixed`` says that the other side's
+    branch has the id that a checkpoint fixes and that is awaited here.
+    """
+
+    device: bytes
+    position: int
+    proof: bytes | None
+    is_fixed: bool
+
+
+class _Search(msgspec.Struct):
+    """Ids agree at ``low`` and differ at ``high``; ``asked`` is what the other side is asked."""
+
+    device: bytes
+    low: int
+    high: int
+    is_fixed: bool | None = None
+    asked: Probe | Trace | None = None
+
+
+class Partings:
+    """The searches of one link, one after the other."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica: Final = replica
+        self._waiting: Final[dict[bytes, int]] = {}
+        self._search: _Search | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Is nothing searched for?"""
+        return self._search is None and not self._waiting
+
+    @property
+    def expected(self) -> tuple[type[Marks] | type[Traced], ...]:
+        """What the other side owes."""
+        match None if self._search is None else self._search.asked:
+            case Probe():
+                return (Marks,)
+            case Trace():
+                return (Traced,)
+            case None:
+                return ()
+
+    def add(self, device: bytes, position: int) -> None:
+        """Search where a feed parts, whose ids were seen to differ at ``position``."""
+        self._waiting[device] = position
+
+    def take_request(self) -> Probe | Trace | None:
+        """Return the next question to the other side; None while one is open or none is left."""
+        if self._search is None and self._waiting:
+            device = next(iter(self._waiting))
+            self._search = _Search(device, 0, self._waiting.pop(device))
+        search = self._search
+        if search is None or search.asked is not None:
+            return None
+        if positions := self._choose_positions(search):
+            search.asked = Probe(device=search.device, positions=positions)
+        else:
+            search.asked = Trace(device=search.device, position=search.high)
+        return search.asked
+
+    def take_marks(self, message: Marks) -> Parted | None:
+        """Take the ids at the positions asked for; return where the feed parts once it is known.
+
+        Raises ``ProtocolViolation`` when they are not what was asked for.
+        """
+        search = self._search
+        assert search is not None
+        assert isinstance(search.asked, Probe)
+        positions, search.asked = search.asked.positions, None
+        if message.device != search.device or len(message.ids) > len(positions):
+            raise ProtocolViolation("ids that nobody asked for")
+        feed = self._replica.get_feed(search.device)
+        marks = dict(zip(positions, message.ids, strict=False))
+        self._note_fixed(search, marks)
+        between = [position for position in positions if position < search.high]
+        if feed.position < search.high or any(position not in marks for position in between):
+            # One of the two feeds was cut meanwhile; whatever differs will be seen again.
+            self._search = None
+            return None
+        for position in between:
+            if marks[position] != feed.get_id(position):
+                search.high = position
+                break
+            search.low = position
+        if search.high - search.low == 1 and self._is_known(search):
+            return self._end(search, None)
+        return None
+
+    def take_traced(self, message: Traced) -> Parted | None:
+        """Take the other side's branch; return where the feed parts, and the proof of it.
+
+        Raises ``ProtocolViolation`` when it is not what was asked for.
+        """
+        search = self._search
+        assert search is not None
+        if (message.device, message.position) != (search.device, search.high):
+            raise ProtocolViolation("a branch that nobody asked for")
+        ours = get_branch(self._replica.get_feed(search.device), search.high)
+        if ours is None or not message.hashes:
+            self._search = None
+            return None
+        theirs = Branch(message.hashes, message.signature)
+        if ours.first == theirs.first:
+            raise ProtocolViolation("a branch that does not part where its ids did")
+        before = self._replica.get_feed(search.device).get_id(search.low)
+        market = self._replica.market
+        proof = make_fork_proof(market, search.device, search.high, before, ours, theirs)
+        return self._end(search, encode_statement(proof))
+
+    def _choose_positions(self, search: _Search) -> tuple[int, ...]:
+        """Choose what to ask next; and once whether the other side is on the fixed branch."""
+        positions = _choose(search.low, search.high)
+        if search.is_fixed is None:
+            search.is_fixed = False
+            if self._replica.is_awaiting(search.device):
+                return (*positions, self._replica.get_awaited(search.device)[-1].position)
+        return positions
+
+    def _note_fixed(self, search: _Search, marks: dict[int, bytes]) -> None:
+        for item in self._replica.get_awaited(search.device)[-1:]:
+            if marks.get(item.position) == item.id:
+                search.is_fixed = True
+
+    def _is_known(self, search: _Search) -> bool:
+        """Does a proof that is held say it already, or say more?"""
+        proofs = self._replica.forks.get_proofs(search.device)
+        suspended_from = self._replica.get_suspended_from(search.device)
+        return any(proof.position == search.high for proof in proofs) or (
+            0 < suspended_from < search.high
+        )
+
+    def _end(self, search: _Search, proof: bytes | None) -> Parted:
+        self._search = None
+        return Parted(search.device, search.high, proof, bool(search.is_fixed))
+
+
+def make_marks(replica: Replica, probe: Probe) -> Marks:
+    """Answer which ids a feed has at some positions, as far as they are held.
+
+    Raises ``ProtocolViolation`` when they do not ascend.
+    """
+    if any(one >= other for one, other in zip(probe.positions, probe.positions[1:], strict=False)):
+        raise ProtocolViolation("positions that do not ascend")
+    feed = replica.get_feed(probe.device)
+    held = [position for position in probe.positions if position <= feed.position]
+    return Marks(device=probe.device, ids=tuple(feed.get_id(position) for position in held))
+
+
+def make_traced(replica: Replica, trace: Trace) -> Traced:
+    """Answer what is held of a feed from a position to the next seal; empty when there is none."""
+    branch = get_branch(replica.get_feed(trace.device), trace.position)
+    branch = branch or Branch(b"", bytes(limits.SIGNATURE_BYTES))
+    return Traced(
+        device=trace.device,
+        position=trace.position,
+        hashes=branch.hashes,
+        signature=branch.signature,
+    )
+
+
+def _choose(low: int, high: int) -> tuple[int, ...]:
+    """Return positions between two, evenly spread; all of them when they are few."""
+    inside = high - low - 1
+    count = min(inside, limits.PROBE_POSITIONS)
+    return tuple(low + inside * step // count + 1 for step in range(count)) if count else ()
