@@ -128,6 +128,12 @@ class Header(Message, frozen=True, tag="piece"):
     signature: Signature
 
 
+class Gone(Message, frozen=True, tag="gone"):
+    """Nothing more comes of what was asked of a feed: its end was cut since it was announced."""
+
+    device: Hash
+
+
 class Bodies(Message, frozen=True, tag="bodies"):
     """Some of the announced piece's bodies, in order."""
 
@@ -193,6 +199,7 @@ AnyMessage = (
     | Leaves
     | Want
     | Header
+    | Gone
     | Bodies
     | Statements
     | Probe

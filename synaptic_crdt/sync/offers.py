@@ -21,6 +21,7 @@ from synaptic_crdt.state.statements import (
 from synaptic_crdt.sync.assembly import take_apart
 from synaptic_crdt.sync.messages import (
     AnyMessage,
+    Gone,
     Hello,
     Ids,
     Leaf,
@@ -41,6 +42,7 @@ class Offers:
         self._wants: Final = wants
         self._asked: Final[deque[Wanted]] = deque()
         self._moved: Final[dict[bytes, None]] = {}
+        self._announced: Final[dict[bytes, int]] = {}
         # Counted checkpoints to send before those that follow what they have.
         self._before: Iterator[Checkpoint | None] = iter(())
         self._their_index = 0
@@ -74,7 +76,8 @@ class Offers:
         if len(self._asked) + len(rows) > limits.WANTS:
             raise ProtocolViolation(f"more than {limits.WANTS} wants at a time")
         for row in rows:
-            if row.first > self._replica.get_feed(row.device).sealed_position:
+            held = self._replica.get_feed(row.device).sealed_position
+            if row.first > max(held, self._announced.get(row.device, 0)):
                 raise ProtocolViolation(
                     f"feed {row.device.hex()[:16]}: asked from position {row.first} on, which"
                     " nobody announced"
@@ -124,6 +127,7 @@ class Offers:
 
     def make_opening(self, leaves: Sequence[Leaf], *, has_ids: bool) -> Iterator[AnyMessage]:
         """Yield what the other side needs to know before it can say what it lacks."""
+        self._announced.update((leaf.device, leaf.end) for leaf in leaves)
         if has_ids:
             ids = [statement.id for statement in self._replica.get_beside()]
             for start, last in _cut_pages(len(ids), limits.PAGE_IDS):
@@ -153,14 +157,14 @@ class Offers:
 
     def make_answer(self) -> Sequence[AnyMessage]:
         """Return the next piece that was asked for, as messages; none when nothing is due."""
-        while self._asked:
+        if self._asked:
             row = self._asked.popleft()
             piece = self._replica.get_feed(row.device).get_piece(row.first)
-            # Whoever asks for more pieces than there are gets those that there are.
-            if piece is not None:
-                if row.pieces > 1:
-                    self._asked.appendleft(Wanted(row.device, piece.last + 1, row.pieces - 1))
-                return self._send(piece)
+            if piece is None:
+                return [Gone(device=row.device)]
+            if row.pieces > 1:
+                self._asked.appendleft(Wanted(row.device, piece.last + 1, row.pieces - 1))
+            return self._send(piece)
         return []
 
     def make_push(self) -> Sequence[AnyMessage]:
@@ -213,6 +217,7 @@ class Offers:
             yield self._replica.chain.get(number)
 
     def _send(self, piece: Piece) -> Sequence[AnyMessage]:
+        self._announced[piece.device] = piece.last
         self._wants.note_theirs(piece.device, piece.last)
         self.entries_sent += len(piece.bodies)
         return take_apart(piece)

@@ -101,9 +101,7 @@ class Partings:
         self._note_fixed(search, marks)
         between = [position for position in positions if position < search.high]
         if feed.position < search.high or any(position not in marks for position in between):
-            # One of the two feeds was cut meanwhile; whatever differs will be seen again.
-            self._search = None
-            return None
+            return self._give_up()
         for position in between:
             if marks[position] != feed.get_id(position):
                 search.high = position
@@ -123,12 +121,9 @@ class Partings:
         if (message.device, message.position) != (search.device, search.high):
             raise ProtocolViolation("a branch that nobody asked for")
         ours = get_branch(self._replica.get_feed(search.device), search.high)
-        if ours is None or not message.hashes:
-            self._search = None
-            return None
         theirs = Branch(message.hashes, message.signature)
-        if ours.first == theirs.first:
-            raise ProtocolViolation("a branch that does not part where its ids did")
+        if ours is None or not theirs.hashes or ours.first == theirs.first:
+            return self._give_up()
         before = self._replica.get_feed(search.device).get_id(search.low)
         market = self._replica.market
         proof = make_fork_proof(market, search.device, search.high, before, ours, theirs)
@@ -155,6 +150,13 @@ class Partings:
         return any(proof.position == search.high for proof in proofs) or (
             0 < suspended_from < search.high
         )
+
+    def _give_up(self) -> None:
+        """Leave a search whose answers do not fit, since one of the feeds was cut meanwhile.
+
+        Whatever still differs is seen again on the next link.
+        """
+        self._search = None
 
     def _end(self, search: _Search, proof: bytes | None) -> Parted:
         self._search = None

@@ -32,6 +32,7 @@ from synaptic_crdt.sync.messages import (
     Bodies,
     Done,
     FrameReader,
+    Gone,
     Header,
     Hello,
     Ids,
@@ -291,7 +292,7 @@ class Session:
             case Done():
                 self._take_done(message)
             case _:
-                self._take_about_fork(message)
+                self._take_about_feed(message)
 
     def _get_expected(self) -> tuple[type[AnyMessage], ...]:
         if self._their_hello is None:
@@ -300,8 +301,10 @@ class Session:
             return (Bodies,)
         owed = self._partings.expected
         if self._their_done is None:
-            return (Ids, Statements, Leaves, Want, Header, Probe, Trace, Done, *owed)
-        return (Statements, Want, Header, Probe, Trace, *owed) if self.is_live else (Header, *owed)
+            return (Ids, Statements, Leaves, Want, Header, Gone, Probe, Trace, Done, *owed)
+        if self.is_live:
+            return (Statements, Want, Header, Gone, Probe, Trace, *owed)
+        return (Header, Gone, *owed)
 
     def _take_hello(self, hello: Hello) -> None:
         if hello.index == 0 and hello.checkpoint != self._replica.market:
@@ -413,8 +416,11 @@ class Session:
             self._wants.leave_out(device)
             self._partings.add(device, position)
 
-    def _take_about_fork(self, message: Probe | Trace | Marks | Traced) -> None:
+    def _take_about_feed(self, message: Gone | Probe | Trace | Marks | Traced) -> None:
         match message:
+            case Gone():
+                if not self._wants.note_gone(message.device):
+                    raise ProtocolViolation("gone is what nobody asked for")
             case Probe() | Trace():
                 self._take_question(message)
             case Marks():

@@ -133,6 +133,15 @@ class Wants:
                 self._cost -= asked.cost
                 del self._asked[piece.device]
 
+    def note_gone(self, device: bytes) -> bool:
+        """Take note that no more comes of what was asked of a feed; was anything asked?"""
+        asked = self._asked.pop(device, None)
+        if asked is None:
+            return False
+        self._cost -= asked.cost
+        self._theirs[device] = asked.first - 1
+        return True
+
     def settle(self, piece: Piece, admission: Admission) -> None:
         """Take note of what became of a piece that the other side sent."""
         device = piece.device

@@ -155,9 +155,9 @@ class Peer:
         self.replica: Final = make_replica(public, market, witnesses)
         self.gate = Gate(self.replica, writer or KeepNothing(), find_issuer)
 
-    def let_in_all(self) -> "Peer":
+    def let_in_all(self, writer: Writer | None = None) -> "Peer":
         """From now on ask of no feed who invited it, as no honest peer does."""
-        self.gate = Gate(self.replica, KeepNothing(), ask_nobody)
+        self.gate = Gate(self.replica, writer or KeepNothing(), ask_nobody)
         return self
 
     def write(self, key: DeviceKey, *operations: Sequence[Value]) -> None:
