@@ -138,7 +138,7 @@ class Branches:
         awaited = self.get_awaited(device)
         return awaited is not None and not self.holds(awaited)
 
-    def is_fixed(self, piece: Piece) -> bool:
+    def is_awaited(self, piece: Piece) -> bool:
         """Does a piece reach an id that is awaited? Its seal is not looked at."""
         items = _find_between(self._get_awaited(piece.device), piece.first, piece.last)
         if not items:

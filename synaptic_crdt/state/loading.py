@@ -87,7 +87,7 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
         damages += _load_feed(replica, feed, stored)
     damages += _load_statements(store, replica)
     # A crash may have come between a checkpoint and what became void by it.
-    if truncations := replica.take_truncations():
+    if truncations := replica.branches.take_truncations():
         store.write(truncations=truncations)
     return tuple(damages)
 

@@ -144,7 +144,7 @@ class Gate:
 
         Its entries are kept apart, and the fixed branch can be asked for.
         """
-        is_given = self.replica.give_way(device, position)
+        is_given = self.replica.branches.give_way(device, position)
         self._follow_statements()
         return is_given
 
@@ -155,7 +155,7 @@ class Gate:
         if proof is None:
             return
         self._admit_proof(proof, encode_statement(proof))
-        if self.replica.is_fixed(piece):
+        if self.replica.branches.is_awaited(piece):
             self.give_way(proof.device, proof.position)
 
     def _admit_proof(self, proof: ForkProof, data: bytes) -> Admission:
@@ -163,15 +163,15 @@ class Gate:
             if len(self._early) < limits.EARLY_PROOFS:
                 self._early[proof.device] = data
             return Admission.HOLD
-        if not self.replica.forks.is_news(proof):
+        if not self.replica.branches.forks.is_news(proof):
             return Admission.IGNORE
         self._take_statements([(proof, data)])
         return Admission.ACCEPT
 
     def _follow_statements(self) -> None:
         """Make durable what follows from what was taken, and tell of it."""
-        truncations = self.replica.take_truncations()
-        dropped = self.replica.forks.take_dropped()
+        truncations = self.replica.branches.take_truncations()
+        dropped = self.replica.branches.forks.take_dropped()
         if truncations or dropped:
             self._writer.write(truncations=truncations, dropped_statements=dropped)
         self.news.publish(tuple(each.device for each in truncations))

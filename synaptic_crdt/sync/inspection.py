@@ -90,7 +90,7 @@ class Inspection:
             self._check_sealed(piece)
             return Admission.FORK
         entries, new_tip = verify_piece(self._replica.market, tip, piece)
-        if self._replica.is_void(entries):
+        if self._replica.branches.is_void(entries):
             return Admission.FORK
         if tip.position == 0 and not self._has_issuer(entries[0]):
             return Admission.HOLD
@@ -114,7 +114,7 @@ class Inspection:
         """Judge a proof by what is held alone: what else an inspection found may make it news."""
         if proof.device not in self._replica.feeds:
             return "too early"
-        return "kept" if self._replica.forks.is_news(proof) else "known"
+        return "kept" if self._replica.branches.forks.is_news(proof) else "known"
 
     def _get_chain(self) -> CheckpointChain:
         """Return the chain with what was found sound; a copy only from the second one on."""

@@ -247,7 +247,7 @@ def compute_digest(leaves: Sequence[Leaf]) -> bytes:
 
 
 def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:
-    suspended_from = replica.get_suspended_from(feed.device)
+    suspended_from = replica.branches.get_suspended_from(feed.device)
     if not suspended_from:
         end = min(feed.sealed_position, feed.end)
         return Leaf(feed.device, end, feed.get_id(end), rank, None)

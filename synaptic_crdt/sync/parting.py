@@ -134,19 +134,20 @@ class Partings:
         positions = _choose(search.low, search.high)
         if search.is_fixed is None:
             search.is_fixed = False
-            if self._replica.is_awaiting(search.device):
-                return (*positions, self._replica.get_awaited(search.device)[-1].position)
+            awaited = self._replica.branches.get_awaited(search.device)
+            if awaited is not None and awaited.position > search.high:
+                return (*positions, awaited.position)
         return positions
 
     def _note_fixed(self, search: _Search, marks: dict[int, bytes]) -> None:
-        for item in self._replica.get_awaited(search.device)[-1:]:
-            if marks.get(item.position) == item.id:
-                search.is_fixed = True
+        awaited = self._replica.branches.get_awaited(search.device)
+        if awaited is not None and marks.get(awaited.position) == awaited.id:
+            search.is_fixed = True
 
     def _is_known(self, search: _Search) -> bool:
         """Does a proof that is held say it already, or say more?"""
-        proofs = self._replica.forks.get_proofs(search.device)
-        suspended_from = self._replica.get_suspended_from(search.device)
+        proofs = self._replica.branches.forks.get_proofs(search.device)
+        suspended_from = self._replica.branches.get_suspended_from(search.device)
         return any(proof.position == search.high for proof in proofs) or (
             0 < suspended_from < search.high
         )

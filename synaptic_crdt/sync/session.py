@@ -406,7 +406,7 @@ class Session:
             self._search(piece.device, before)
         elif not self._wants.is_left_out(piece.device):
             self._wants.leave_out(piece.device)
-            proofs = self._replica.forks.get_proofs(piece.device)
+            proofs = self._replica.branches.forks.get_proofs(piece.device)
             proved = (p.position for p in proofs if piece.first <= p.position <= piece.last)
             position = next(proved, piece.first)
             self._events.append(ForkFound(piece.device, position, is_fixed=False))

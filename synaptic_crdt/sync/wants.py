@@ -156,7 +156,7 @@ class Wants:
     def _lacks(self, device: bytes) -> bool:
         feed = self._replica.get_feed(device)
         # Of a suspended feed one branch is enough, whichever, until one of them is fixed.
-        suspended_from = self._replica.get_suspended_from(device)
+        suspended_from = self._replica.branches.get_suspended_from(device)
         is_enough = 0 < suspended_from <= feed.position
         return feed.lacks(self._theirs.get(device, 0)) and not is_enough
 

@@ -14,7 +14,6 @@ from typing import Final
 
 import pytest
 
-from synaptic_crdt.errors import ForkSeen
 from synaptic_crdt.state.feeds import Feed, verify_piece
 from synaptic_crdt.state.forks import get_branch
 from synaptic_crdt.state.replica import Replica
@@ -47,7 +46,7 @@ class World:
     """Devices, their copies, and replicas that heard of them in different orders."""
 
     def __init__(self, seed: int) -> None:
-        self.chance: Final = random.Random(seed)  # noqa: S311
+        self.chance: Final = random.Random(seed)
         self.devices: Final = [Forker(1), Forker(2), Forker(3)]
         self.replicas: Final = [make_replica(SEQUENCER.device) for _ in range(3)]
         self.checkpoints: Final[list[Checkpoint]] = []
@@ -95,7 +94,7 @@ class World:
         replica, other = self.chance.sample(self.replicas, 2)
         if self.chance.random() < 0.5 and replica.chain.index < len(self.checkpoints):
             replica.add_statement(self.checkpoints[replica.chain.index])
-        proofs = list(other.forks)
+        proofs = list(other.branches.forks)
         if proofs:
             replica.add_statement(self.chance.choice(proofs))
 
@@ -119,7 +118,7 @@ def bool_of(_: object) -> bool:
 
 def describe(replica: Replica) -> object:
     feeds = {device: (feed.position, feed.head) for device, feed in replica.feeds.items()}
-    return feeds, replica.chain.index, sorted(proof.id for proof in replica.forks)
+    return feeds, replica.chain.index, sorted(proof.id for proof in replica.branches.forks)
 
 
 def offer(replica: Replica, source: Feed) -> bool:
@@ -132,7 +131,7 @@ def offer(replica: Replica, source: Feed) -> bool:
     if piece is None:
         return False
     entries, tip = verify_piece(MARKET, feed.tip, piece)
-    if replica.is_void(entries):
+    if replica.branches.is_void(entries):
         return False
     replica.extend(feed, entries, tip, piece.signature)
     return True
@@ -151,7 +150,7 @@ def meet(one: Replica, other: Replica) -> None:
             if checkpoint is not None and replica.chain.index < index:
                 replica.add_statement(checkpoint)
     for replica, source in ((one, other), (other, one)):
-        for proof in list(source.forks):
+        for proof in list(source.branches.forks):
             replica.add_statement(proof)
     for device in {**one.feeds, **other.feeds}:
         for replica, source in ((one, other), (other, one)):
@@ -164,12 +163,10 @@ def meet_at(replica: Replica, source: Replica, device: bytes) -> None:
     parting = find_parting(replica.get_feed(device), theirs)
     if parting is not None:
         prove(replica, source, device, parting)
-        awaited = replica.get_awaited(device)
-        holds_fixed = any(
-            item.position <= theirs.position and theirs.get_id(item.position) == item.id
-            for item in awaited[-1:]
-        )
-        if not holds_fixed or not replica.give_way(device, parting):
+        awaited = replica.branches.get_awaited(device)
+        if awaited is None or not source.branches.holds(awaited):
+            return
+        if not replica.branches.give_way(device, parting):
             return
     while offer(replica, theirs):
         pass
@@ -199,7 +196,9 @@ def check(seed: int) -> None:
     for other in others:
         assert other.root == first.root
         assert other.get_leaves() == first.get_leaves()
-        assert sorted(p.id for p in other.forks) == sorted(p.id for p in first.forks)
+        assert sorted(p.id for p in other.branches.forks) == sorted(
+            p.id for p in first.branches.forks
+        )
         assert not other.divergences
         assert not other.machine.get_suspended()
     assert first.machine.epoch == len(world.checkpoints)

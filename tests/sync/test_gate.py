@@ -212,7 +212,7 @@ def test_two_sealed_histories_are_a_fork(founder: DeviceKey, ours: int, theirs: 
     [piece] = take_pieces(source, founder.public)
     assert peer.gate.admit_piece(piece) is FORK
     assert peer.replica.entries == ours
-    [proof] = peer.replica.forks
+    [proof] = peer.replica.branches.forks
     assert (proof.device, proof.position) == (founder.public, 1)
     assert peer.replica.entries_counted == 0
 

@@ -67,7 +67,9 @@ def make_source() -> Peer:
 SOURCE = make_source()
 FEED = SOURCE.replica.get_feed(FOUNDER.public)
 LONG = SOURCE.replica.get_feed(make_key(2).public)
-[SHORT_LEAF, LONG_LEAF] = [Leaf(feed.device, feed.position, feed.head, 0, None) for feed in (FEED, LONG)]
+[SHORT_LEAF, LONG_LEAF] = [
+    Leaf(feed.device, feed.position, feed.head, 0, None) for feed in (FEED, LONG)
+]
 NO_STATEMENTS = Statements(statements=(), index=0, last=True)
 NO_LEAVES = Leaves(leaves=(), last=True)
 DONE = Done(root=bytes(32), digest=bytes(32), index=0, entries=0)

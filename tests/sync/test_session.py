@@ -288,8 +288,8 @@ def test_a_fork_is_seen_and_stops_no_other_feed(length: int, other_length: int) 
     for peer, other in ((first, make_key(7)), (second, make_key(6))):
         assert peer.replica.get_feed(other.public).position == 1
         # The common prefix counts; what each of them holds behind it waits.
-        assert peer.replica.get_suspended_from(forker.public) == 3
-        assert peer.replica.get_counted_position(forker.public) == 2
+        assert peer.replica.branches.get_suspended_from(forker.public) == 3
+        assert peer.replica.branches.get_counted_position(forker.public) == 2
     assert first.replica.get_feed(forker.public).position == 2 + length
     assert second.replica.get_feed(forker.public).position == 2 + other_length
     assert_reconciled(*ends)
