@@ -22,7 +22,7 @@ from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.sync.conftest import GENESIS, MARKET, Peer, make_key, make_pieces, make_replica, sync
 
 RUNS: Final = 40
-_STEPS: Final = 30
+_STEPS: Final = 60
 
 
 class Copy:
@@ -54,7 +54,7 @@ class World:
         for _ in range(_STEPS):
             step = self.chance.choices(
                 [self.write, self.copy_home, self.carry, self.close_epoch, self.link, self.stick],
-                [6, 1, 6, 2, 3, 1],
+                [6, 3, 9, 2, 2, 1],
             )[0]
             step()
 
