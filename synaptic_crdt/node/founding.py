@@ -16,6 +16,7 @@ from synaptic_crdt.node.lookup import read_device
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import keep_addresses
+from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.queries.members import list_devices
 from synaptic_crdt.node.tickets import decode_ticket
 from synaptic_crdt.node.wire import Json
@@ -231,3 +232,4 @@ def _new_node(home: Home, key: DeviceKey, genesis_bytes: bytes) -> Generator[Nod
     finally:
         store.close()
     new.replace(home.store_path)
+    PlaceGuard(home, key.public)

@@ -138,6 +138,29 @@ def _find_cosigning(node: Node) -> Iterator[Finding]:
             yield Finding("cosigning-refused", f"this witness does not cosign: {word.reason}")
 
 
+def _find_forks(node: Node) -> Iterator[Finding]:
+    branches = node.replica.branches
+    for device in branches.forks.get_devices():
+        if position := branches.get_suspended_from(device):
+            whose = "this device" if device == node.key.public else f"device {_name(device)}"
+            yield Finding(
+                "forked",
+                f"{whose} signed two histories from position {position} on; its entries from there"
+                " on wait until a checkpoint fixes one of them",
+                "sync with the sequencer; whoever owns it uses one copy of its home alone",
+            )
+
+
+def _find_move(node: Node) -> Iterator[Finding]:
+    if not node.is_in_place:
+        yield Finding(
+            "moved",
+            "this home may be a copy, or put back from a backup: it writes nothing before it has"
+            " heard from those who know what its device signed",
+            "sync with the sequencer, or with two peers",
+        )
+
+
 def _find_silence(node: Node) -> Iterator[Finding]:
     chain, machine = node.replica.chain, node.replica.machine
     now_ms = node.get_wall_ms()
@@ -190,6 +213,8 @@ _CHECKS: Final[tuple[Callable[[Node], Iterator[Finding]], ...]] = (
     _find_lies,
     _find_proposals,
     _find_cosigning,
+    _find_forks,
+    _find_move,
     _find_silence,
     _find_clock,
     _find_ahead,

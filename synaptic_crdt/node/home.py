@@ -35,6 +35,7 @@ class Home:
         self.policy_path: Final = self.path / "policy.toml"
         self.peers_path: Final = self.path / "peers.json"
         self.lock_path: Final = self.path / "lock"
+        self.place_path: Final = self.path / "place.json"
 
     @property
     def name(self) -> str:

@@ -62,6 +62,7 @@ class LinkBook:
             case Reconciled():
                 # Whatever was taken back by what came is remembered from here on.
                 self._node.keep_reversals()
+                self._node.place.note_peer(event.device)
                 self._tell("synced", address, equal=event.equal, root=event.ours.root.hex())
             case ForkFound(device, position):
                 self._tell("fork", address, device=device.hex(), position=position)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from synaptic_crdt.errors import MalformedInput, Refused, StoreDamaged, UsageError
+from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.readiness import Readiness, has_cause
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
@@ -90,7 +91,7 @@ class Market:
                 return None
             return get_issuer(self.genesis, self.id, device, operation)
 
-        return Gate(self.replica, writer, find_issuer)
+        return Gate(self.replica, writer, find_issuer, own_device)
 
     def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:
         self._contract = MarketContract(self.genesis, self.id, tables, timers)
@@ -110,6 +111,7 @@ class Node:
         # What is admitted later can only reverse what was seen to apply before.
         self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
+        self.place: Final = PlaceGuard(home, key.public)
         self._known_reversals: Final = store.read_reversals()
         # What only this process knows: since when entries wait, and how far off peers' clocks are.
         self.readiness: Final = Readiness()
@@ -181,14 +183,14 @@ class Node:
         Raises ``Refused`` when the contract would not apply it: then nothing is written.
         """
         # First: without the entries that are damaged, the contract might refuse it for nothing.
-        self._check_own_feed((key or self.key).public)
+        self.check_may_write((key or self.key).public)
         self.preview(operation, key)
         return self.append_unasked(operation, key)
 
     def append_unasked(self, operation: Operation, key: DeviceKey | None = None) -> Outcome:
         """Sign and keep an operation whose cause may not be held here yet, as when joining."""
         key = key or self.key
-        self._check_own_feed(key.public)
+        self.check_may_write(key.public)
         fields = encode_operation(operation)
         try:
             body = encode_body(self._next_timestamp(key.public, operation, fields), fields)
@@ -232,6 +234,7 @@ class Node:
                 f"checkpoint {self.replica.machine.epoch + 1} includes entries that are not held"
                 " here; sync with a peer that has them before another one is signed"
             )
+        self.check_place()
         checkpoint = self.replica.make_checkpoint(self.key, self.get_wall_ms(), self._is_ready)
         self.gate.admit_statement(encode_statement(checkpoint))
         return checkpoint
@@ -239,8 +242,10 @@ class Node:
     def is_checkpoint_due(self) -> bool:
         """Is something ready that no checkpoint includes, or a deadline over?"""
         machine = self.replica.machine
-        if any(self._is_ready(outcome) for outcome in machine.get_tail()):
-            return True
+        # With the branches that wait to be fixed, which is done by including them.
+        with self.replica.branches.held_branches():
+            if any(self._is_ready(outcome) for outcome in machine.get_tail()):
+                return True
         deadline = machine.get_next_deadline()
         return deadline is not None and deadline <= self.get_wall_ms()
 
@@ -279,13 +284,53 @@ class Node:
             self.store.write(reversals=list(new.items()))
             self._known_reversals.update(new)
 
-    def _check_own_feed(self, device: bytes) -> None:
+    def check_may_write(self, device: bytes) -> None:
+        """Raise what stands against the next entry of a device of this home.
+
+        ``StoreDamaged`` or ``ForkSeen`` when its feed is not held, or not agreed upon, to its
+        end; ``UsageError`` when this home may be a copy that does not know its own end.
+        """
         for damage in self.damages:
             if damage.forbids_writing(device):
                 raise StoreDamaged(
                     f"{damage}; this is your own feed, so nothing is written until a sync with a"
                     " peer has repaired it"
                 )
+        branches = self.replica.branches
+        if suspended_from := branches.get_suspended_from(device):
+            raise ForkSeen(
+                f"this device signed two histories from position {suspended_from} on: another copy"
+                " of this home writes too, so stop using one of them; " + self._explain_settling()
+            )
+        if branches.is_awaiting(device):
+            awaited = branches.get_awaited(device)
+            assert awaited is not None
+            raise ForkSeen(
+                f"a checkpoint includes this device's entries up to position {awaited.position},"
+                " which are not all held here; sync with a peer that has them before you write"
+            )
+        self.check_place()
+
+    def check_place(self) -> None:
+        """Raise ``UsageError`` when this home may be a copy that does not know what it signed."""
+        self.place.check(self.replica.chain.sequencer, self._get_others())
+
+    @property
+    def is_in_place(self) -> bool:
+        """Is this home where it was last used, or known there by now to whoever knows it?"""
+        return self.place.find_objection(self.replica.chain.sequencer, self._get_others()) is None
+
+    def _get_others(self) -> list[bytes]:
+        return [device for device in self.replica.feeds if device != self.key.public]
+
+    def _explain_settling(self) -> str:
+        if self.replica.chain.sequencer is None:
+            return "a sandbox has no checkpoints to settle it: join again with a new device"
+        return (
+            "sync until a checkpoint has settled which of them goes on, then see what was lost"
+            " with `synaptic-crdt log --void` and write again what you still want with"
+            " `synaptic-crdt reissue`"
+        )
 
     def _next_timestamp(self, device: bytes, operation: Operation, fields: list[Value]) -> int:
         wall_ms = self.get_wall_ms()

@@ -3,7 +3,8 @@
 One every two seconds while entries are ready that none includes, or a deadline is over; one a
 minute while anything has a deadline; else none. None while anything is missing here that an
 earlier one includes, or an earlier one waits for cosignatures: a damaged store waits for a peer to
-repair it. After a handover the new sequencer begins by itself.
+repair it. None either while this home may be a copy, whose original signs its own. After a handover
+the new sequencer begins by itself.
 """
 
 from typing import Final
@@ -19,7 +20,8 @@ _QUIET_MS: Final = 60_000
 async def run_sequencer(node: Node) -> None:
     """Make checkpoints until cancelled, whenever this device is the one that does."""
     while True:
-        if node.is_sequencer and node.is_whole and node.may_close and _is_due(node):
+        may_close = node.is_whole and node.is_in_place and node.may_close
+        if node.is_sequencer and may_close and _is_due(node):
             node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 

@@ -74,6 +74,7 @@ def cosign(node: Node) -> Word:
     word = examine(node)
     if word.kind == "cosigns" and word.checkpoint is not None:
         checkpoint = word.checkpoint
+        node.check_place()
         cosignature = sign_cosignature(
             node.market.id,
             node.key,
@@ -102,6 +103,9 @@ def examine(node: Node) -> Word:
     if any(damage.kind == "statement" for damage in node.damages):
         # What this device cosigned may be among what was lost.
         return Word("refuses", f"{name}: this home's store has lost statements", checkpoint)
+    if not node.is_in_place:
+        # What this device cosigned may be in another copy of this home.
+        return Word("waits", f"{name}: this home may be a copy, so it syncs first", checkpoint)
     if len(candidates) > 1:
         return Word("refuses", f"{name}: the sequencer signed two of this index", checkpoint)
     return _recompute(node, checkpoint, name)

@@ -18,6 +18,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    ForkReport,
     InviteIssue,
     InviteRevoke,
     Operation,
@@ -58,6 +59,7 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     TaskDeliver: work.deliver_work,
     TaskFail: work.fail_work,
     TaskApprove: work.review_work,
+    ForkReport: forks.report_fork,
 }
 
 _REMEMBERED: Final = 65_536

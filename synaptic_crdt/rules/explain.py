@@ -54,6 +54,7 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
         "not {!r}",
     ),
     Verdict.RESULT_TOO_LARGE: ("the result is too large for an entry", "{} bytes, allowed {}"),
+    Verdict.FORK_INVALID: ("these are not the bytes of a fork proof", "{}"),
     Verdict.ACCOUNT_UNKNOWN: ("the device writes for no account that is open here", "{}"),
     Verdict.RECIPIENT_UNKNOWN: ("no such account is open here", "{}"),
     Verdict.INVITATION_UNKNOWN: ("no invitation with this one-time key was issued", "{}"),
@@ -81,6 +82,7 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.DEVICE_IS_OLDER: ("a device revokes only devices that joined later", ""),
     Verdict.VOUCHER_MISMATCH: ("the voucher does not say what the addition says", ""),
     Verdict.VOUCHER_FORGED: ("the adding device did not sign this voucher", "{}"),
+    Verdict.FORK_FORGED: ("the device did not seal both histories", "{}"),
     Verdict.ACCOUNT_EXISTS: ("the device writes for an account already", ""),
     Verdict.NOT_FIRST_ENTRY: (
         "an account is opened by the first entry of a feed; join again with a new key",
@@ -106,6 +108,7 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.DEVICE_EXISTS: ("the device was added before, or writes for an account already", ""),
     Verdict.TOO_MANY_DEVICES: ("the account has too many devices already", "{}, allowed {}"),
     Verdict.ALREADY_REVOKED: ("the device was revoked before", ""),
+    Verdict.FORK_KNOWN: ("this device's fork was reported before", "at position {}"),
     Verdict.INVITATION_EXPIRED: ("the invitation expired", ""),
     Verdict.EXPIRY_TOO_SOON: ("the invitation would expire at once", "{} ms, now {} ms"),
     Verdict.EXPIRY_TOO_LATE: ("an invitation lasts 30 days at most", "{} ms, allowed {} ms"),

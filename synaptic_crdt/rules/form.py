@@ -6,10 +6,12 @@ Each operation has its ladder; the first rung that does not hold is the verdict.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.fields import has_length, is_media_type, is_slug
 from synaptic_crdt.rules.operations import (
     AccountOpen,
+    ForkReport,
     InviteIssue,
     Operation,
     Payload,
@@ -25,8 +27,10 @@ from synaptic_crdt.rules.operations import (
     parse_operation,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
-from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.codec import Value, decode
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.limits import FORK_PROOF_BYTES
+from synaptic_crdt.state.statements.fork import Fork, read_fork
 
 
 def read_operation(operation: list[Value]) -> Operation | Refusal:
@@ -42,6 +46,17 @@ def read_operation(operation: list[Value]) -> Operation | Refusal:
 def compute_payload_hash(data: bytes) -> bytes:
     """Return the 32-byte hash that names a payload or a result."""
     return compute_hash("blob", data)
+
+
+def parse_fork(proof: bytes) -> Fork:
+    """Return what a fork proof says, its seals not looked at. Raises ``MalformedInput``."""
+    return read_fork(decode_proof(proof))
+
+
+def decode_proof(proof: bytes) -> list[Value]:
+    """Return a proof's fields as a statement has them. Raises ``MalformedInput``."""
+    fields = decode(proof, FORK_PROOF_BYTES)
+    return fields if isinstance(fields, list) else []
 
 
 def make_payload(media_type: str, data: bytes) -> Payload:
@@ -135,6 +150,14 @@ def _check_payload(payload: Payload) -> Refusal | None:
     return None
 
 
+def _check_fork_report(op: ForkReport) -> Refusal | None:
+    try:
+        parse_fork(op.proof)
+    except MalformedInput as error:
+        return Refusal(Verdict.FORK_INVALID, (str(error),))
+    return None
+
+
 def _duration(verdict: Verdict, value: int) -> Refusal | None:
     return _range(verdict, value, limits.DURATION_MIN_MS, limits.DURATION_MAX_MS)
 
@@ -158,4 +181,5 @@ _LADDERS: Final[Mapping[type[Operation], Callable[[Any], Refusal | None]]] = {
     TaskDecline: _check_reason,
     TaskFail: _check_reason,
     TaskDeliver: _check_task_deliver,
+    ForkReport: _check_fork_report,
 }

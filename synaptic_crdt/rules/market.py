@@ -14,6 +14,7 @@ from synaptic_crdt.rules.rows import (
     BalanceRow,
     DeliveryRow,
     DeviceRow,
+    ForkRow,
     HoldRow,
     InvitationRow,
     MoneyRow,
@@ -54,6 +55,7 @@ class Market:
         "balances",
         "deliveries",
         "devices",
+        "forks",
         "genesis",
         "holds",
         "id",
@@ -87,6 +89,8 @@ class Market:
                 "revoked": lambda _, row: () if row.state == "REVOKED" else None,
             },
         )
+        # By device and position, 8 bytes.
+        self.forks: Final[Table[ForkRow]] = tables.declare("forks", ForkRow)
         self.additions: Final[Table[AdditionRow]] = tables.declare(
             "additions", AdditionRow, {"account": lambda key, _: (key[0],)}
         )

@@ -254,6 +254,14 @@ class TaskApprove(
     approve: bool
 
 
+class ForkReport(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="fork.report"
+):
+    """Put on record that a device signed two histories; ``proof`` is that statement's bytes."""
+
+    proof: bytes
+
+
 Operation = (
     AccountOpen
     | InviteIssue
@@ -272,6 +280,7 @@ Operation = (
     | TaskDeliver
     | TaskFail
     | TaskApprove
+    | ForkReport
 )
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
@@ -292,6 +301,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "task.deliver": TaskDeliver,
     "task.fail": TaskFail,
     "task.approve": TaskApprove,
+    "fork.report": ForkReport,
 }
 
 

@@ -211,6 +211,13 @@ class AssignmentRow(Record, frozen=True, gc=False):
     penalty: int
 
 
+class ForkRow(Record, frozen=True, gc=False):
+    """Who put it on record, and when in ms, that a device's histories part at a position."""
+
+    reported_ms: int
+    reporter: bytes
+
+
 class DeliveryRow(Record, frozen=True, gc=False):
     """A result, by its entry's id."""
 

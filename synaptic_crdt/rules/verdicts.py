@@ -49,6 +49,7 @@ class Verdict(IntEnum):
     ASK_OUT_OF_RANGE = 126
     REASON_INVALID = 127
     RESULT_TOO_LARGE = 128
+    FORK_INVALID = 129
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -80,6 +81,7 @@ class Verdict(IntEnum):
     DEVICE_IS_OLDER = 315
     VOUCHER_MISMATCH = 316
     VOUCHER_FORGED = 317
+    FORK_FORGED = 318
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -98,6 +100,7 @@ class Verdict(IntEnum):
     DEVICE_EXISTS = 413
     TOO_MANY_DEVICES = 414
     ALREADY_REVOKED = 415
+    FORK_KNOWN = 416
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500

@@ -217,7 +217,7 @@ class Branches:
 
     def _truncate(self, feed: Feed, position: int, cause: bytes) -> None:
         void = feed.truncate(position)
-        self._truncations.append(Truncation(feed.device, position, void))
+        self._truncations.append(Truncation(feed.device, position, feed.head, void))
         self._get_machine().forget(feed.device, position, cause)
         if position == 0:
             del self._feeds[feed.device]

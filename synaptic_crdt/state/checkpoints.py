@@ -19,7 +19,7 @@ from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.cosignatures import Cosignatures
 from synaptic_crdt.state.counted import Counted
-from synaptic_crdt.state.statements import Checkpoint, Cosignature, Handover, Statement
+from synaptic_crdt.state.statements import ChainStatement, Checkpoint, Cosignature, Handover
 from synaptic_crdt.state.views import View, Views
 
 Judgement = Literal["counts", "kept", "known", "too early", "conflict", "void"]
@@ -67,7 +67,7 @@ class CheckpointChain:
         self._is_split = False
         # Ids that something held is known to stand on.
         self._wanted: Final[set[bytes]] = set()
-        self._beside: tuple[Statement, ...] | None = None
+        self._beside: tuple[ChainStatement, ...] | None = None
 
     # -- what counts -------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class CheckpointChain:
             return self._rival
         return self._loose.get(index, {}).get(checkpoint_id)
 
-    def get_beside(self) -> Sequence[Statement]:
+    def get_beside(self) -> Sequence[ChainStatement]:
         """Return what is kept beside the counted checkpoints, in an order to add it."""
         if self._beside is None:
             self._beside = tuple(self._collect_beside())
@@ -157,7 +157,7 @@ class CheckpointChain:
 
     # -- what goes in ------------------------------------------------------------------------
 
-    def judge(self, statement: Statement) -> Judgement:
+    def judge(self, statement: ChainStatement) -> Judgement:
         """Say what a verified statement is to this chain, without taking it.
 
         Raises ``Forged`` when its signer had no business to sign it, ``MalformedInput`` when it
@@ -171,7 +171,7 @@ class CheckpointChain:
             case Handover():
                 return self._judge_handover(statement)
 
-    def add(self, statement: Statement) -> Judgement:
+    def add(self, statement: ChainStatement) -> Judgement:
         """Take a verified statement if it is worth keeping, and say what it is, as ``judge``."""
         judgement = self.judge(statement)
         if judgement not in KEPT:
@@ -432,7 +432,7 @@ class CheckpointChain:
         kept = {self.head} if self._rival is None else {self.head, self._rival.id}
         self.cosignatures.prune(self.view.number, self.index, kept)
 
-    def _collect_beside(self) -> Iterator[Statement]:
+    def _collect_beside(self) -> Iterator[ChainStatement]:
         yield from self.views.get_handovers()
         yield from self.cosignatures.get_all()
         for _, held in sorted(self._loose.items()):

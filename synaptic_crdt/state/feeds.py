@@ -75,10 +75,11 @@ class Tip(msgspec.Struct, frozen=True):
 
 
 class Truncation(msgspec.Struct, frozen=True):
-    """A feed that lost its entries after ``position``: they lay on a losing branch."""
+    """A feed that lost its entries after ``position``, where its chain id is now ``head``."""
 
     device: bytes
     position: int
+    head: bytes
     void: Sequence[Entry]
 
 

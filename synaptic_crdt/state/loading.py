@@ -18,10 +18,11 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged
 from synaptic_crdt.state.feeds import Entry, Feed, decode_entries, make_seal_message, split_at_seals
-from synaptic_crdt.state.hashes import compute_body_hash, compute_chain, compute_entry_id
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import (
+    ChainStatement,
     Checkpoint,
     Cosignature,
     ForkProof,
@@ -36,11 +37,11 @@ class Damage(msgspec.Struct, frozen=True):
     """A stored thing that does not verify.
 
     ``entry``: the feed of ``device`` is usable before ``position`` only. ``hash``, ``seal``: all
-    of it is usable. ``feed``: feed number ``position`` has lost its device. ``statement``: the
-    one numbered ``position``.
+    of it is usable. ``void``: that entry, which a fork made void, is lost. ``feed``: feed number
+    ``position`` has lost its device. ``statement``: the one numbered ``position``.
     """
 
-    kind: Literal["entry", "hash", "seal", "feed", "statement"]
+    kind: Literal["entry", "hash", "seal", "feed", "statement", "void"]
     device: bytes
     position: int
     reason: str
@@ -60,10 +61,6 @@ class Damage(msgspec.Struct, frozen=True):
         )
 
 
-# What has its place in an order; fork proofs have none.
-_Placed = Checkpoint | Cosignature | Handover
-
-
 class _Stored(msgspec.Struct, frozen=True):
     """A feed as it was read: its unbroken front, and why that ends early, if it does."""
 
@@ -81,6 +78,11 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
         for number in store.read_nameless_feeds()
     ]
     void = store.read_void_entries()
+    damages += [
+        Damage("void", entry.device, entry.position, "what a fork made void is altered")
+        for entry in void
+        if not entry.is_sound
+    ]
     for device in store.get_devices():
         feed = replica.get_feed(device)
         stored = _read_feed(store, device, [entry for entry in void if entry.device == device])
@@ -137,8 +139,7 @@ def _ends_before_void(origin: bytes, ids: Sequence[bytes], void: Sequence[VoidEn
     """Was a feed truncated to the entries ``ids``: is what followed them kept as void?"""
     end = ids[-1] if ids else origin
     return any(
-        entry.position == len(ids) + 1
-        and entry.id == compute_entry_id(end, compute_body_hash(entry.body))
+        entry.position == len(ids) + 1 and entry.predecessor == end and entry.is_sound
         for entry in void
     )
 
@@ -211,7 +212,7 @@ def _load_statements(store: Store, replica: Replica) -> list[Damage]:
     return damages
 
 
-def _place(replica: Replica, statement: Statement, takes_conflicts: bool) -> bool:  # noqa: FBT001
+def _place(replica: Replica, statement: ChainStatement, takes_conflicts: bool) -> bool:  # noqa: FBT001
     """Add a statement if it has its place now; has it?"""
     judgement = replica.chain.judge(statement)
     if judgement == "too early" or (judgement == "conflict" and not takes_conflicts):
@@ -220,7 +221,7 @@ def _place(replica: Replica, statement: Statement, takes_conflicts: bool) -> boo
     return True
 
 
-def _get_place(item: tuple[int, _Placed]) -> tuple[int, int, int]:
+def _get_place(item: tuple[int, ChainStatement]) -> tuple[int, int, int]:
     number, statement = item
     match statement:
         case Checkpoint():

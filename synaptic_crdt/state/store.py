@@ -15,7 +15,7 @@ import msgspec
 
 from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
 from synaptic_crdt.state.feeds import Piece, Truncation
-from synaptic_crdt.state.hashes import compute_body_hash, compute_hash
+from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id, compute_hash
 
 FORMAT_VERSION: Final = 1
 
@@ -47,7 +47,8 @@ CREATE TABLE reversals (entry BLOB PRIMARY KEY, cause BLOB NOT NULL) STRICT, WIT
 # Made when it is missing, so that stores of before open.
 _VOID_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS void_entries (
-    id BLOB PRIMARY KEY, device BLOB NOT NULL, position INTEGER NOT NULL, body BLOB NOT NULL
+    id BLOB PRIMARY KEY, device BLOB NOT NULL, position INTEGER NOT NULL,
+    predecessor BLOB NOT NULL, body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -58,7 +59,13 @@ class VoidEntry(msgspec.Struct, frozen=True):
     id: bytes
     device: bytes
     position: int
+    predecessor: bytes
     body: bytes
+
+    @property
+    def is_sound(self) -> bool:
+        """Are these the bytes that its id names?"""
+        return compute_entry_id(self.predecessor, compute_body_hash(self.body)) == self.id
 
 
 class Store:
@@ -208,7 +215,8 @@ class Store:
         with _failures_named(self.path):
             rows = self._connection.execute(
                 "SELECT ifnull(CAST(id AS BLOB), x''), ifnull(CAST(device AS BLOB), x''),"
-                " ifnull(CAST(position AS INTEGER), 0), ifnull(CAST(body AS BLOB), x'')"
+                " ifnull(CAST(position AS INTEGER), 0),"
+                " ifnull(CAST(predecessor AS BLOB), x''), ifnull(CAST(body AS BLOB), x'')"
                 " FROM void_entries ORDER BY device, position, id"
             )
             return [VoidEntry(*row) for row in rows]
@@ -216,9 +224,13 @@ class Store:
     def _truncate(self, truncation: Truncation) -> None:
         connection = self._connection
         number = self._feed_numbers[truncation.device]
+        predecessors = [truncation.head, *(entry.id for entry in truncation.void[:-1])]
         connection.executemany(
-            "INSERT OR REPLACE INTO void_entries VALUES (?, ?, ?, ?)",
-            [(entry.id, entry.device, entry.position, entry.body) for entry in truncation.void],
+            "INSERT OR REPLACE INTO void_entries VALUES (?, ?, ?, ?, ?)",
+            [
+                (entry.id, entry.device, entry.position, predecessor, entry.body)
+                for predecessor, entry in zip(predecessors, truncation.void, strict=True)
+            ],
         )
         low, high = number << _POSITION_BITS, (number + 1) << _POSITION_BITS
         connection.execute(

@@ -62,8 +62,15 @@ class KeepNothing:
 class Gate:
     """Judges what is offered to one replica, makes it durable, holds it, and tells the news."""
 
-    def __init__(self, replica: Replica, writer: Writer, find_issuer: IssuerFinder) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        writer: Writer,
+        find_issuer: IssuerFinder,
+        own_device: bytes | None = None,
+    ) -> None:
         self.replica: Final = replica
+        self.own_device: Final = own_device
         self.news: Final = News()
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer

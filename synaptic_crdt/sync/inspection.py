@@ -21,7 +21,7 @@ from synaptic_crdt.state.feeds import Entry, Feed, Piece, Tip, make_seal_message
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import ForkProof, Statement, verify_statement
+from synaptic_crdt.state.statements import ChainStatement, ForkProof, Statement, verify_statement
 
 # The issuer's device of a feed, by its device and first operation; None when it needs none.
 # Raises ``Forged`` or ``MalformedInput`` when the certificate is bad.
@@ -54,7 +54,7 @@ class Inspection:
         self._find_issuer: Final = find_issuer
         self._tips: Final[dict[bytes, Tip]] = {}
         self._chain: CheckpointChain | None = None
-        self._taken: Final[list[Statement]] = []
+        self._taken: Final[list[ChainStatement]] = []
 
     def overlaps(self, piece: Piece) -> bool:
         """Does a piece begin within what this inspection found sound?"""

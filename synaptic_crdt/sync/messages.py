@@ -54,6 +54,7 @@ class Hello(Message, frozen=True, tag="hello"):
     """What the sender holds, in short: equal short forms leave nothing to do.
 
     ``checkpoint`` is the id of the newest counted one (the market id for none), at ``index``;
+    ``device`` is whose end this is, by its own word (zeros for nobody's, as an auditor's);
     ``beside`` is the digest of the ids of the statements held beside the counted checkpoints,
     ``leaves`` that of the vector of leaves; ``clock_ms`` is shown to people and decides nothing.
     """
@@ -66,6 +67,7 @@ class Hello(Message, frozen=True, tag="hello"):
     clock_ms: Clock
     live: bool
     role: Annotated[str, Meta(pattern="^(member|auditor)$")]
+    device: Hash
 
 
 class Ids(Message, frozen=True, tag="ids"):

@@ -22,6 +22,7 @@ from synaptic_crdt.errors import (
 )
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.session import (
+    NOBODY,
     Counts,
     Event,
     ForkFound,
@@ -68,7 +69,8 @@ async def run_link(
     ``on_event`` is told of progress by reports, the last one even when this raises: a
     ``SynapticError`` that says why the link ended.
     """
-    session = Session(gate.replica, live=live, role=role, clock_ms=clock_ms)
+    device = NOBODY if gate.own_device is None else gate.own_device
+    session = Session(gate.replica, live=live, role=role, clock_ms=clock_ms, device=device)
     link = _Link(stream, gate, session, on_event)
     gate.news.subscribe(link.note_news)
     try:

@@ -55,6 +55,8 @@ from synaptic_crdt.sync.wants import Wants
 
 Role = Literal["member", "auditor"]
 
+NOBODY: Final = bytes(limits.HASH_BYTES)
+
 
 class Greeted(msgspec.Struct, frozen=True):
     """The other side said hello. Its clock is ahead of ours by ``skew_ms``."""
@@ -84,10 +86,11 @@ class ForkFound(msgspec.Struct, frozen=True):
 
 
 class Reconciled(msgspec.Struct, frozen=True):
-    """Both sides are done, holding ``ours`` and ``theirs``."""
+    """Both sides are done, holding ``ours`` and ``theirs``; the other is ``device``, it says."""
 
     ours: Done
     theirs: Done
+    device: bytes
 
     @property
     def equal(self) -> bool:
@@ -117,7 +120,9 @@ class Counts(msgspec.Struct, frozen=True):
 class Session:
     """One end of a link. Drive it by ``receive``, ``take_events``, ``settle``, ``data_to_send``."""
 
-    def __init__(self, replica: Replica, *, live: bool, role: Role, clock_ms: int) -> None:
+    def __init__(
+        self, replica: Replica, *, live: bool, role: Role, clock_ms: int, device: bytes = NOBODY
+    ) -> None:
         self._replica: Final = replica
         self._live: Final = live
         self._clock_ms: Final = clock_ms
@@ -160,6 +165,7 @@ class Session:
             clock_ms=clock_ms,
             live=live,
             role=role,
+            device=device,
         )
         self._outbox.append(make_preface(replica.market))
         self._say(self._hello)
@@ -442,7 +448,9 @@ class Session:
 
     def _reconcile(self) -> None:
         if self._our_done is not None and self._their_done is not None:
-            self._events.append(Reconciled(self._our_done, self._their_done))
+            assert self._their_hello is not None
+            device = self._their_hello.device
+            self._events.append(Reconciled(self._our_done, self._their_done, device))
             # From here on a live link pushes, beginning with what came meanwhile.
             self._offers.note_moved(tuple(self._replica.feeds))
 

@@ -6,7 +6,7 @@ import pytest
 
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain
-from synaptic_crdt.state.statements import Checkpoint, Statement
+from synaptic_crdt.state.statements import ChainStatement, Checkpoint
 from tests.state.conftest import MARKET
 from tests.state.witnessing import (
     NEXT,
@@ -118,7 +118,7 @@ def test_another_branch_gives_way_to_the_one_that_is_named() -> None:
     assert describe_counted(other) == describe_counted(chain)
 
 
-def make_with(*statements: Statement) -> CheckpointChain:
+def make_with(*statements: ChainStatement) -> CheckpointChain:
     chain = make_chain()
     add_all(chain, statements)
     return chain
@@ -206,7 +206,7 @@ def test_one_signer_has_so_many_proposals_of_a_view() -> None:
 
 def vote(
     origin: Checkpoint | None, *words: tuple[object, Checkpoint | None], **fields: object
-) -> list[Statement]:
+) -> list[ChainStatement]:
     return [
         hand_over(origin, key, newest=newest, witnesses=WITNESSES, **fields)  # type: ignore[arg-type]
         for key, newest in words
@@ -286,7 +286,7 @@ def test_the_recovery_key_comes_before_the_witnesses() -> None:
 def test_cosignatures_of_a_view_that_is_to_begin_are_kept() -> None:
     chain = make_chain(*WITNESSES)
     following = follow(LAST, view=1, key=NEXT)
-    statements: list[Statement] = [
+    statements: list[ChainStatement] = [
         *vote(LAST, (A, LAST), (B, LAST)),
         *cosign_all(following, A, C),
         *MADE,

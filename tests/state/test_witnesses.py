@@ -7,7 +7,7 @@ import pytest
 from synaptic_crdt.errors import Forged
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain
-from synaptic_crdt.state.statements import Statement
+from synaptic_crdt.state.statements import ChainStatement
 from tests.state.witnessing import (
     NEXT,
     WITNESSES,
@@ -86,7 +86,7 @@ def test_what_a_majority_cosigned_is_taken_backwards_too(chain: CheckpointChain)
     assert chain.index == 5
 
 
-Make = Callable[[CheckpointChain], Statement]
+Make = Callable[[CheckpointChain], ChainStatement]
 JUDGED: dict[str, tuple[Make, str]] = {
     "the next one": (lambda _: follow(TWO), "kept"),
     "another next one": (lambda _: follow(TWO, root=2), "kept"),
@@ -127,7 +127,7 @@ def test_a_statement_is_judged(chain: CheckpointChain, make: Make, judgement: st
 
 
 STRANGER = make_key(7)
-REFUSED: dict[str, Statement] = {
+REFUSED: dict[str, ChainStatement] = {
     "a checkpoint by a witness": follow(key=A),
     "a cosignature by the sequencer": cosign(ONE, make_key(100)),
     "a cosignature by a stranger": cosign(ONE, STRANGER),
@@ -137,7 +137,7 @@ REFUSED: dict[str, Statement] = {
 
 
 @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED.keys())
-def test_who_has_no_say_lies(chain: CheckpointChain, statement: Statement) -> None:
+def test_who_has_no_say_lies(chain: CheckpointChain, statement: ChainStatement) -> None:
     with pytest.raises(Forged, match="signed by"):
         chain.add(statement)
 

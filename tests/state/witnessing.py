@@ -6,11 +6,11 @@ from typing import Final
 from synaptic_crdt.state.checkpoints import CheckpointChain
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import (
+    ChainStatement,
     Checkpoint,
     Cosignature,
     FrontierItem,
     Handover,
-    Statement,
     make_proposal,
     sign_checkpoint,
     sign_cosignature,
@@ -106,11 +106,11 @@ def hand_over(
     )
 
 
-def add_all(chain: CheckpointChain, statements: Iterable[Statement]) -> list[str]:
+def add_all(chain: CheckpointChain, statements: Iterable[ChainStatement]) -> list[str]:
     return [chain.add(statement) for statement in statements]
 
 
-def add_until_settled(chain: CheckpointChain, statements: Sequence[Statement]) -> None:
+def add_until_settled(chain: CheckpointChain, statements: Sequence[ChainStatement]) -> None:
     """Offer everything again and again, as peers do that meet again and again."""
     before = None
     while before != (before := describe(chain)):

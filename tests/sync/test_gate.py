@@ -8,7 +8,7 @@ import pytest
 from synaptic_crdt.errors import Forged, MalformedInput, StoreFailed
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import Value
-from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.statements import encode_statement
@@ -55,7 +55,11 @@ def test_what_is_new_is_durable_and_then_held(founder: DeviceKey) -> None:
             pieces: Sequence[Piece] = (),
             statements: Sequence[tuple[bytes, bytes]] = (),
             replaced_seals: Sequence[tuple[bytes, int]] = (),
+            truncations: Sequence[Truncation] = (),
+            dropped_statements: Sequence[bytes] = (),
         ) -> None:
+            assert not truncations
+            assert not dropped_statements
             self.held_at_writing = peer.replica.entries
             super().write(pieces=pieces, statements=statements, replaced_seals=replaced_seals)
 

@@ -52,6 +52,7 @@ def make_hello(**changes: object) -> Hello:
         "clock_ms": CLOCK_MS,
         "live": False,
         "role": "member",
+        "device": bytes(32),
     }
     return Hello(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -37,6 +37,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "handover": epochs.recover,
     "handover.propose": epochs.propose_handover,
     "handover.sign": epochs.sign_handover,
+    "reissue": forks.reissue_entries,
+    "fork.report": forks.report_fork,
     "bundle.read": read_bundle,
     "document.read": read_document,
 }

@@ -7,7 +7,7 @@ from synaptic_crdt.node.bundles import write_bundle
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
-from synaptic_crdt.node.queries import history, market, members, tasks, wallet
+from synaptic_crdt.node.queries import forks, history, market, members, tasks, wallet
 from synaptic_crdt.node.wire import Json
 
 QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
@@ -29,6 +29,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "document.write": write_document,
     "heads": list_heads,
     "log": history.show_log,
+    "log.void": forks.show_void,
 }
 
 

@@ -7,6 +7,7 @@ from synaptic_crdt.node.audit import audit_market
 from synaptic_crdt.node.handovers import describe_proposals
 from synaptic_crdt.node.health import list_findings
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.queries.forks import list_forks
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.node.witness import is_witness
 from synaptic_crdt.rules.views import view_supply
@@ -18,13 +19,14 @@ def show_state(node: Node) -> Json:
     """Return root, heads and counts: two homes that hold the same show the same."""
     replica, machine = node.replica, node.replica.machine
     root = replica.root
-    pending = len(machine.get_tail())
+    pending, suspended = len(machine.get_tail()), len(machine.get_suspended())
     return {
         "market": node.market.id.hex(),
         "root": root.hex(),
         "heads": compute_short_form(node.market.compute_heads()).hex(),
         "entries": replica.entries,
         "pending": pending,
+        "suspended": suspended,
         "final": _count_final(node),
         "epoch": machine.epoch,
         "final_epoch": replica.final_epoch,
@@ -38,6 +40,8 @@ def show_state(node: Node) -> Json:
             {"index": item.index, "claimed": item.claimed.hex(), "computed": item.computed.hex()}
             for item in replica.divergences
         ],
+        "forks": list_forks(node),
+        "moved": not node.is_in_place,
         "damaged": [str(damage) for damage in node.damages],
         "remarks": [finding.explanation for finding in list_findings(node)],
     }

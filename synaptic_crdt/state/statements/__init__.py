@@ -28,6 +28,7 @@ from synaptic_crdt.state.statements.handover import (
 
 __all__ = [
     "Branch",
+    "ChainStatement",
     "Checkpoint",
     "Cosignature",
     "ForkProof",
@@ -45,7 +46,9 @@ __all__ = [
     "verify_statement",
 ]
 
-Statement = Checkpoint | Cosignature | ForkProof | Handover
+# What checkpoints and views are judged by; and beside it, what stands for itself.
+ChainStatement = Checkpoint | Cosignature | Handover
+Statement = ChainStatement | ForkProof
 
 _READERS: Final[Mapping[str, Callable[[bytes, list[Value]], Statement]]] = {
     checkpoint.TAG: checkpoint.verify_checkpoint,

@@ -15,7 +15,7 @@ import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import Value, encode_trusted
+from synaptic_crdt.state.codec import encode_trusted
 from synaptic_crdt.state.feeds import make_seal_message
 from synaptic_crdt.state.hashes import compute_chain, compute_hash
 from synaptic_crdt.state.keys import verify_signature
@@ -39,7 +39,7 @@ class Branch(msgspec.Struct, frozen=True):
         return compute_chain(predecessor, _split(self.hashes))
 
 
-class ForkProof(msgspec.Struct, frozen=True):
+class Fork(msgspec.Struct, frozen=True):
     """Two branches of ``device``'s feed that part at ``position``, after ``predecessor``.
 
     The branches ascend by their first hash, so the order says nothing about which came first.
@@ -49,6 +49,11 @@ class ForkProof(msgspec.Struct, frozen=True):
     position: int
     predecessor: bytes
     branches: tuple[Branch, Branch]
+
+
+class ForkProof(Fork, frozen=True):
+    """A fork whose device is known to have sealed both branches."""
+
     id: bytes
 
     @property
@@ -62,7 +67,7 @@ def make_fork_proof(
 ) -> ForkProof:
     """Return the proof made of two branches, in whichever order they are given."""
     branches = (one, other) if one.first < other.first else (other, one)
-    proof_id = _compute_id(market, device, position, predecessor, branches)
+    proof_id = _compute_id(market, Fork(device, position, predecessor, branches))
     return ForkProof(device, position, predecessor, branches, proof_id)
 
 
@@ -81,14 +86,26 @@ def get_fields(statement: ForkProof) -> list[object]:
     ]
 
 
-def verify_fork_proof(market: bytes, fields: Sequence[Value]) -> ForkProof:
-    """Return the proof of decoded fields, once both its seals hold.
+def verify_fork_proof(market: bytes, fields: Sequence[object]) -> ForkProof:
+    """Return the proof of decoded fields, once its form and both its seals hold.
 
     Raises ``MalformedInput`` or ``Forged``.
     """
+    fork = read_fork(fields)
+    for branch in fork.branches:
+        _check_seal(market, fork, branch)
+    proof_id = _compute_id(market, fork)
+    return ForkProof(fork.device, fork.position, fork.predecessor, fork.branches, proof_id)
+
+
+def read_fork(fields: Sequence[object]) -> Fork:
+    """Return what decoded fields say, once they have the form of a proof.
+
+    Raises ``MalformedInput``. Whether the device sealed it is not asked.
+    """
     match fields:
         case [
-            _,
+            "fork",
             bytes(device),
             int(position),
             bytes(predecessor),
@@ -98,15 +115,13 @@ def verify_fork_proof(market: bytes, fields: Sequence[Value]) -> ForkProof:
             bytes(other_signature),
         ]:
             branches = Branch(hashes, signature), Branch(other_hashes, other_signature)
+            fork = Fork(device, position, predecessor, branches)
         case _:
             raise MalformedInput(
                 "a fork proof is [fork, device, position, predecessor, hashes, seal, hashes, seal]"
             )
-    _check_form(device, position, predecessor, branches)
-    for branch in branches:
-        _check_seal(market, device, position, predecessor, branch)
-    proof_id = _compute_id(market, device, position, predecessor, branches)
-    return ForkProof(device, position, predecessor, branches, proof_id)
+    _check_form(fork)
+    return fork
 
 
 def _split(hashes: bytes) -> list[bytes]:
@@ -114,44 +129,34 @@ def _split(hashes: bytes) -> list[bytes]:
     return [hashes[start : start + size] for start in range(0, len(hashes), size)]
 
 
-def _check_form(
-    device: bytes, position: int, predecessor: bytes, branches: tuple[Branch, Branch]
-) -> None:
-    if len(device) != limits.HASH_BYTES or len(predecessor) != limits.HASH_BYTES:
+def _check_form(fork: Fork) -> None:
+    if len(fork.device) != limits.HASH_BYTES or len(fork.predecessor) != limits.HASH_BYTES:
         raise MalformedInput("fork proof: device and predecessor have 32 bytes each")
     # A bool matches int() in a pattern, so the exact type is asked for.
-    if type(position) is not int or not 1 <= position <= limits.POSITION_MAX:
-        raise MalformedInput(f"fork proof: position {position!r:.40} is out of bounds")
-    for branch in branches:
+    if type(fork.position) is not int or not 1 <= fork.position <= limits.POSITION_MAX:
+        raise MalformedInput(f"fork proof: position {fork.position!r:.40} is out of bounds")
+    for branch in fork.branches:
         count, rest = divmod(len(branch.hashes), limits.HASH_BYTES)
         if rest or not 1 <= count <= limits.WINDOW_ENTRIES:
             raise MalformedInput(
                 f"fork proof: a branch of {len(branch.hashes)} bytes, expected 32 for each of 1 to"
                 f" {limits.WINDOW_ENTRIES} entries"
             )
-        if position + count - 1 > limits.POSITION_MAX:
+        if fork.position + count - 1 > limits.POSITION_MAX:
             raise MalformedInput("fork proof: a branch goes beyond the last position")
-    if branches[0].first >= branches[1].first:
+    if fork.branches[0].first >= fork.branches[1].first:
         raise MalformedInput("fork proof: the branches' first hashes do not ascend")
 
 
-def _check_seal(
-    market: bytes, device: bytes, position: int, predecessor: bytes, branch: Branch
-) -> None:
-    ids = branch.compute_ids(predecessor)
-    end = position + len(ids) - 1
+def _check_seal(market: bytes, fork: Fork, branch: Branch) -> None:
+    ids = branch.compute_ids(fork.predecessor)
+    end = fork.position + len(ids) - 1
     message = make_seal_message(market, end, ids[-1])
-    if not verify_signature(device, "seal", message, branch.signature):
-        raise Forged(f"fork proof of {device.hex()[:16]}: the seal at {end} does not verify")
+    if not verify_signature(fork.device, "seal", message, branch.signature):
+        raise Forged(f"fork proof of {fork.device.hex()[:16]}: the seal at {end} does not verify")
 
 
-def _compute_id(
-    market: bytes,
-    device: bytes,
-    position: int,
-    predecessor: bytes,
-    branches: tuple[Branch, Branch],
-) -> bytes:
-    one, other = branches
-    fields = [TAG, device, position, predecessor, one.hashes, other.hashes]
+def _compute_id(market: bytes, fork: Fork) -> bytes:
+    one, other = fork.branches
+    fields = [TAG, fork.device, fork.position, fork.predecessor, one.hashes, other.hashes]
     return compute_hash("fork", market, encode_trusted(fields))
