@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from synaptic_crdt.errors import MalformedInput
+from synaptic_crdt.state.codec import decode
 from synaptic_crdt.state.hashes import compute_hash
 
 SECOND: Final = 1_000
@@ -62,6 +64,7 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "task.deliver": ["hash", _PAYLOAD],
     "task.fail": ["hash", "text"],
     "task.approve": ["hash", "flag"],
+    "fork.report": ["bytes"],
 }
 
 
@@ -99,8 +102,28 @@ def check_form(operation: list[Any]) -> None:
         case ["task.deliver", _, result]:
             need(result[3] is None or len(result[3]) <= 48 * 1024, "RESULT_TOO_LARGE")
             _check_payload(result)
+        case ["fork.report", proof]:
+            read_fork(proof)
         case _:
             pass
+
+
+def read_fork(proof: bytes) -> list[Any]:
+    """Return [device, position, predecessor, hashes, seal, hashes, seal] of a fork proof."""
+    need(len(proof) <= 65 * 1024, "FORK_INVALID")
+    try:
+        fields: Any = decode(proof, len(proof))
+    except MalformedInput:
+        raise No("FORK_INVALID") from None
+    shape: Shape = [("only", "fork"), "hash", "int", "hash", "bytes", "bytes", "bytes", "bytes"]
+    need(_fits(fields, shape), "FORK_INVALID")
+    _, _, position, _, one, _, other, _ = fields
+    need(1 <= position < 2**40, "FORK_INVALID")
+    for hashes in (one, other):
+        need(len(hashes) % 32 == 0 and 1 <= len(hashes) // 32 <= 1024, "FORK_INVALID")
+        need(position + len(hashes) // 32 - 1 < 2**40, "FORK_INVALID")
+    need(one[:32] < other[:32], "FORK_INVALID")
+    return fields[1:]
 
 
 def _check_post(fields: list[Any]) -> None:

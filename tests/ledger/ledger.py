@@ -13,7 +13,7 @@ from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
 from tests.ledger.devices import Devices, Said, is_signed
 from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
-from tests.ledger.form import DAY, MONTH, No, check_form, need
+from tests.ledger.form import DAY, MONTH, No, check_form, need, read_fork
 from tests.ledger.money import TREASURY, Money
 from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
 
@@ -71,6 +71,7 @@ class Ledger:
         self.votes: Final[dict[bytes, Votes]] = {}
         self.paid: Final[dict[int, int]] = {}
         self.opened: Final[dict[int, int]] = {}
+        self.forks: Final[set[tuple[bytes, int]]] = set()
         self.verdicts: Final[dict[bytes, str]] = {}
         self.now = self.created
         for happening in arrange(self.market, self.created, feeds, closings):
@@ -151,6 +152,7 @@ class Ledger:
             "task.deliver": self._deliver,
             "task.fail": self._fail,
             "task.approve": self._approve,
+            "fork.report": self._report,
         }
         rules[tag](fields, said)
 
@@ -200,6 +202,20 @@ class Ledger:
 
     def _check_member(self, said: Said) -> None:
         need(self.roles[said.account] != "auditor", "AUDITOR_MAY_NOT")
+
+    def _report(self, fields: list[Any], entry: Placed) -> None:
+        del entry
+        device, position, predecessor, *branches = read_fork(fields[0])
+        need(device in self.roles, "DEVICE_UNKNOWN")
+        for hashes, seal in (branches[:2], branches[2:]):
+            chain, end = predecessor, position - 1
+            for start in range(0, len(hashes), 32):
+                chain, end = compute_hash("entry", chain, hashes[start : start + 32]), end + 1
+            said = self.market + end.to_bytes(8, "big") + chain
+            is_sealed = len(seal) == 64 and _is_signed(device, b"seal", said, seal)
+            need(is_sealed, "FORK_FORGED")
+        need((device, position) not in self.forks, "FORK_KNOWN")
+        self.forks.add((device, position))
 
     # -- invitations and the council -----------------------------------------------------------
 

@@ -13,6 +13,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    ForkReport,
     InviteIssue,
     InviteRevoke,
     Operation,
@@ -32,6 +33,9 @@ from synaptic_crdt.rules.operations import (
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value, decode_body, encode
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.statements import encode_statement
+from tests.forking import sign_fork
 from tests.rules.conftest import RESULT, Stage, make_task
 
 ID = bytes(range(32))
@@ -54,6 +58,7 @@ EXAMPLES: list[Operation] = [
     TaskDeliver(ID, RESULT),
     TaskFail(ID, "broke"),
     TaskApprove(ID, approve=True),
+    ForkReport(encode_statement(sign_fork(ID, DeviceKey(ID)))),
 ]
 
 

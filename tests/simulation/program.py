@@ -26,6 +26,7 @@ from synaptic_crdt.rules.operations import (
     Consent,
     DeviceAdd,
     DeviceRevoke,
+    ForkReport,
     InviteRevoke,
     Operation,
     TaskAccept,
@@ -46,6 +47,8 @@ from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import encode_body
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.statements import encode_statement
+from tests.forking import sign_fork
 from tests.simulation.agreement import get_settled_balances
 from tests.simulation.scenario import (
     DAY_MS,
@@ -524,6 +527,16 @@ class Play:
         terms = actor.market.genesis.terms
         self._write(actor, Consent(self._pick((terms, terms, None, _NOBODY), step.a)), step)
 
+    def report(self, actor: Peer, step: Step) -> None:
+        """Put a fork on record: a real one, one known already, of a stranger, or none at all."""
+        peer = self._pick(self.scenario.peers, step.a)
+        forker = make_key(10_000) if step.a % 8 == 0 else peer.key
+        market = bytes(32) if step.b % 8 == 1 else actor.market.id
+        lengths = (1 + step.b % 3, 1 + step.c % 2)
+        proof = encode_statement(sign_fork(market, forker, 1 + step.c % 3, lengths))
+        for _ in range(1 + step.c % 2):
+            self._write(actor, ForkReport(proof[:-1] if step.b % 8 == 0 else proof), step)
+
     def write_rubbish(self, actor: Peer, step: Step) -> None:
         """What another version, or nobody, would understand."""
         rubbish: tuple[list[Value], ...] = (
@@ -641,6 +654,7 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.lose, 3),
     (Play.crowd, 1),
     (Play.consent, 2),
+    (Play.report, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),
 )

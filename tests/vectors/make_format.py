@@ -40,6 +40,7 @@ from synaptic_crdt.state.statements import (
     sign_cosignature,
     sign_handover,
 )
+from tests.forking import sign_fork
 from tests.state.conftest import MARKET, OPENED_MS, AccountRow, Writer, admit, make_replica
 
 FOLDER: Final = Path(__file__).parent
@@ -157,6 +158,7 @@ def make_format() -> dict[str, Any]:
         "handover": describe_statement(
             sign_handover(MARKET, key, proposal, newest_index=0, newest=MARKET)
         ),
+        "fork proof": describe_statement(sign_fork(MARKET, key, 3, (2, 1))),
     }
 
 

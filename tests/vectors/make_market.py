@@ -24,6 +24,7 @@ from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     DeviceAdd,
+    ForkReport,
     InviteIssue,
     Operation,
     Role,
@@ -40,8 +41,10 @@ from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value, encode
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.sync.gate import Gate, KeepNothing
+from tests.forking import sign_fork
 from tests.simulation.scenario import (
     DAY_MS,
     HOUR_MS,
@@ -357,6 +360,7 @@ def _list_forms() -> dict[str, list[Value]]:
     post = make_post()
     (shard,) = post.seats
     payload = shard.payload
+    proof = encode_statement(sign_fork(_HASH, DeviceKey(_HASH)))
     transfer = TokenTransfer(_HASH, 5, b"reference", "memo")
     opening = AccountOpen("name", _HASH, None, None, None)
     issue = InviteIssue(_HASH, "member", 5, 10**12, False)
@@ -415,6 +419,8 @@ def _list_forms() -> dict[str, list[Value]]:
         "ask of one": TaskAccept(_HASH, 1),
         "reason of two words": TaskDecline(_HASH, "two words"),
         "reason of nothing": TaskFail(_HASH, ""),
+        "fork proof": ForkReport(proof),
+        "fork proof cut short": ForkReport(proof[:-1]),
         "result": TaskDeliver(_HASH, make_payload("text/plain", b"done")),
         "result above 48 KiB": TaskDeliver(_HASH, make_payload("text/plain", bytes(48 * 1024 + 1))),
     }
