@@ -57,6 +57,8 @@ _MEMBERS: Final = {
     "import": _member("document", "import_file", "Merge an Automerge document into this home."),
     "state": _member("state", "state", "Show root, entries, time and supply."),
     "log": _member("state", "log", "Show all entries in order, with author, time and verdict."),
+    "reissue": _member("fork", "reissue", "Write again what entries of a losing branch asked for."),
+    "fork": _member("fork", "fork", "See which devices signed two histories; put one on record."),
     "audit": _member(
         "audit", "audit", "Replay a file, or this home, and print the root it leads to."
     ),

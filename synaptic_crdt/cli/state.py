@@ -4,6 +4,7 @@ import click
 
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.fork import render_void
 from synaptic_crdt.cli.output import (
     Json,
     format_time,
@@ -31,10 +32,14 @@ def state() -> None:
         raise StoreDamaged("; ".join(answer["damaged"]))
 
 
-@click.command(cls=Command, examples=("log", "log --last 20", "log --json"))
+@click.command(cls=Command, examples=("log", "log --last 20", "log --void", "log --json"))
 @click.option("--last", type=click.IntRange(min=1), help="Only so many, the newest.")
-def log(last: int | None) -> None:
+@click.option("--void", is_flag=True, help="Those on branches of forks that lost or wait instead.")
+def log(last: int | None, *, void: bool) -> None:
     """Show all entries in order, with author, time and verdict."""
+    if void:
+        show(read("log.void"), render_void)
+        return
     arguments = {} if last is None else {"limit": last}
     show(read("log", **arguments), _render_log)
 

@@ -1,7 +1,6 @@
 """Three homes whose bundles travel in two orders: one winner, one root, and no lie gets in."""
 
 import json
-import shutil
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from synaptic_crdt.cli.demo.peers import Peer
+from tests.cli.conftest import copy_homes
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
@@ -40,7 +40,7 @@ def play_apart(told: Told) -> None:
 @pytest.fixture
 def apart(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> tuple[str, str]:
     """Ana and Ben accepted the same seat, Ben first, each offline; the task and Ben's account."""
-    shutil.copytree(make_once("apart", play_apart), tmp_path, dirs_exist_ok=True)
+    copy_homes(make_once("apart", play_apart), tmp_path)
     (task,) = told("rita", "task", "list")["tasks"]
     return task["task"], told("ben", "whoami")["account"]
 

@@ -1,11 +1,12 @@
 """The life of a task through the command line, in a sandbox, where nothing waits for a checkpoint."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli.conftest import copy_homes
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
@@ -23,7 +24,7 @@ def play_pair(told: Told) -> None:
 @pytest.fixture
 def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
     """Rita's and Paul's homes, both up to date, Paul opted in."""
-    shutil.copytree(make_once("pair", play_pair), tmp_path, dirs_exist_ok=True)
+    copy_homes(make_once("pair", play_pair), tmp_path)
     return told
 
 
