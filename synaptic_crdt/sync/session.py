@@ -257,9 +257,12 @@ class Session:
     def note_news(self, devices: Sequence[bytes]) -> None:
         """Take note that feeds moved here, or statements came, whoever brought them."""
         # Whoever said done and is not live asks for no more.
-        if devices and (self._our_done is None or self.is_live):
+        if self._our_done is not None and not self.is_live:
+            return
+        self._offers.note_moved(self._wants.readmit())
+        if devices:
             for device in devices:
-                self._wants.readmit(device)
+                self._wants.add(device)
             self._wants.release()
             self._offers.note_moved(devices)
 

@@ -41,8 +41,8 @@ class Wants:
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
         self._held: Final[dict[bytes, None]] = {}
-        # By device: up to where its feed was held when it was left out.
-        self._left_out: Final[dict[bytes, int]] = {}
+        # By device: up to where its feed was held, and was fixed, when it was left out.
+        self._left_out: Final[dict[bytes, tuple[int, int]]] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -75,15 +75,18 @@ class Wants:
 
     def leave_out(self, device: bytes) -> None:
         """Exchange nothing more of a feed on this link: the two sides hold two histories."""
-        self._left_out[device] = self._replica.get_feed(device).position
+        position = self._replica.get_feed(device).position
+        self._left_out[device] = (position, self._replica.chain.get_fixed_position(device))
         self._held.pop(device, None)
         self._lacking.pop(device, None)
 
-    def readmit(self, device: bytes) -> None:
-        """Ask for a feed again that was cut since it was left out: its fixed branch is awaited."""
-        if self._replica.get_feed(device).position < self._left_out.get(device, 0):
+    def readmit(self) -> list[bytes]:
+        """Exchange feeds again that were cut or fixed since they were left out; return them."""
+        readmitted = [device for device in self._left_out if self._is_decided(device)]
+        for device in readmitted:
             del self._left_out[device]
-        self.add(device)
+            self.add(device)
+        return readmitted
 
     def add(self, device: bytes) -> None:
         """Ask for a feed if the other side has more of it and nothing stands against it."""
@@ -159,6 +162,11 @@ class Wants:
         suspended_from = self._replica.branches.get_suspended_from(device)
         is_enough = 0 < suspended_from <= feed.position
         return feed.lacks(self._theirs.get(device, 0)) and not is_enough
+
+    def _is_decided(self, device: bytes) -> bool:
+        position, fixed = self._left_out[device]
+        is_cut = self._replica.get_feed(device).position < position
+        return is_cut or self._replica.chain.get_fixed_position(device) > fixed
 
     def _has_gap(self, piece: Piece) -> bool:
         return piece.first > self._replica.get_feed(piece.device).position + 1

@@ -1,0 +1,442 @@
+"""Two histories of one feed: found wherever they meet, proved, passed on, settled, and fetched."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+
+from synaptic_crdt.errors import Forged, MalformedInput, ProtocolViolation
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_body_hash
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.statements import ForkProof, encode_statement
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.messages import (
+    PREFACE_BYTES,
+    Done,
+    Gone,
+    Hello,
+    Leaf,
+    Leaves,
+    Marks,
+    Message,
+    Probe,
+    Statements,
+    Trace,
+    Traced,
+    Want,
+    Wanted,
+    decode_message,
+    encode_frame,
+)
+from synaptic_crdt.sync.offers import compute_ids_digest
+from synaptic_crdt.sync.session import ForkFound, Reconciled
+from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
+from tests.forking import sign_fork
+from tests.sync.conftest import (
+    CLOCK_MS,
+    GENESIS,
+    MARKET,
+    CountingWriter,
+    End,
+    Peer,
+    make_key,
+    pump,
+    sync,
+)
+
+FORKER: Final = make_key(5)
+DEVICE: Final = FORKER.public
+FOUNDER: Final = make_key(1)
+
+
+def part(
+    common: int, ours: int, theirs: int, *, sequencer: DeviceKey | None = FOUNDER
+) -> tuple[Peer, Peer]:
+    """Two peers who were told two histories by one device."""
+    one, other = Peer(sequencer), Peer(sequencer)
+    if common:
+        one.note(FORKER, common)
+        other.copy_from(one)
+    one.write(FORKER, *[["note", 1]] * ours)
+    other.write(FORKER, *[["note", 2]] * theirs)
+    return one, other
+
+
+def take_piece(peer: Peer, first: int = 1) -> Piece:
+    piece = peer.replica.get_feed(DEVICE).get_piece(first)
+    assert piece is not None
+    return piece
+
+
+def get_proofs(peer: Peer) -> list[ForkProof]:
+    return list(peer.replica.branches.forks)
+
+
+def get_position(peer: Peer) -> int:
+    return peer.replica.get_feed(DEVICE).position
+
+
+def assert_equal(*ends: End) -> None:
+    for end in ends:
+        [reconciled] = end.get_events(Reconciled)
+        assert isinstance(reconciled, Reconciled)
+        assert reconciled.equal
+        assert end.session.is_finished
+
+
+# -- finding -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("common", [0, 1, 2, 40, 1023, 1024, 1500])
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 3), (700, 1), (1100, 1300)])
+def test_a_link_finds_the_place_in_a_few_rounds(common: int, ours: int, theirs: int) -> None:
+    one, other = part(common, ours, theirs)
+    ends = sync(one, other)
+    assert_equal(*ends)
+    for peer in (one, other):
+        [proof] = get_proofs(peer)
+        assert (proof.device, proof.position) == (DEVICE, common + 1)
+        assert len(encode_statement(proof)) <= limits.FORK_PROOF_BYTES
+        assert peer.replica.branches.get_counted_position(DEVICE) == common
+    assert get_proofs(one) == get_proofs(other)
+    found = [event for end in ends for event in end.get_events(ForkFound)]
+    assert ForkFound(DEVICE, common + 1, is_fixed=False) in found
+    # Two sides search at the same time: ids at most three times, then a branch.
+    questions = sum(count_messages(end, Probe) + count_messages(end, Trace) for end in ends)
+    assert questions <= 8
+
+
+def count_messages(end: End, kind: type[Message]) -> int:
+    """Count what an end has sent, its preface put aside."""
+    return count_frames(b"".join(end.sent)[PREFACE_BYTES:], kind)
+
+
+def count_frames(data: bytes, kind: type[Message]) -> int:
+    count = 0
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        count += isinstance(decode_message(data[4 : 4 + size]), kind)
+        data = data[4 + size :]
+    return count
+
+
+def test_a_proof_is_passed_on_to_whoever_holds_the_feed() -> None:
+    one, other = part(2, 1, 1)
+    third = Peer(FOUNDER)
+    third.copy_from(one)
+    sync(one, other)
+    assert_equal(*sync(third, other))
+    assert get_proofs(third) == get_proofs(one)
+    assert third.replica.root == one.replica.root
+
+
+def test_a_newcomer_gets_the_feed_and_the_proof_at_once() -> None:
+    one, other = part(2, 1, 3)
+    sync(one, other)
+    newcomer = Peer(FOUNDER)
+    assert_equal(*sync(newcomer, other))
+    assert get_position(newcomer) == 5
+    assert newcomer.replica.branches.get_suspended_from(DEVICE) == 3
+
+
+def test_a_branch_is_brought_to_whoever_has_none() -> None:
+    """Otherwise a sequencer that heard of the proof first could never settle it."""
+    one, other = part(2, 1, 3)
+    sync(one, other)
+    sequencer = Peer(FOUNDER)
+    sequencer.gate.admit_piece(take_piece(Peer_with(2)))
+    sequencer.gate.admit_statement(encode_statement(get_proofs(one)[0]))
+    assert_equal(*sync(sequencer, one))
+    assert get_position(sequencer) == 3
+    # Of the other branch nobody has use.
+    ends = sync(sequencer, other)
+    assert_equal(*ends)
+    assert sum(end.session.counts.entries_sent for end in ends) == 0
+    sequencer.close_epoch()
+    assert sequencer.replica.chain.get_fixed_position(DEVICE) == 3
+
+
+def Peer_with(count: int) -> Peer:  # noqa: N802 - a peer that is made
+    peer = Peer(FOUNDER)
+    peer.note(FORKER, count)
+    return peer
+
+
+# -- settling ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 4), (4, 1), (1100, 1100)])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_fixed_branch_is_fetched(ours: int, theirs: int, is_known: bool) -> None:
+    one, other = part(2, ours, theirs)
+    writer = CountingWriter()
+    loser = Peer(FOUNDER, writer=writer)
+    loser.copy_from(other)
+    if is_known:
+        sync(one, loser)
+        assert one.replica.branches.get_suspended_from(DEVICE) == 3
+    one.close_epoch()
+    for _ in range(2):
+        ends = sync(one, loser)
+    assert_equal(*ends)
+    assert get_position(loser) == 2 + ours
+    assert loser.replica.get_feed(DEVICE).head == one.replica.get_feed(DEVICE).head
+    assert not loser.replica.machine.get_suspended()
+    [truncation] = writer.truncations
+    void = [entry.body for entry in truncation.void]
+    lost = [entry.body for entry in other.replica.get_feed(DEVICE).entries[2:]]
+    assert void[len(void) - len(lost) :] == lost
+
+
+def test_a_live_link_settles_and_fetches_by_itself() -> None:
+    one, other = part(2, 1, 1)
+    ends = End(one, live=True), End(other, live=True)
+    pump(*ends)
+    assert other.replica.branches.get_suspended_from(DEVICE) == 3
+    one.close_epoch()
+    pump(*ends)
+    assert get_position(other) == 3
+    assert other.replica.root == one.replica.root
+    one.note(FORKER, 2)
+    pump(*ends)
+    assert other.replica.root == one.replica.root
+
+
+def test_a_bundle_brings_the_fixed_branch() -> None:
+    one, other = part(2, 4, 1)
+    checkpoint = one.close_epoch()
+    other.gate.admit_statement(encode_statement(checkpoint))
+    # Too short to know by itself that it is on the other branch.
+    assert get_position(other) == 3
+    assert other.gate.admit_piece(take_piece(one)) is Admission.ACCEPT
+    assert other.replica.root == one.replica.root
+    assert [proof.position for proof in get_proofs(other)] == [3]
+
+
+def test_what_a_checkpoint_made_void_is_not_taken() -> None:
+    one, other = part(2, 4, 4)
+    newcomer = Peer(FOUNDER)
+    newcomer.gate.admit_statement(encode_statement(one.close_epoch()))
+    assert newcomer.gate.admit_piece(take_piece(other)) is Admission.FORK
+    assert get_position(newcomer) == 0
+    assert newcomer.gate.admit_piece(take_piece(one)) is Admission.ACCEPT
+
+
+def test_bundles_of_both_histories(tmp_path_factory: pytest.TempPathFactory) -> None:
+    one, other = part(2, 1, 2)
+    path = tmp_path_factory.mktemp("stick") / "stick"
+    write_bundle(path, other.replica, GENESIS)
+    assert read_bundle(path, one.gate).forks == (DEVICE,)
+    assert [proof.position for proof in get_proofs(one)] == [3]
+    # And the proof goes on in the next one.
+    write_bundle(path, one.replica, GENESIS)
+    read_bundle(path, other.gate)
+    assert get_proofs(other) == get_proofs(one)
+
+
+# -- the gate ------------------------------------------------------------------------------------
+
+
+def test_a_proof_of_a_feed_that_is_not_held_waits_for_it() -> None:
+    one, other = part(2, 1, 1)
+    sync(one, other)
+    [proof] = get_proofs(one)
+    peer = Peer(FOUNDER)
+    assert peer.gate.admit_statement(encode_statement(proof)) is Admission.HOLD
+    assert get_proofs(peer) == []
+    peer.gate.admit_piece(take_piece(one))
+    assert get_proofs(peer) == [proof]
+    assert peer.gate.admit_statement(encode_statement(proof)) is Admission.IGNORE
+
+
+def test_so_many_early_proofs_and_no_more() -> None:
+    peer = Peer(FOUNDER)
+    keys = [make_key(number) for number in range(100, 101 + limits.EARLY_PROOFS)]
+    for key in keys:
+        data = encode_statement(sign_fork(MARKET, key))
+        assert peer.gate.admit_statement(data) is Admission.HOLD
+    for key in keys:
+        peer.note(key)
+    assert len(get_proofs(peer)) == limits.EARLY_PROOFS
+
+
+def test_what_a_lower_proof_makes_superfluous_is_dropped() -> None:
+    class Dropping(CountingWriter):
+        def write(self, **things: Sequence[object]) -> None:  # type: ignore[override]
+            dropped.extend(things.get("dropped_statements", ()))
+
+    dropped: list[object] = []
+    peer = Peer(FOUNDER, writer=Dropping())  # type: ignore[arg-type]
+    peer.note(FORKER, 9)
+    high, low = sign_fork(MARKET, FORKER, 7), sign_fork(MARKET, FORKER, 4)
+    assert peer.gate.admit_statements([encode_statement(each) for each in (high, low, high)]) == [
+        Admission.ACCEPT,
+        Admission.ACCEPT,
+        Admission.IGNORE,
+    ]
+    assert dropped == [high.id]
+
+
+def test_a_checkpoint_in_the_same_batch_counts_for_a_proof() -> None:
+    source = Peer(FOUNDER)
+    source.note(FORKER, 9)
+    peer = Peer(FOUNDER)
+    peer.copy_from(source)
+    low, high = sign_fork(MARKET, FORKER, 4), sign_fork(MARKET, FORKER, 12)
+    checkpoint = source.close_epoch()
+    batch = [encode_statement(each) for each in (low, checkpoint, high)]
+    assert peer.gate.admit_statements(batch) == [Admission.ACCEPT] * 3
+    assert get_proofs(peer) == [low, high]
+
+
+# -- lies and changes meanwhile --------------------------------------------------------------------
+
+
+def make_hello(peer: Peer, *, live: bool = False) -> Hello:
+    return Hello(
+        view=0,
+        index=peer.replica.chain.index,
+        checkpoint=peer.replica.chain.head,
+        beside=compute_ids_digest(peer.replica),
+        leaves=bytes(32),
+        clock_ms=CLOCK_MS,
+        live=live,
+        role="member",
+        device=bytes(32),
+    )
+
+
+def open_end(peer: Peer, position: int, chain_id: bytes = bytes(32)) -> End:
+    """An end that was told another id at a position of the forker's feed, and has asked."""
+    end = End(peer)
+    preface = End(peer).take_output()[:PREFACE_BYTES]
+    leaf = Leaf(DEVICE, position, chain_id, 0, None)
+    end.receive(preface)
+    tell(
+        end,
+        make_hello(peer),
+        Leaves(leaves=(leaf,), last=True),
+        Statements(statements=(), index=0, last=True),
+    )
+    end.take_output()
+    return end
+
+
+def tell(end: End, *messages: Message) -> None:
+    end.receive(b"".join(encode_frame(message) for message in messages))
+
+
+LIAR: Final = part(2, 40, 1)[0]
+
+
+def test_answers_that_were_not_asked_for() -> None:
+    for message in (
+        Marks(device=DEVICE, ids=()),
+        Traced(device=DEVICE, position=1, hashes=b"", signature=bytes(64)),
+    ):
+        end = open_end(LIAR, 42, LIAR.replica.get_feed(DEVICE).head)
+        with pytest.raises(ProtocolViolation, match="came where"):
+            tell(end, message)
+    for message in (Marks(device=bytes(32), ids=()), Marks(device=DEVICE, ids=(bytes(32),) * 33)):
+        with pytest.raises(ProtocolViolation, match="nobody asked"):
+            tell(open_end(LIAR, 30), message)
+    with pytest.raises(ProtocolViolation, match="gone"):
+        tell(open_end(LIAR, 30), Gone(device=DEVICE))
+
+
+def test_a_branch_from_elsewhere() -> None:
+    end = open_end(LIAR, 1)
+    with pytest.raises(ProtocolViolation, match="nobody asked"):
+        tell(end, Traced(device=DEVICE, position=2, hashes=b"", signature=bytes(64)))
+
+
+@pytest.mark.parametrize("ids", [(), (bytes(32),) * 3])
+def test_a_search_ends_where_ids_do_not_fit(ids: tuple[bytes, ...]) -> None:
+    end = open_end(LIAR, 30)
+    tell(end, Marks(device=DEVICE, ids=ids))
+    while end.take_output():
+        pass
+    assert count_messages(end, Done) == 1
+    assert get_proofs(LIAR) == []
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_a_search_ends_where_a_branch_does_not_fit(is_ours: bool) -> None:
+    end = open_end(LIAR, 1)
+    body = LIAR.replica.get_feed(DEVICE).entries[0].body
+    hashes = compute_body_hash(body) if is_ours else b""
+    tell(end, Traced(device=DEVICE, position=1, hashes=hashes, signature=bytes(64)))
+    while end.take_output():
+        pass
+    assert count_messages(end, Done) == 1
+    assert get_proofs(LIAR) == []
+
+
+def test_a_branch_that_nobody_sealed_is_a_lie() -> None:
+    end = open_end(LIAR, 1)
+    with pytest.raises(Forged):
+        tell(end, Traced(device=DEVICE, position=1, hashes=bytes(32), signature=bytes(64)))
+
+
+def test_questions_out_of_order() -> None:
+    probe = Probe(device=DEVICE, positions=(1, 2))
+    with pytest.raises(ProtocolViolation, match="before the last one"):
+        tell(open_end(LIAR, 42), probe, probe)
+    end = open_end(LIAR, 42)
+    tell(end, Probe(device=DEVICE, positions=(2, 2)))
+    with pytest.raises(ProtocolViolation, match="ascend"):
+        end.take_output()
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        (Leaf(DEVICE, 0, bytes(32), 0, None), "a leaf up to 0"),
+        (Leaf(DEVICE, 2**40, bytes(32), 0, None), "a leaf up to"),
+        (Leaf(DEVICE, 2**40 - 1, bytes(32), 0, 1), "a leaf up to"),
+        (Leaf(DEVICE, 0, bytes(32), 0, 3), "begins elsewhere"),
+    ],
+)
+def test_leaves_that_cannot_be(leaf: Leaf, message: str) -> None:
+    end = End(LIAR)
+    end.receive(End(LIAR).take_output()[:PREFACE_BYTES])
+    with pytest.raises(MalformedInput, match=message):
+        tell(end, make_hello(LIAR), Leaves(leaves=(leaf,), last=True))
+
+
+def test_what_was_announced_and_cut_since_is_gone() -> None:
+    one, other = part(2, 4, 4)
+    end = End(other)
+    end.receive(End(other).take_output()[:PREFACE_BYTES])
+    tell(end, make_hello(other))
+    end.take_output()
+    # The fixed branch is another one, so what was announced is let go.
+    other.gate.admit_statement(encode_statement(one.close_epoch()))
+    assert get_position(other) == 0
+    end.sent.clear()
+    tell(end, Want(feeds=(Wanted(DEVICE, 3, 1),)))
+    end.take_output()
+    assert count_frames(b"".join(end.sent), Gone) == 1
+
+
+def test_whoever_is_told_that_it_is_gone_asks_no_more() -> None:
+    one = Peer_with(4)
+    newcomer = Peer(FOUNDER)
+    end = End(newcomer)
+    end.receive(End(newcomer).take_output()[:PREFACE_BYTES])
+    leaf = Leaf(DEVICE, 4, one.replica.get_feed(DEVICE).head, 0, None)
+    tell(
+        end,
+        make_hello(newcomer),
+        Leaves(leaves=(leaf,), last=True),
+        Statements(statements=(), index=0, last=True),
+    )
+    end.take_output()
+    tell(end, Gone(device=DEVICE))
+    end.sent.clear()
+    while end.take_output():
+        pass
+    assert end.session.counts.entries_received == 0
+    assert count_frames(b"".join(end.sent), Done) == 1
