@@ -1,5 +1,8 @@
 """Fork proofs: what is one, which ones are kept, and what follows for a feed and its replica."""
 
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from synaptic_crdt.state.codec import encode
 from synaptic_crdt.state.feeds import Feed, Piece, compute_origin
 from synaptic_crdt.state.forks import ForkBook, find_fork, get_branch, prove_fork
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import (
     Branch,
@@ -19,8 +23,10 @@ from synaptic_crdt.state.statements import (
     make_fork_proof,
     verify_statement,
 )
+from synaptic_crdt.state.store import Store
 from tests.forking import make_hash, sign_branch, sign_fork
-from tests.state.conftest import MARKET, OPENED_MS, Writer, admit, make_replica
+from tests.state import witnessing
+from tests.state.conftest import MARKET, OPENED_MS, ToyContract, Writer, admit, make_replica
 
 SEQUENCER = Writer(9)
 KEY = DeviceKey(bytes([7]) * 32)
@@ -382,3 +388,189 @@ def test_two_checkpoints_on_the_way_are_followed_in_order(replica: Replica) -> N
     assert replica.branches.give_way(one.device, 2)
     admit(replica, [get_piece(other.feed, 2)])
     assert replica.root == source.root
+
+
+# -- witnesses and handovers -----------------------------------------------------------------------
+
+
+def make_witnessed() -> Replica:
+    return Replica(
+        MARKET,
+        sequencer=witnessing.SEQUENCER.public,
+        opened_ms=OPENED_MS,
+        make_contract=ToyContract,
+        witnesses=[key.public for key in witnessing.WITNESSES],
+        recovery=witnessing.RECOVERY.public,
+    )
+
+
+def make_recoverable() -> Replica:
+    return Replica(
+        MARKET,
+        sequencer=witnessing.SEQUENCER.public,
+        opened_ms=OPENED_MS,
+        make_contract=ToyContract,
+        recovery=witnessing.RECOVERY.public,
+    )
+
+
+def test_a_witness_gets_the_branch_that_it_is_asked_to_cosign() -> None:
+    one, other = make_fork(2, 2, 3)
+    source, witness = make_witnessed(), make_witnessed()
+    for replica, writer in ((source, one), (witness, other)):
+        admit(replica, [get_piece(writer.feed)])
+        replica.add_statement(prove(one, other))
+    root = witness.root
+    candidate = source.make_checkpoint(witnessing.SEQUENCER, OPENED_MS + 100, bool_of)
+    witness.add_statement(candidate)
+    # The fork is not settled yet, so nothing that is folded has changed.
+    assert witness.root == root
+    assert witness.branches.is_awaiting(one.device)
+    assert [truncation.position for truncation in witness.branches.take_truncations()] == [2]
+    assert witness.examine(candidate) is None
+    assert witness.branches.is_void(other.feed.entries[2:])
+    admit(witness, [get_piece(one.feed, 3)])
+    assert witness.root == root
+    examination = witness.examine(candidate)
+    assert examination is not None
+    assert examination.root == candidate.root
+    for key in witnessing.WITNESSES[:2]:
+        witness.add_statement(witnessing.cosign(candidate, key))
+    assert witness.root == candidate.root
+    assert not witness.branches.get_suspended_from(one.device)
+
+
+def test_of_two_candidates_none_is_followed() -> None:
+    one, other = make_fork(2, 2, 3)
+    witness = make_witnessed()
+    admit(witness, [get_piece(other.feed)])
+    witness.add_statement(prove(one, other))
+    for writer in (one, copy_writer(one, 3)):
+        source = make_witnessed()
+        admit(source, [get_piece(writer.feed)])
+        made = source.make_checkpoint(witnessing.SEQUENCER, OPENED_MS + 100, bool_of)
+        witness.add_statement(made)
+    assert witness.is_halted
+    assert not witness.branches.is_awaiting(one.device)
+
+
+@pytest.mark.parametrize("is_in_effect", [False, True])
+def test_a_handover_that_undoes_a_checkpoint_opens_its_forks_again(is_in_effect: bool) -> None:
+    one, other = make_fork(2, 2, 3)
+    source, replica = make_recoverable(), make_recoverable()
+    admit(source, [get_piece(one.feed)])
+    stranger = Writer(6)
+    write(stranger, 1)
+    admit(source, [get_piece(stranger.feed)])
+    source.add_statement(source.make_checkpoint(witnessing.SEQUENCER, OPENED_MS + 100, bool_of))
+    checkpoint = source.chain.get(1)
+    assert checkpoint is not None
+    admit(replica, [get_piece(one.feed)])
+    if is_in_effect:
+        admit(replica, [get_piece(stranger.feed)])
+    replica.add_statement(prove(one, other))
+    replica.add_statement(checkpoint)
+    assert replica.machine.epoch == is_in_effect
+    assert not replica.branches.get_suspended_from(one.device)
+    replica.add_statement(witnessing.hand_over(None))
+    assert replica.chain.index == 0
+    assert replica.branches.get_suspended_from(one.device) == 3
+    assert replica.branches.get_counted_position(one.device) == 2
+    assert not replica.branches.is_awaiting(one.device)
+    fresh = make_recoverable()
+    for writer in (copy_writer(one, 2), *([stranger] if is_in_effect else [])):
+        admit(fresh, [get_piece(writer.feed)])
+    assert replica.root == fresh.root
+
+
+# -- stores ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.create(tmp_path / "market.db", b"genesis")
+    yield store
+    store.close()
+
+
+def lose(store: Store, common: int) -> tuple[Replica, Writer, Writer]:
+    """Store a losing branch, and let it go in favour of one that is not held yet."""
+    one, other = make_fork(common, 3, 3)
+    source, loser = make_replica(SEQUENCER.device), make_replica(SEQUENCER.device)
+    admit(source, [get_piece(other.feed)])
+    close_epoch(source)
+    checkpoint, proof = source.chain.get(1), prove(one, other)
+    assert checkpoint is not None
+    store.write(pieces=[get_piece(one.feed)])
+    admit(loser, [get_piece(one.feed)])
+    for statement in (proof, checkpoint):
+        loser.add_statement(statement)
+        store.write(statements=[(statement.id, encode_statement(statement))])
+    return loser, one, other
+
+
+def load(store: Store) -> tuple[Replica, tuple[Damage, ...]]:
+    replica = make_replica(SEQUENCER.device)
+    return replica, load_replica(store, replica)
+
+
+@pytest.mark.parametrize("common", [0, 3])
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_lost_is_kept_apart_and_the_rest_is_loaded(
+    store: Store, common: int, is_written: bool
+) -> None:
+    loser, one, other = lose(store, common)
+    if is_written:
+        store.write(truncations=loser.branches.take_truncations())
+    # Where a crash came before that was written, it is found out again, and more is let go: the
+    # proof, which says where they part, is only looked at once it is known what counts.
+    kept = common if is_written else 0
+    for _ in range(2):
+        opened, damages = load(store)
+        assert damages == ()
+        assert opened.get_feed(one.device).position == kept
+        assert not is_written or opened.root == loser.root
+        void = store.read_void_entries()
+        assert [entry.id for entry in void] == [e.id for e in one.feed.entries[kept:]]
+        assert [entry.position for entry in void] == list(range(kept + 1, common + 4))
+        assert all(entry.is_sound for entry in void)
+    store.write(pieces=[get_piece(other.feed, kept + 1)])
+    opened, damages = load(store)
+    assert damages == ()
+    assert opened.get_feed(one.device).head == other.feed.head
+
+
+def test_a_void_entry_that_is_altered_is_named(store: Store) -> None:
+    loser, one, _ = lose(store, 3)
+    store.write(truncations=loser.branches.take_truncations())
+    store._connection.execute("UPDATE void_entries SET body = x'00' WHERE position = 5")
+    _, damages = load(store)
+    assert [(each.kind, each.position) for each in damages] == [("void", 5)]
+    assert not damages[0].forbids_writing(one.device)
+    # The first of them vouches for what is left of the feed.
+    store._connection.execute("UPDATE void_entries SET body = x'00' WHERE position = 4")
+    opened, damages = load(store)
+    assert [(each.kind, each.position) for each in damages][:2] == [("void", 4), ("void", 5)]
+    assert damages[2].kind == "entry"
+    assert opened.get_feed(one.device).position < 3
+
+
+def test_a_proof_that_became_superfluous_is_dropped(store: Store) -> None:
+    proofs = [sign_fork(MARKET, KEY, position) for position in (7, 4)]
+    store.write(statements=[(proof.id, encode_statement(proof)) for proof in proofs])
+    opened, damages = load(store)
+    assert damages == ()
+    assert list(opened.branches.forks) == [proofs[1]]
+    store.write(dropped_statements=opened.branches.forks.take_dropped())
+    assert [data for _, data in store.read_statements()] == [encode_statement(proofs[1])]
+
+
+def test_a_store_of_before_learns_to_keep_what_is_void(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    Store.create(path, b"genesis").close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE void_entries")
+    connection.close()
+    opened = Store.open(path)
+    assert opened.read_void_entries() == []
+    opened.close()
