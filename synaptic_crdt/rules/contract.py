@@ -7,7 +7,16 @@ same tables and the same act give the same verdict, everywhere and for ever.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from synaptic_crdt.rules import acceptance, accounts, devices, invitations, tasks, tokens, work
+from synaptic_crdt.rules import (
+    acceptance,
+    accounts,
+    devices,
+    forks,
+    invitations,
+    tasks,
+    tokens,
+    work,
+)
 from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis

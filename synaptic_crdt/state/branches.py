@@ -119,8 +119,9 @@ class Branches:
         """Return the position of the fork that suspends a device; 0 for none."""
         proof = self.forks.get_open(device)
         # A feed that has ended cannot be suspended as well.
-        is_suspended = proof is not None and self._get_feed(device).closed_position is None
-        return proof.position if is_suspended else 0
+        if proof is None or self._get_feed(device).closed_position is not None:
+            return 0
+        return proof.position
 
     def get_counted_position(self, device: bytes) -> int:
         """Return up to where a device's feed is folded: to its end, or to before its fork."""

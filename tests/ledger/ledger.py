@@ -203,16 +203,16 @@ class Ledger:
     def _check_member(self, said: Said) -> None:
         need(self.roles[said.account] != "auditor", "AUDITOR_MAY_NOT")
 
-    def _report(self, fields: list[Any], entry: Placed) -> None:
-        del entry
+    def _report(self, fields: list[Any], said: Said) -> None:
+        del said
         device, position, predecessor, *branches = read_fork(fields[0])
-        need(device in self.roles, "DEVICE_UNKNOWN")
+        need(device in self.devices.accounts, "DEVICE_UNKNOWN")
         for hashes, seal in (branches[:2], branches[2:]):
             chain, end = predecessor, position - 1
             for start in range(0, len(hashes), 32):
                 chain, end = compute_hash("entry", chain, hashes[start : start + 32]), end + 1
-            said = self.market + end.to_bytes(8, "big") + chain
-            is_sealed = len(seal) == 64 and _is_signed(device, b"seal", said, seal)
+            word = self.market + end.to_bytes(8, "big") + chain
+            is_sealed = len(seal) == 64 and is_signed(device, b"seal", word, seal)
             need(is_sealed, "FORK_FORGED")
         need((device, position) not in self.forks, "FORK_KNOWN")
         self.forks.add((device, position))

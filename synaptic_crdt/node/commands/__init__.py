@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import read_bundle
-from synaptic_crdt.node.commands import devices, epochs, members, money, tasks
+from synaptic_crdt.node.commands import devices, epochs, forks, members, money, tasks
 from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
