@@ -149,9 +149,21 @@ def _admit_statements(gate: Gate, statements: Sequence[bytes], reading: Reading)
             reading.statements_refused += 1
         else:
             sound.append(statement)
-    for start in range(0, len(sound), _BATCH_STATEMENTS):
-        admissions = gate.admit_statements(sound[start : start + _BATCH_STATEMENTS])
-        reading.statements_new += admissions.count(Admission.ACCEPT)
+    # In files that were merged they stand in no order in which each could be placed.
+    while sound:
+        held: list[bytes] = []
+        for start in range(0, len(sound), _BATCH_STATEMENTS):
+            batch = sound[start : start + _BATCH_STATEMENTS]
+            admissions = gate.admit_statements(batch)
+            reading.statements_new += admissions.count(Admission.ACCEPT)
+            held += [
+                statement
+                for statement, admission in zip(batch, admissions, strict=True)
+                if admission is Admission.HOLD
+            ]
+        if len(held) == len(sound):
+            break
+        sound = held
 
 
 def _batch(feeds: Iterable[SortedFeed]) -> Iterator[list[SortedFeed]]:
