@@ -25,6 +25,7 @@ from synaptic_crdt.state.merkle import (
     compute_leaf,
     compute_row_key,
     compute_state_root,
+    compute_verdict_leaf,
     compute_verdicts_root,
     get_hash,
     update_tree,
@@ -167,7 +168,10 @@ def make_trees() -> dict[str, Any]:
         tree = update_tree(None, dict(leaves))
         listed = {place.hex(): leaf.hex() for place, leaf in leaves.items()}
         trees.append({"leaves by row key": listed, "hash": get_hash(tree).hex()})
-    verdicts = [(compute_hash("entry", bytes([n])), n % 3) for n in range(5)]
+    verdicts = [
+        (bytes([n % 2]) * 32, n + 1, compute_hash("entry", bytes([n])), n % 3) for n in range(5)
+    ]
+    verdict_leaves = [compute_verdict_leaf(*verdict) for verdict in verdicts]
     return {
         "row": {
             "table": "accounts",
@@ -178,9 +182,13 @@ def make_trees() -> dict[str, Any]:
         },
         "trees": trees,
         "verdicts": {
-            "in order": [[entry.hex(), verdict] for entry, verdict in verdicts],
+            "device, position, id, verdict in order": [
+                [device.hex(), position, entry.hex(), verdict]
+                for device, position, entry, verdict in verdicts
+            ],
+            "leaves": [leaf.hex() for leaf in verdict_leaves],
             "root by number of verdicts": [
-                compute_verdicts_root(verdicts[:count]).hex() for count in range(6)
+                compute_verdicts_root(verdict_leaves[:count]).hex() for count in range(6)
             ],
         },
         "state root": {
