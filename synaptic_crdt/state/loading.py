@@ -36,9 +36,11 @@ class Damage(msgspec.Struct, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        if self.device:
-            return f"feed {self.device.hex()} position {self.position}: {self.reason}"
-        return f"{self.kind} {self.position}: {self.reason}"
+        if self.kind in {"feed", "statement"}:
+            return f"{self.kind} {self.position}: {self.reason}"
+        return (
+            f"feed {self.device.hex() or '(of no device)'} position {self.position}: {self.reason}"
+        )
 
     def forbids_writing(self, device: bytes) -> bool:
         """Could ``device`` fork its own feed by writing before this is repaired?

@@ -168,7 +168,11 @@ def make_epoch_key(epoch: int) -> bytes:
 
 
 def _decode_proof(data: bytes) -> RowsProof | EntryProof:
-    match decode(data, limits.PROOF_BYTES):
+    try:
+        value = decode(data, limits.PROOF_BYTES)
+    except MalformedInput as error:
+        raise MalformedInput(f"no proof: {error}") from error
+    match value:
         case ["rows", *fields]:
             proof = _convert(fields, RowsProof)
             _check_state(proof.epoch, proof.time_ms)

@@ -7,6 +7,7 @@ from synaptic_crdt.node.bundles import write_bundle
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.proofs import prove
 from synaptic_crdt.node.queries import history, market, members, tasks, wallet
 from synaptic_crdt.node.wire import Json
 
@@ -23,6 +24,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "task.result": tasks.show_results,
     "state": market.show_state,
     "audit": market.audit_home,
+    "audit.prove": prove,
     "bundle.write": write_bundle,
     "document.write": write_document,
     "heads": list_heads,
