@@ -5,10 +5,11 @@ Whoever checks one needs the file, a root and a market id, and neither a home no
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from synaptic_crdt.errors import AuditFailed, UsageError
 from synaptic_crdt.node.lookup import find_account, find_id, get_assignments, get_tasks, read_hash
+from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.market import Market
@@ -38,19 +39,18 @@ from synaptic_crdt.state.proving import (
 )
 from synaptic_crdt.sync.files import write_whole
 
-ABOUT: Final = ("balance", "task", "assignment", "entry")
-
+About = Literal["balance", "task", "assignment", "entry"]
 Namer = Callable[[Market, bytes, Reader], list[RowName]]
 
 
-def prove(node: Node, *, about: str, subject: str, path: str, provisional: bool = False) -> Json:
+def prove(
+    node: Node, *, about: About, subject: str, path: PathText, provisional: bool = False
+) -> Json:
     """Write a proof about an account's balance, a task, an assignment or an entry to a file.
 
     It holds under the root of the newest checkpoint in effect here, or with ``provisional`` under
     the root of all that is held. Raises ``UsageError`` when there is nothing to prove it under.
     """
-    if about not in ABOUT:
-        raise UsageError(f"{about!r:.40} cannot be proven; it is one of {', '.join(ABOUT)}")
     machine = node.replica.machine
     version = machine.get_current() if provisional else _get_closed(node)
     if about == "entry":
@@ -130,7 +130,7 @@ def _prove_entry(node: Node, version: Version, subject: str) -> EntryProof:
     return prove_entry(machine, version, outcome, predecessor)
 
 
-def _prove_rows(node: Node, version: Version, about: str, subject: str) -> RowsProof:
+def _prove_rows(node: Node, version: Version, about: About, subject: str) -> RowsProof:
     machine = node.replica.machine
     market = node.market.contract.market
     key = _FINDERS[about](node, subject)
@@ -168,12 +168,12 @@ def _read_full(text: str) -> bytes | None:
     return value if len(value) == limits.HASH_BYTES else None
 
 
-_FINDERS: Final[Mapping[str, Callable[[Node, str], bytes]]] = {
+_FINDERS: Final[Mapping[About, Callable[[Node, str], bytes]]] = {
     "balance": _find_account,
     "task": _find_task,
     "assignment": _find_assignment,
 }
-_NAMERS: Final[Mapping[str, Namer]] = {
+_NAMERS: Final[Mapping[About, Namer]] = {
     "balance": name_balance,
     "task": name_task,
     "assignment": name_assignment,

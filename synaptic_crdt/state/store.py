@@ -140,9 +140,10 @@ class Store:
         What it holds is not asked here: ``loading`` verifies that.
         """
         with _failures_named(self.path):
-            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if found != "ok":
-            raise _make_damaged(self.path, " ".join(found.split()))
+            # The first few: a page is often named before the table that it belongs to.
+            found = self._connection.execute("PRAGMA integrity_check(3)").fetchall()
+        if found != [("ok",)]:
+            raise _make_damaged(self.path, "; ".join(" ".join(line.split()) for (line,) in found))
 
     def get_devices(self) -> list[bytes]:
         """Return the devices of all feeds, in order of admission."""
