@@ -1,6 +1,6 @@
 """Any byte of a store or a bundle is altered: an audit names the place, or nothing has changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +13,20 @@ from synaptic_crdt.errors import (
     SynapticError,
     VersionMismatch,
 )
-from synaptic_crdt.node.audit import Claim
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.bundles import audit_bundle
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.home import Home
-from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    FrontierItem,
+    encode_statement,
+    sign_checkpoint,
+)
+from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.transports.bundle_damage import find_damage
 from tests.node.conftest import carry
 
@@ -208,9 +215,8 @@ def test_a_replay_up_to_a_checkpoint(history: Node, bundled: Path) -> None:
         for named in (str(index), checkpoint.id.hex(), checkpoint.id.hex()[:20]):
             claim = {"at": named, "root": checkpoint.root.hex()}
             told = run_query(history, "audit", claim)
-            assert told == audit_bundle(bundled, Claim(**claim)) | {
-                name: told[name] for name in told
-            }
+            replayed = audit_bundle(bundled, Claim(**claim))
+            assert told == {name: replayed[name] for name in told}
             assert (told["checkpoints"], told["epoch"], told["pending"]) == (index, index, 0)
             assert told["missing"] is None
             assert run_query(history, "audit", claim | {"thorough": True}) == told
@@ -230,3 +236,56 @@ def test_checkpoints_that_are_not_held(history: Node, named: str) -> None:
     with pytest.raises(SynapticError, match="checkpoint") as failure:
         run_query(history, "audit", {"at": named})
     assert failure.value.exit_code == 2
+
+
+def sign_next(node: Node, root: bytes, frontier: Sequence[FrontierItem] = ()) -> Checkpoint:
+    """Return the sequencer's next checkpoint, over what it should not be and with such a root."""
+    chain = node.replica.chain
+    return sign_checkpoint(
+        node.market.id,
+        node.key,
+        view=0,
+        index=chain.index + 1,
+        previous=chain.head,
+        time=chain.time_ms,
+        frontier=frontier,
+        root=root,
+    )
+
+
+def test_a_wrong_root_is_named_by_its_checkpoint(history: Node) -> None:
+    index = history.replica.chain.index + 1
+    history.gate.admit_statement(encode_statement(sign_next(history, bytes(32))))
+    with pytest.raises(AuditFailed) as failure:
+        run_query(history, "audit", {})
+    reason = str(failure.value)
+    assert f"checkpoint {index} claims root {bytes(32).hex()}, the replay gives" in reason
+    assert f"the roots agree up to checkpoint {index - 1}" in reason
+    with pytest.raises(AuditFailed, match=f"checkpoint {index} claims"):
+        run_query(history, "audit", {"at": str(index)})
+    assert run_query(history, "audit", {"at": str(index - 1)})["epoch"] == index - 1
+
+
+def test_a_checkpoint_over_what_is_not_here_is_told(history: Node) -> None:
+    market = Market(history.market.genesis_bytes)
+    gate = market.make_gate(KeepNothing())
+    checkpoint = history.replica.chain.get(1)
+    assert checkpoint is not None
+    gate.admit_statement(encode_statement(checkpoint))
+    told = audit_market(market, (), Claim())
+    assert told["missing"] == (
+        f"checkpoint 1 names position 2 of feed {history.key.public.hex()}, which is held up to 0:"
+        " its root cannot be verified"
+    )
+    assert (told["checkpoints"], told["epoch"]) == (1, 0)
+    with pytest.raises(AuditFailed, match="cannot be verified"):
+        audit_market(market, (), Claim(at="1"))
+
+
+def test_a_checkpoint_over_another_branch_is_told(history: Node) -> None:
+    feed = history.replica.get_feed(history.key.public)
+    item = FrontierItem(feed.device, feed.position, bytes(32))
+    statement = encode_statement(sign_next(history, bytes(32), [item]))
+    history.gate.admit_statement(statement)
+    told = run_query(history, "audit", {})
+    assert f"names another entry at position {feed.position}" in told["missing"]
