@@ -145,7 +145,7 @@ def _tell_missing(replica: Replica) -> str | None:
                 f"checkpoint {checkpoint.index} names another entry at position {item.position}"
                 f" of feed {item.device.hex()} than the one held: its root cannot be verified"
             )
-    raise AssertionError("a checkpoint is not in effect though all it names is held")
+    return f"checkpoint {checkpoint.index} is not in effect here: its root cannot be verified"
 
 
 def decode_heads(heads: Sequence[str]) -> frozenset[bytes]:

@@ -70,8 +70,9 @@ class Shelf:
     def fire(self, now: int, subject: bytes) -> None:
         raise NotImplementedError
 
-    def close_epoch(self, now: int, epoch: int) -> None:
+    def close_epoch(self, now: int, epoch: int) -> Mapping[bytes, bytes]:
         assert now > epoch
+        return {}
 
 
 class Held:
