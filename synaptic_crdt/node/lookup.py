@@ -58,9 +58,8 @@ def find_id(what: str, text: str, ids: Iterable[bytes]) -> bytes:
     found = [candidate for candidate in ids if candidate.hex().startswith(prefix)]
     if len(found) != 1:
         many = "none" if not found else str(len(found))
-        raise UsageError(
-            f"{many} of what is held here begins with {prefix[:64]}, expected one {what}"
-        )
+        plural = "entries" if what == "entry" else f"{what}s"
+        raise UsageError(f"{many} of the {plural} held here begin with {prefix[:64]}, expected one")
     return found[0]
 
 

@@ -111,9 +111,9 @@ def test_what_nobody_has(prover: Prover) -> None:
             about: NOBODY,
             "exists": False,
         }
-        with pytest.raises(UsageError, match=f"expected one {about}"):
+        with pytest.raises(UsageError, match=f"none of the {about}s"):
             prover.prove(about, NOBODY[:10])
-    with pytest.raises(UsageError, match="expected one entry"):
+    with pytest.raises(UsageError, match="none of the entries"):
         prover.prove("entry", NOBODY)
 
 

@@ -70,7 +70,7 @@ class Shelf:
     def fire(self, now: int, subject: bytes) -> None:
         raise NotImplementedError
 
-    def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:
+    def close_epoch(self, now: int, epoch: int) -> Mapping[bytes, bytes]:
         assert now > epoch
         return {}
 
