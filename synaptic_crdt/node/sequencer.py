@@ -5,10 +5,12 @@ minute while anything has a deadline; else none. None while anything is missing 
 earlier one includes: a damaged store waits for a peer to repair it.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import trio
 
+from synaptic_crdt.errors import StoreFailed
 from synaptic_crdt.node.node import Node
 
 _BUSY_SECONDS: Final = 2.0
@@ -21,7 +23,10 @@ async def run_sequencer(node: Node) -> None:
         return
     while not node.replica.is_halted:
         if node.is_whole and (node.is_checkpoint_due() or _is_quiet_too_long(node)):
-            node.make_checkpoint()
+            # A full disk may be emptied again; until then nothing was signed, and whoever writes
+            # here is told by the command itself.
+            with suppress(StoreFailed):
+                node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 
 

@@ -59,8 +59,9 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, genesis: bytes) -> "Store":
-        """Make the store of a market that this home does not hold yet."""
+        """Make the store of a market that this home does not hold yet, for its owner to read."""
         with _failures_named(path), _connected(path) as connection:
+            path.chmod(0o600)
             connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA)
             connection.execute(
                 "INSERT INTO market VALUES (1, ?, ?, ?)",
