@@ -57,9 +57,7 @@ _MEMBERS: Final = {
     "import": _member("document", "import_file", "Merge an Automerge document into this home."),
     "state": _member("state", "state", "Show root, entries, time and supply."),
     "log": _member("state", "log", "Show all entries in order, with author, time and verdict."),
-    "audit": _member(
-        "audit", "audit", "Replay a file, or this home, and print the root it leads to."
-    ),
+    "audit": _member("audit", "audit", "Replay a market; prove what it says."),
     "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
     "cosign": _member("state", "cosign", "Recompute the next checkpoint and cosign it."),
     "handover": _member(

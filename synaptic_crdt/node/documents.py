@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput
-from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.opening import open_document
@@ -91,12 +91,12 @@ def read_document(node: Node, *, path: PathText) -> Json:
     }
 
 
-def audit_document(path: Path, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
+def audit_document(path: Path, claim: Claim) -> Json:
     """Replay an Automerge file from its bytes alone; see ``audit.audit_market``."""
     document = open_document(path, None)
     market = Market(document.genesis)
     reading = admit_document(market.make_gate(KeepNothing()), document)
-    return audit_market(market, (), root, heads) | _describe_rest(document, reading)
+    return audit_market(market, (), claim) | _describe_rest(document, reading)
 
 
 def admit_document(gate: Gate, document: SortedDocument) -> Reading:

@@ -6,10 +6,12 @@ earlier one includes, or an earlier one waits for cosignatures: a damaged store 
 repair it. After a handover the new sequencer begins by itself.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import trio
 
+from synaptic_crdt.errors import StoreFailed
 from synaptic_crdt.node.node import Node
 
 _BUSY_SECONDS: Final = 2.0
@@ -20,7 +22,10 @@ async def run_sequencer(node: Node) -> None:
     """Make checkpoints until cancelled, whenever this device is the one that does."""
     while True:
         if node.is_sequencer and node.is_whole and node.may_close and _is_due(node):
-            node.make_checkpoint()
+            # A full disk may be emptied again; until then nothing was signed, and whoever writes
+            # here is told by the command itself.
+            with suppress(StoreFailed):
+                node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 
 

@@ -56,7 +56,7 @@ def encode_statement(statement: Statement) -> bytes:
             fields = checkpoint.get_fields(statement)
         case Cosignature():
             fields = cosignature.get_fields(statement)
-        case Handover():
+        case _:
             fields = handover.get_fields(statement)
     return encode_trusted(fields)
 
