@@ -5,19 +5,46 @@ from pathlib import Path
 import click
 
 from synaptic_crdt.cli.asking import read
-from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.command import GroupWithDefault, Member
 from synaptic_crdt.cli.document import render_rest
-from synaptic_crdt.cli.output import Json, print_fields, print_line, show
+from synaptic_crdt.cli.output import Json, print_fields, print_line, print_note, show
+from synaptic_crdt.cli.progress import show_progress
 from synaptic_crdt.errors import UsageError
 
 
-@click.command(
-    cls=Command,
+@click.group(
+    cls=GroupWithDefault,
+    default="replay",
+    members={
+        "prove": Member(
+            "synaptic_crdt.cli.proofs",
+            "prove",
+            "Prove one fact to somebody who knows a root of the market.",
+        ),
+        "check": Member(
+            "synaptic_crdt.cli.proofs", "check", "Check a proof against a root you trust."
+        ),
+    },
     examples=(
         "audit market.bundle",
-        "audit market.automerge --root 3f9a...",
-        "audit market.automerge --heads heads.txt",
-        "audit",
+        "audit --at 12",
+        "audit prove balance paul --output paul.proof",
+        "audit check paul.proof --root 3f9a... --market 77b0...",
+    ),
+)
+def audit() -> None:
+    """Replay a market; prove what it says.
+
+    What is not prove or check is a line of replay: `audit market.bundle` replays a bundle.
+    """
+
+
+@audit.command(
+    examples=(
+        "audit replay market.bundle",
+        "audit replay market.automerge --root 3f9a...",
+        "audit replay market.automerge --heads heads.txt",
+        "audit replay --at 12 --thorough",
     ),
 )
 @click.argument(
@@ -30,20 +57,36 @@ from synaptic_crdt.errors import UsageError
     metavar="FILE|HEADS",
     help="Replay the version these heads name: a file, one a line; or hashes with commas.",
 )
-def audit(file: Path | None, root: str | None, heads: str | None) -> None:
+@click.option(
+    "--at",
+    default=None,
+    metavar="CHECKPOINT",
+    help="Replay up to this checkpoint: its number, its id, or the id's beginning.",
+)
+@click.option(
+    "--thorough",
+    is_flag=True,
+    help="Read the home's store anew, whatever was verified before. A file always is.",
+)
+def replay(
+    file: Path | None, root: str | None, heads: str | None, at: str | None, *, thorough: bool
+) -> None:
     """Replay a file, or this home, and print the root it leads to.
 
     A file is a bundle or an Automerge document, and needs no home. Every hash, signature and
     verdict is computed anew. Ends with exit code 4, and the first thing that is not as it should
     be, when something differs.
     """
+    if heads is not None and at is not None:
+        raise UsageError("--heads and --at both name a version; give one of them")
     named = None if heads is None else _read_heads(heads)
     if file is None:
-        answer = read("audit", root=root, heads=named)
+        answer = read("audit", root=root, heads=named, at=at, thorough=thorough)
     else:
         from synaptic_crdt.node.files import audit_file
 
-        answer = audit_file(file, root, named)
+        with show_progress("replaying", file.stat().st_size) as tell:
+            answer = audit_file(file, root, named, at, tell)
     show(answer, _render_audit)
 
 
@@ -65,4 +108,6 @@ def _render_audit(answer: Json) -> None:
         ("entries", f"{answer['entries']:,}, {answer['pending']:,} of them pending"),
         ("checkpoints", answer["checkpoints"]),
     )
+    if answer["missing"] is not None:
+        print_note(answer["missing"])
     render_rest(answer)

@@ -107,6 +107,23 @@ class Group(click.Group):
         _format_examples(self.examples, formatter)
 
 
+class GroupWithDefault(Group):
+    """A noun that is a verb too: what is none of its verbs is a line of the default one."""
+
+    def __init__(self, name: str | None, *, default: str, **attrs: Any) -> None:  # noqa: ANN401 - whatever click takes
+        super().__init__(name, **attrs)
+        self._default: Final = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default verb where the line has none."""
+        place = _count_shared(args)
+        if args[place : place + 1] != ["--help"] and not {*args[place : place + 1]} & {
+            *self.list_commands(ctx)
+        }:
+            args = [*args[:place], self._default, *args[place:]]
+        return super().parse_args(ctx, args)
+
+
 def get_settings() -> Settings:
     """Return the settings of the run this is called in."""
     return click.get_current_context().ensure_object(Settings)
@@ -119,6 +136,14 @@ def get_home_path() -> Path | None:
         return named
     variable = os.environ.get(HOME_VARIABLE)
     return Path(variable) if variable else None
+
+
+def _count_shared(args: list[str]) -> int:
+    """Count the words of shared options at a line's beginning."""
+    count = 0
+    while count < len(args) and args[count].partition("=")[0] in {"--home", "--json"}:
+        count += 2 if args[count] == "--home" else 1
+    return count
 
 
 def _make_shared_options() -> list[click.Parameter]:

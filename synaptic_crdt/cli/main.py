@@ -59,9 +59,7 @@ _MEMBERS: Final = {
     "log": _member("state", "log", "Show all entries in order, with author, time and verdict."),
     "reissue": _member("fork", "reissue", "Write again what entries of a losing branch asked for."),
     "fork": _member("fork", "fork", "See which devices signed two histories; put one on record."),
-    "audit": _member(
-        "audit", "audit", "Replay a file, or this home, and print the root it leads to."
-    ),
+    "audit": _member("audit", "audit", "Replay a market; prove what it says."),
     "checkpoint": _member("state", "checkpoint", "Close an epoch: make what is ready final."),
     "cosign": _member("state", "cosign", "Recompute the next checkpoint and cosign it."),
     "handover": _member(

@@ -1,12 +1,21 @@
 """Replaying a market from its bytes, and comparing what comes out with what was claimed.
 
-A replay ends where the market held ends, or at the version that somebody's heads name: each feed
-up to the entry whose change is among them, and of the checkpoints those that need no more.
+A replay ends where the market held ends; or at a checkpoint; or at the version that somebody's
+heads name: each feed up to the entry whose change is among them, and of the checkpoints those that
+need no more.
+
+What differs is named as exactly as the bytes allow: a feed and a position, or a checkpoint. Which
+row of the state it is cannot be seen from a root alone; whoever claims the root can prove rows
+under it, to be compared one by one.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
 
 from synaptic_crdt.errors import AuditFailed, UsageError
+from synaptic_crdt.node.lookup import find_id
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.invariants import check_market
@@ -14,35 +23,46 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Tip, split_at_seals
 from synaptic_crdt.state.heads import compute_short_form
 from synaptic_crdt.state.loading import Damage
+from synaptic_crdt.state.replica import Divergence, Replica
+
+# A longer number is the beginning of an id.
+_INDEX_DIGITS: Final = 9
 
 
-def audit_market(
-    market: Market,
-    damages: Sequence[Damage],
-    root: str | None,
-    heads: Sequence[str] | None = None,
-) -> Json:
-    """Return root, heads and counts of a replayed market, at the version that ``heads`` name.
+class Claim(msgspec.Struct, frozen=True):
+    """What somebody claims: a root (hex), of all that is held or of one version of it.
+
+    A version is named by its heads (hex), or as that at a checkpoint, by number or id.
+    """
+
+    root: str | None = None
+    heads: Sequence[str] | None = None
+    at: str | None = None
+
+
+def audit_market(market: Market, damages: Sequence[Damage], claim: Claim) -> Json:
+    """Return root, heads and counts of a replayed market, or of the version claimed.
 
     Raises ``AuditFailed`` naming the first thing that is not as it should be: damaged storage, a
-    checkpoint with another root, a broken invariant, or a root other than ``root`` (hex).
+    checkpoint with another root, a broken invariant, or a root other than the one claimed.
     """
-    if heads is not None:
-        market = make_version(market, decode_heads(heads))
-    replica = market.replica
-    computed = replica.root.hex()
     if damages:
         raise AuditFailed(f"the stored bytes are damaged: {damages[0]}")
+    held = market
+    if claim.heads is not None:
+        market = make_version(market, decode_heads(claim.heads))
+    elif claim.at is not None:
+        market = make_version_at(market, find_checkpoint(market.replica, claim.at))
+    replica = market.replica
+    computed = replica.root.hex()
     if replica.divergences:
-        first = replica.divergences[0]
-        raise AuditFailed(
-            f"checkpoint {first.index} claims root {first.claimed.hex()}, the replay gives"
-            f" {first.computed.hex()}"
-        )
+        raise AuditFailed(_tell_divergence(replica, replica.divergences[0]))
     check_market(market.contract.market)
-    if root is not None and root.lower() != computed:
-        raise AuditFailed(f"the replay gives root {computed}, claimed was {root.lower()}")
-    tail = replica.machine.get_tail()
+    if claim.root is not None and claim.root.lower() != computed:
+        raise AuditFailed(
+            f"the replay gives root {computed}, claimed was {claim.root.lower()}"
+            f"{_tell_root(held.replica, claim.root.lower())}"
+        )
     return {
         "market": market.id.hex(),
         "root": computed,
@@ -51,9 +71,81 @@ def audit_market(
         "verified": replica.entries,
         "checkpoints": replica.chain.index,
         "epoch": replica.machine.epoch,
-        "pending": len(tail),
+        "missing": _tell_missing(replica),
+        "pending": len(replica.machine.get_tail()),
         "supply": market.genesis.supply,
     }
+
+
+def find_checkpoint(replica: Replica, text: str) -> int:
+    """Return the number of the checkpoint that a number, an id or its beginning names."""
+    count = replica.chain.index
+    if text.isascii() and text.isdigit() and len(text) <= _INDEX_DIGITS:
+        if not 1 <= int(text) <= count:
+            raise UsageError(f"checkpoint {text} is not held here; those that are: 1 to {count}")
+        return int(text)
+    ids = {replica.chain.get_id(index): index for index in range(1, count + 1)}
+    return ids[find_id("checkpoint", text, ids)]
+
+
+def make_version_at(market: Market, index: int) -> Market:
+    """Return the market as it was at the end of the epoch that a checkpoint closes.
+
+    Raises ``AuditFailed`` when not everything is held that it names.
+    """
+    positions: dict[bytes, int] = {}
+    for number in range(1, index + 1):
+        checkpoint = market.replica.chain.get(number)
+        assert checkpoint is not None
+        positions.update((item.device, item.position) for item in checkpoint.frontier)
+    version = _replay(market, positions, index)
+    missing = _tell_missing(version.replica)
+    if missing is not None:
+        raise AuditFailed(missing)
+    return version
+
+
+def _tell_divergence(replica: Replica, divergence: Divergence) -> str:
+    """Say where a replay leaves what was claimed, as narrowly as roots allow."""
+    included = replica.machine.get_epoch(divergence.index)
+    feeds = {outcome.entry.device for outcome in included}
+    before = divergence.index - 1
+    return (
+        f"checkpoint {divergence.index} claims root {divergence.claimed.hex()}, the replay gives"
+        f" {divergence.computed.hex()}; the roots agree up to checkpoint {before}, so they part over its"
+        f" {len(included)} entries of {len(feeds)} feeds, or over the deadlines it fired"
+    )
+
+
+def _tell_root(replica: Replica, claimed: str) -> str:
+    """Say what a root that is not the replay's is instead, if that is known."""
+    for index in range(1, replica.machine.epoch + 1):
+        checkpoint = replica.chain.get(index)
+        if checkpoint is not None and checkpoint.root.hex() == claimed:
+            return f", which is that of checkpoint {index}: replay it with --at {index}"
+    return ""
+
+
+def _tell_missing(replica: Replica) -> str | None:
+    """Say what the first checkpoint that is not in effect waits for, if one does."""
+    replica.machine.fold()
+    checkpoint = replica.chain.get(replica.machine.epoch + 1)
+    if checkpoint is None:
+        return None
+    for item in checkpoint.frontier:
+        feed = replica.get_feed(item.device)
+        if feed.position < item.position:
+            return (
+                f"checkpoint {checkpoint.index} names position {item.position} of feed"
+                f" {item.device.hex()}, which is held up to {feed.position}: its root cannot be"
+                " verified"
+            )
+        if feed.get_id(item.position) != item.id:
+            return (
+                f"checkpoint {checkpoint.index} names another entry at position {item.position}"
+                f" of feed {item.device.hex()} than the one held: its root cannot be verified"
+            )
+    return f"checkpoint {checkpoint.index} is not in effect here: its root cannot be verified"
 
 
 def decode_heads(heads: Sequence[str]) -> frozenset[bytes]:
@@ -86,10 +178,11 @@ def make_version(market: Market, heads: frozenset[bytes]) -> Market:
     positions: dict[bytes, int] = {}
     for device, position in found.values():
         positions[device] = max(position, positions.get(device, 0))
-    return _replay(market, positions)
+    return _replay(market, positions, market.replica.chain.index)
 
 
-def _replay(market: Market, positions: Mapping[bytes, int]) -> Market:
+def _replay(market: Market, positions: Mapping[bytes, int], last: int) -> Market:
+    """Return the market of each feed's first entries, and of the first ``last`` checkpoints."""
     version = Market(market.genesis_bytes)
     replica = version.replica
     for device, held in market.replica.feeds.items():
@@ -98,7 +191,7 @@ def _replay(market: Market, positions: Mapping[bytes, int]) -> Market:
         for entries, tip in split_at_seals(start, held.entries[: positions.get(device, 0)], ()):
             # Seals are not needed: what was held had been verified, and this is offered to nobody.
             replica.extend(feed, entries, tip, None)
-    for index in range(1, market.replica.chain.index + 1):
+    for index in range(1, last + 1):
         checkpoint = market.replica.chain.get(index)
         assert checkpoint is not None
         if any(item.position > positions.get(item.device, 0) for item in checkpoint.frontier):

@@ -1,15 +1,17 @@
 """Bundles as a person meets them: written, merged, explained, and replayed by an auditor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.errors import MalformedInput
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.genesis import decode_genesis
 from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.transports import bundle
+from synaptic_crdt.sync.transports.bundle_damage import find_damage
 
 
 def write_bundle(node: Node, *, path: PathText) -> Json:
@@ -50,11 +52,20 @@ def show_bundle(path: Path) -> Json:
     }
 
 
-def audit_bundle(path: Path, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
-    """Replay a bundle from its bytes alone; see ``audit.audit_market``."""
-    market = Market(bundle.read_genesis(path))
-    report = bundle.read_bundle(path, market.make_gate(KeepNothing()))
-    return audit_market(market, (), root, heads) | {
+def audit_bundle(path: Path, claim: Claim, tell: Callable[[int], None] | None = None) -> Json:
+    """Replay a bundle from its bytes alone; see ``audit.audit_market``.
+
+    Raises ``MalformedInput`` naming the place where the file is damaged.
+    """
+    try:
+        market = Market(bundle.read_genesis(path))
+        report = bundle.read_bundle(path, market.make_gate(KeepNothing()), tell)
+    except MalformedInput as error:
+        place = find_damage(
+            path, lambda genesis: Market(genesis).make_gate(KeepNothing()).inspect()
+        )
+        raise MalformedInput(f"{error}; the first that does not verify: {place}") from error
+    return audit_market(market, (), claim) | {
         "held": report.entries_held,
         "forks": [device.hex() for device in report.forks],
     }

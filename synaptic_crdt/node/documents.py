@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import Forged, MalformedInput
-from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.opening import open_document
@@ -91,12 +91,12 @@ def read_document(node: Node, *, path: PathText) -> Json:
     }
 
 
-def audit_document(path: Path, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
+def audit_document(path: Path, claim: Claim) -> Json:
     """Replay an Automerge file from its bytes alone; see ``audit.audit_market``."""
     document = open_document(path, None)
     market = Market(document.genesis)
     reading = admit_document(market.make_gate(KeepNothing()), document)
-    return audit_market(market, (), root, heads) | _describe_rest(document, reading)
+    return audit_market(market, (), claim) | _describe_rest(document, reading)
 
 
 def admit_document(gate: Gate, document: SortedDocument) -> Reading:
@@ -149,9 +149,21 @@ def _admit_statements(gate: Gate, statements: Sequence[bytes], reading: Reading)
             reading.statements_refused += 1
         else:
             sound.append(statement)
-    for start in range(0, len(sound), _BATCH_STATEMENTS):
-        admissions = gate.admit_statements(sound[start : start + _BATCH_STATEMENTS])
-        reading.statements_new += admissions.count(Admission.ACCEPT)
+    # In files that were merged they stand in no order in which each could be placed.
+    while sound:
+        held: list[bytes] = []
+        for start in range(0, len(sound), _BATCH_STATEMENTS):
+            batch = sound[start : start + _BATCH_STATEMENTS]
+            admissions = gate.admit_statements(batch)
+            reading.statements_new += admissions.count(Admission.ACCEPT)
+            held += [
+                statement
+                for statement, admission in zip(batch, admissions, strict=True)
+                if admission is Admission.HOLD
+            ]
+        if len(held) == len(sound):
+            break
+        sound = held
 
 
 def _batch(feeds: Iterable[SortedFeed]) -> Iterator[list[SortedFeed]]:

@@ -6,6 +6,7 @@ from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow
+from synaptic_crdt.state import limits
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _DEVICE_DIGITS = 64
@@ -75,8 +76,16 @@ def find_id(what: str, text: str, ids: Iterable[bytes]) -> bytes:
     found = [candidate for candidate in ids if candidate.hex().startswith(prefix)]
     if len(found) != 1:
         many = "none" if not found else str(len(found))
-        raise UsageError(f"{many} of the {what}s held here begin with {prefix[:64]}, expected one")
+        plural = "entries" if what == "entry" else f"{what}s"
+        raise UsageError(f"{many} of the {plural} held here begin with {prefix[:64]}, expected one")
     return found[0]
+
+
+def read_hash(what: str, text: str) -> bytes:
+    """Return a hash that was given in full, in hexadecimal."""
+    if len(text) != 2 * limits.HASH_BYTES or not _HEX_DIGITS.issuperset(text.lower()):
+        raise UsageError(f"{text!r:.80} is no {what}: give all 64 digits of it")
+    return bytes.fromhex(text)
 
 
 def get_accounts(market: Market) -> Iterator[bytes]:

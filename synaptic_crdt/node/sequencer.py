@@ -7,10 +7,12 @@ repair it. None either while this home may be a copy, whose original signs its o
 the new sequencer begins by itself.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import trio
 
+from synaptic_crdt.errors import StoreFailed
 from synaptic_crdt.node.node import Node
 
 _BUSY_SECONDS: Final = 2.0
@@ -22,7 +24,10 @@ async def run_sequencer(node: Node) -> None:
     while True:
         may_close = node.is_whole and node.is_in_place and node.may_close
         if node.is_sequencer and may_close and _is_due(node):
-            node.make_checkpoint()
+            # A full disk may be emptied again; until then nothing was signed, and whoever writes
+            # here is told by the command itself.
+            with suppress(StoreFailed):
+                node.make_checkpoint()
         await trio.sleep(_BUSY_SECONDS)
 
 

@@ -13,12 +13,13 @@ the root; and a witness's own double, by what peers hold of it.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
 import trio
 
-from synaptic_crdt.errors import UsageError
+from synaptic_crdt.errors import StoreFailed, UsageError
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.readiness import has_cause
 from synaptic_crdt.state import limits
@@ -50,8 +51,10 @@ async def run_witness(node: Node) -> None:
     try:
         while True:
             has_news = trio.Event()
-            if is_witness(node):
-                cosign(node)
+            # As for the sequencer: a full disk may be emptied again.
+            with suppress(StoreFailed):
+                if is_witness(node):
+                    cosign(node)
             with trio.move_on_after(_TICK_SECONDS):
                 await has_news.wait()
     finally:

@@ -168,7 +168,7 @@ class CheckpointChain:
                 return self._judge_checkpoint(statement)
             case Cosignature():
                 return self._judge_cosignature(statement)
-            case Handover():
+            case _:
                 return self._judge_handover(statement)
 
     def add(self, statement: ChainStatement) -> Judgement:
@@ -184,7 +184,7 @@ class CheckpointChain:
                 self._keep_loose(statement, judgement)
             case Cosignature():
                 self.cosignatures.add(statement)
-            case Handover():
+            case _:
                 self.views.add(statement)
                 self._follow_views()
         # With neither witnesses nor a handover to follow there is nothing that could move.

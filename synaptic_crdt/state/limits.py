@@ -36,6 +36,10 @@ FORK_PROOF_BYTES: Final = 2 * WINDOW_ENTRIES * HASH_BYTES + KIB
 GENESIS_BYTES: Final = 64 * KIB
 EARLY_PROOFS: Final = 64  # fork proofs kept in memory until their feeds come, 4 MiB
 
+PROOF_BYTES: Final = 512 * KIB  # a task with 64 seats in a state of a billion rows: 110 KiB
+PROOF_ROWS: Final = 128  # a task and its seats are 65
+PLACE_BITS: Final = 8 * HASH_BYTES  # a row's path cannot be longer
+
 CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not followed
 
 # The wire: what one frame, one page and one link may hold.

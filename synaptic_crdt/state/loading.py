@@ -26,7 +26,6 @@ from synaptic_crdt.state.statements import (
     Checkpoint,
     Cosignature,
     ForkProof,
-    Handover,
     Statement,
     verify_statement,
 )
@@ -47,9 +46,11 @@ class Damage(msgspec.Struct, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        if self.device:
-            return f"feed {self.device.hex()} position {self.position}: {self.reason}"
-        return f"{self.kind} {self.position}: {self.reason}"
+        if self.kind in {"feed", "statement"}:
+            return f"{self.kind} {self.position}: {self.reason}"
+        return (
+            f"feed {self.device.hex() or '(of no device)'} position {self.position}: {self.reason}"
+        )
 
     def forbids_writing(self, device: bytes) -> bool:
         """Could ``device`` fork its own feed by writing before this is repaired?
@@ -228,7 +229,7 @@ def _get_place(item: tuple[int, ChainStatement]) -> tuple[int, int, int]:
             return statement.index, 0, number
         case Cosignature():
             return statement.index, 1, number
-        case Handover():
+        case _:
             return 0, statement.view, number
 
 

@@ -10,7 +10,7 @@ never more.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -52,6 +52,15 @@ class EpochRow(Record, frozen=True):
     time: int
     entries: int
     verdicts: bytes
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A state's tree and what its root binds besides: where proofs are made from."""
+
+    epoch: int
+    time_ms: int
+    tree: merkle.Node
+    is_closed: bool
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -117,6 +126,7 @@ class Machine:
         # While an epoch is staged: the causes it changed, as they were.
         self._reversals_before: dict[bytes, bytes | None] | None = None
         self._tree: merkle.Node = None
+        self._closed_tree: merkle.Node = None
         self._staged: _Staged | None = None
 
     # -- what goes in ------------------------------------------------------------------------
@@ -187,7 +197,7 @@ class Machine:
         ended = self._contract.close_epoch(closed_ms, epoch)
         for device in ended:
             self._close_feed(device)
-        verdicts = merkle.compute_verdicts_root([(o.entry.id, o.verdict) for o in included])
+        verdicts = merkle.compute_verdicts_root(compute_verdict_leaves(included))
         self._epochs.set(epoch.to_bytes(8, "big"), EpochRow(closed_ms, len(included), verdicts))
         self._staged = _Staged(
             tail, included, rest, folded, before_staging, mark, before, closed_ms, ended
@@ -211,6 +221,7 @@ class Machine:
             self._settled_positions[outcome.entry.device] = outcome.entry.position
         self._settled.extend(staged.included)
         self._tables.forget_journal()
+        self._closed_tree = self._tree
         self._tail = staged.rest
         self._folded = 0
         if staged.ended:
@@ -262,6 +273,27 @@ class Machine:
         """The tables after every entry held; to be read, never written."""
         self.fold()
         return self._tables
+
+    @property
+    def epochs(self) -> Table[EpochRow]:
+        """The closed epochs, by their number in 8 bytes; to be read, never written."""
+        return self._epochs
+
+    def get_current(self) -> Version:
+        """Return the state after every entry held."""
+        self.fold()
+        self._update_tree()
+        return Version(self._epoch, self._now, self._tree, is_closed=False)
+
+    def get_closed(self) -> Version:
+        """Return the state at the end of the last closed epoch, whose root a checkpoint claims."""
+        assert self._epoch, "no epoch is closed"
+        return Version(self._epoch, self._epoch_ms, self._closed_tree, is_closed=True)
+
+    def get_epoch(self, epoch: int) -> Sequence[Outcome]:
+        """Return the entries of one closed epoch, in order."""
+        start = bisect_left(self._settled, epoch, key=_get_epoch)
+        return self._settled[start : bisect_left(self._settled, epoch + 1, key=_get_epoch)]
 
     def get_settled(self) -> Sequence[Outcome]:
         """Return the entries of closed epochs, in order."""
@@ -500,6 +532,10 @@ class Machine:
             self._contract.fire(self._now, subject)
 
     def _compute_root(self, epoch: int) -> bytes:
+        self._update_tree()
+        return merkle.compute_state_root(self._market, epoch, self._now, self._tree)
+
+    def _update_tree(self) -> None:
         changes: dict[bytes, bytes | None] = {}
         for table in self._tables.get_tables():
             for key in table.take_changed():
@@ -507,7 +543,19 @@ class Machine:
                 row = table.get(key)
                 changes[row_key] = None if row is None else merkle.compute_leaf(row_key, row)
         self._tree = merkle.update_tree(self._tree, changes)
-        return merkle.compute_state_root(self._market, epoch, self._now, self._tree)
+
+
+def compute_verdict_leaves(outcomes: Iterable[Outcome]) -> list[bytes]:
+    """Return the leaves of an epoch's verdict tree, in order."""
+    return [
+        merkle.compute_verdict_leaf(entry.device, entry.position, entry.id, outcome.verdict)
+        for outcome in outcomes
+        for entry in (outcome.entry,)
+    ]
+
+
+def _get_epoch(outcome: Outcome) -> int:
+    return outcome.epoch
 
 
 def _get_time(outcome: Outcome) -> int:

@@ -3,7 +3,7 @@
 A leaf's place is the hash of its key, bit by bit from the root. A subtree with one leaf is that
 leaf; an empty one is 32 zero bytes; any other is ``H("node", left, right)``. So equal contents
 have equal roots whatever the history of changes, a change costs the depth of the tree (about
-log2 of the number of rows), and inclusion proofs are as short.
+log2 of the number of rows), and proofs about a row are as short.
 
 Nodes are immutable tuples, shared between versions of the tree.
 """
@@ -30,7 +30,21 @@ def compute_row_key(table: str, key: Key) -> bytes:
 
 def compute_leaf(row_key: bytes, row: Record) -> bytes:
     """Return the hash of a row at its place."""
-    return compute_hash("leaf", row_key, encode_trusted(_to_plain(row)))
+    return compute_plain_leaf(row_key, to_plain(row))
+
+
+def compute_plain_leaf(row_key: bytes, row: object) -> bytes:
+    """Return the hash of a row that is given as the array of its fields."""
+    return compute_hash("leaf", row_key, encode_trusted(row))
+
+
+def to_plain(value: object) -> object:
+    """Turn a record into the array of its fields, records inside it too."""
+    if isinstance(value, Record):
+        return [to_plain(getattr(value, field)) for field in value.__struct_fields__]
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in cast("tuple[object, ...]", value)]
+    return value
 
 
 def update_tree(node: Node, changes: Mapping[bytes, bytes | None]) -> Node:
@@ -50,19 +64,88 @@ def compute_state_root(market: bytes, epoch: int, time_ms: int, tree: Node) -> b
     )
 
 
-def compute_verdicts_root(verdicts: Sequence[tuple[bytes, int]]) -> bytes:
-    """Return the root over (entry id, verdict) in order; an odd node moves up unchanged."""
-    level = [
-        compute_hash("verdict leaf", entry_id, verdict.to_bytes(4, "big"))
-        for entry_id, verdict in verdicts
-    ]
+def find_place(tree: Node, place: bytes) -> tuple[list[bytes], Leaf | None]:
+    """Return what a proof about a row's place needs: the siblings from the root down, and the end.
+
+    The end is the leaf that stands alone where the path ends, this row's or another's, or None
+    where nothing does. The sibling that is an empty subtree is ``EMPTY_HASH``.
+    """
+    siblings: list[bytes] = []
+    node = tree
+    while node is not None and len(node) != _LEAF_FIELDS:
+        _, left, right = node
+        node, sibling = (right, left) if get_bit(place, len(siblings)) else (left, right)
+        siblings.append(get_hash(sibling))
+    return siblings, node
+
+
+def compute_tree_hash(place: bytes, end: bytes, siblings: Sequence[bytes]) -> bytes:
+    """Return the hash of a tree from the hash at the end of a path and its siblings."""
+    current = end
+    for depth in range(len(siblings) - 1, -1, -1):
+        sibling = siblings[depth]
+        pair = (sibling, current) if get_bit(place, depth) else (current, sibling)
+        current = compute_hash("node", *pair)
+    return current
+
+
+def get_bit(place: bytes, depth: int) -> int:
+    """Return which way a row's path turns at a depth: 0 is left."""
+    return place[depth >> 3] >> (7 - (depth & 7)) & 1
+
+
+def compute_verdict_leaf(device: bytes, position: int, entry_id: bytes, verdict: int) -> bytes:
+    """Return the leaf that says who wrote an entry, where in the feed, and what became of it."""
+    return compute_hash(
+        "verdict leaf", device, position.to_bytes(8, "big"), entry_id, verdict.to_bytes(4, "big")
+    )
+
+
+def compute_verdicts_root(leaves: Sequence[bytes]) -> bytes:
+    """Return the root over verdict leaves in order; an odd node moves up unchanged."""
+    level = leaves
     while len(level) > 1:
-        pairs = [
-            compute_hash("verdict node", level[index], level[index + 1])
-            for index in range(0, len(level) - 1, 2)
-        ]
-        level = pairs + level[len(pairs) * 2 :]
+        level = _join_neighbours(level)
     return level[0] if level else EMPTY_HASH
+
+
+def find_verdict(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the siblings of one verdict leaf from the bottom up, where there are any."""
+    siblings: list[bytes] = []
+    level = leaves
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            siblings.append(level[index ^ 1])
+        level = _join_neighbours(level)
+        index >>= 1
+    return siblings
+
+
+def compute_verdicts_root_from(
+    leaf: bytes, index: int, count: int, siblings: Sequence[bytes]
+) -> bytes | None:
+    """Return the root over ``count`` leaves from one of them, its index and its siblings.
+
+    None when there are more or fewer siblings than a leaf at this index has.
+    """
+    remaining = iter(siblings)
+    while count > 1:
+        if index ^ 1 < count:
+            sibling = next(remaining, None)
+            if sibling is None:
+                return None
+            pair = (sibling, leaf) if index & 1 else (leaf, sibling)
+            leaf = compute_hash("verdict node", *pair)
+        index, count = index >> 1, (count + 1) >> 1
+    return leaf if next(remaining, None) is None else None
+
+
+def _join_neighbours(level: Sequence[bytes]) -> Sequence[bytes]:
+    pairs = [
+        compute_hash("verdict node", level[index], level[index + 1])
+        for index in range(0, len(level) - 1, 2)
+    ]
+    return [*pairs, *level[len(pairs) * 2 :]]
 
 
 def _update(node: Node, changes: list[tuple[bytes, bytes | None]], depth: int) -> Node:
@@ -116,12 +199,3 @@ def _find_split(changes: list[tuple[bytes, bytes | None]], depth: int) -> int:
         else:
             low = middle + 1
     return low
-
-
-def _to_plain(value: object) -> object:
-    """Turn a record into the array of its fields, records inside it too."""
-    if isinstance(value, Record):
-        return [_to_plain(getattr(value, field)) for field in value.__struct_fields__]
-    if isinstance(value, tuple):
-        return [_to_plain(item) for item in cast("tuple[object, ...]", value)]
-    return value

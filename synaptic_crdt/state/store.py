@@ -83,8 +83,9 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, genesis: bytes) -> "Store":
-        """Make the store of a market that this home does not hold yet."""
+        """Make the store of a market that this home does not hold yet, for its owner to read."""
         with _failures_named(path), _connected(path) as connection:
+            path.chmod(0o600)
             connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + _VOID_SCHEMA)
             connection.execute(
                 "INSERT INTO market VALUES (1, ?, ?, ?)",
@@ -105,6 +106,8 @@ class Store:
             if row is None:
                 raise StoreDamaged(f"{path} holds no market; restore it, or join it again")
             version, market, genesis = row
+            if not isinstance(version, int):
+                raise _make_damaged(path, "its format has no number")
             if version != FORMAT_VERSION:
                 raise VersionMismatch(
                     f"{path} has format {version}, this program knows {FORMAT_VERSION}; upgrade it"
@@ -164,6 +167,17 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
             self._feed_numbers.update(new_feeds)
+
+    def check_integrity(self) -> None:
+        """Raise ``StoreDamaged`` when the database contradicts itself, as by a row gone missing.
+
+        What it holds is not asked here: ``loading`` verifies that.
+        """
+        with _failures_named(self.path):
+            # The first few: a page is often named before the table that it belongs to.
+            found = self._connection.execute("PRAGMA integrity_check(3)").fetchall()
+        if found != [("ok",)]:
+            raise _make_damaged(self.path, "; ".join(" ".join(line.split()) for (line,) in found))
 
     def get_devices(self) -> list[bytes]:
         """Return the devices of all feeds, in order of admission."""
@@ -298,7 +312,9 @@ def _failures_named(path: Path) -> Generator[None]:
         # Our own mistake, such as using a store that was closed.
         raise
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in _REFUSED_BY_DISK:
+        # Text that is no UTF-8, where the schema is damaged, is refused without a code.
+        code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF in _REFUSED_BY_DISK:
             raise StoreFailed(
                 f"{path}: {error}; nothing was acknowledged, check the disk's space and rights"
             ) from error
@@ -308,7 +324,7 @@ def _failures_named(path: Path) -> Generator[None]:
         raise _make_damaged(path, error) from error
 
 
-def _make_damaged(path: Path, error: Exception) -> StoreDamaged:
+def _make_damaged(path: Path, error: Exception | str) -> StoreDamaged:
     return StoreDamaged(
         f"{path}: {error}; keep the file, and restore a copy or join the market again"
     )

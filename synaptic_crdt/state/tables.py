@@ -8,7 +8,8 @@ Rows are frozen records, keys are bytes or tuples of bytes, text and integers. W
 is a function of the changes that were made and not undone, of nothing else.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -128,6 +129,10 @@ class Table(Generic[R]):
         for index in self._followers:
             index.replace(key, new, old)
 
+    def get_keys(self) -> Iterable[Key]:
+        """Return all keys, in no promised order; for ``Tables.find_row`` alone."""
+        return self._rows.keys()
+
     def take_changed(self) -> list[Key]:
         """Return the keys touched since the last call, in no promised order, and forget them."""
         changed = list(self._changed)
@@ -172,6 +177,15 @@ class Tables:
     def forget_journal(self) -> None:
         """Make everything up to now permanent."""
         self._journal.clear()
+
+    def find_row(self, is_sought: Callable[[str, Key], bool]) -> tuple[Table[Any], Key] | None:
+        """Return table and key of the row that is sought, or was deleted since the last settling.
+
+        Asks every row, in no promised order: one at most may be sought.
+        """
+        held = ((table, key) for table in self._tables.values() for key in table.get_keys())
+        gone = ((table, key) for table, key, _ in self._journal)
+        return next((row for row in chain(held, gone) if is_sought(row[0].name, row[1])), None)
 
     def get_settled(self, table: Table[R], key: Key) -> R | None:
         """Return the row as it was when the journal was last forgotten."""

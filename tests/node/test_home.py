@@ -44,6 +44,13 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:
         home.read_key("")
 
 
+def test_the_store_is_private_even_in_a_folder_that_is_not(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    home = Home(tmp_path)
+    _found(home)
+    assert home.store_path.stat().st_mode & 0o777 == 0o600
+
+
 def test_an_interrupted_founding_can_be_repeated(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.make()

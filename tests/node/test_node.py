@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from synaptic_crdt.errors import PolicyRefused, Refused, StoreDamaged, UsageError
-from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Market, Node
@@ -170,7 +170,7 @@ def test_an_auditor_replays_to_the_same_root(founder: Node) -> None:
         piece = feed.get_piece(1)
         assert piece is not None
         gate.admit_piece(piece)
-    told = audit_market(market, (), None)
+    told = audit_market(market, (), Claim())
     assert told["verified"] == founder.replica.entries
     heads = founder.market.compute_heads()
     assert told["heads"] == compute_short_form(heads).hex()

@@ -23,6 +23,7 @@ from synaptic_crdt.state.merkle import (
     compute_leaf,
     compute_row_key,
     compute_state_root,
+    compute_verdict_leaf,
     compute_verdicts_root,
     update_tree,
 )
@@ -70,8 +71,13 @@ class Replay:
             self.fire(closed_ms)
             self.now = opened_ms = closed_ms
             self.contract.close_epoch(closed_ms, epoch)
-            verdicts = [(entry_id, verdict) for entry_id, verdict, _, _ in self.outcomes[before:]]
-            row = EpochRow(closed_ms, len(included), compute_verdicts_root(verdicts))
+            leaves = [
+                compute_verdict_leaf(entry.device, entry.position, entry.id, verdict)
+                for entry, (_, verdict, _, _) in zip(
+                    sorted(included, key=sort_key), self.outcomes[before:], strict=True
+                )
+            ]
+            row = EpochRow(closed_ms, len(included), compute_verdicts_root(leaves))
             self.epochs.set(epoch.to_bytes(8, "big"), row)
         for entry in sorted(waiting, key=sort_key):
             self.apply(entry, max(get_ms(entry.time), opened_ms), 0)

@@ -12,7 +12,13 @@ from synaptic_crdt.state.merkle import (
     compute_leaf,
     compute_row_key,
     compute_state_root,
+    compute_tree_hash,
+    compute_verdict_leaf,
     compute_verdicts_root,
+    compute_verdicts_root_from,
+    find_place,
+    find_verdict,
+    get_bit,
     get_hash,
     update_tree,
 )
@@ -132,15 +138,47 @@ def hash_verdicts_naively(level: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 100])
 def test_the_verdicts_root_is_what_the_definition_says(count: int) -> None:
-    verdicts = [(bytes([n]) * 32, n * 7) for n in range(count)]
-    level = [
-        compute_hash("verdict leaf", entry, verdict.to_bytes(4, "big"))
-        for entry, verdict in verdicts
-    ]
-    assert compute_verdicts_root(verdicts) == hash_verdicts_naively(level)
+    leaves = [bytes([n]) * 32 for n in range(count)]
+    assert compute_verdicts_root(leaves) == hash_verdicts_naively(leaves)
 
 
-def test_the_verdicts_root_binds_order_and_verdicts() -> None:
-    a, b = (bytes(32), 0), (bytes([1]) * 32, 1)
-    roots = {compute_verdicts_root(v) for v in ([a, b], [b, a], [a], [(a[0], 1), b], [a, b, a])}
+def test_a_verdict_leaf_binds_author_position_entry_and_verdict() -> None:
+    device, entry = bytes([1]) * 32, bytes([2]) * 32
+    leaf = compute_verdict_leaf(device, 3, entry, 4)
+    parts = device + bytes([0, 0, 0, 0, 0, 0, 0, 3]) + entry + bytes([0, 0, 0, 4])
+    assert leaf == compute_hash("verdict leaf", parts)
+
+
+def test_the_verdicts_root_binds_order_and_leaves() -> None:
+    a, b, c = bytes(32), bytes([1]) * 32, bytes([2]) * 32
+    roots = {compute_verdicts_root(v) for v in ([a, b], [b, a], [a], [c, b], [a, b, a])}
     assert len(roots) == 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 8, 100])
+def test_a_verdicts_path_leads_to_the_root_from_its_own_place_alone(count: int) -> None:
+    leaves = [bytes([n]) * 32 for n in range(count)]
+    root = compute_verdicts_root(leaves)
+    for index, leaf in enumerate(leaves):
+        path = find_verdict(leaves, index)
+        assert len(path) <= (count - 1).bit_length()
+        assert compute_verdicts_root_from(leaf, index, count, path) == root
+        others = set(range(count)) - {index}
+        assert all(compute_verdicts_root_from(leaf, n, count, path) != root for n in others)
+        assert compute_verdicts_root_from(leaf, index, count, [*path, leaf]) is None
+        assert not path or compute_verdicts_root_from(leaf, index, count, path[:-1]) is None
+
+
+@given(batches, keys)
+def test_a_path_ends_where_the_row_is_or_would_be(
+    history: list[dict[bytes, bytes | None]], place: bytes
+) -> None:
+    tree: Node = None
+    for batch in history:
+        tree = update_tree(tree, batch)
+    siblings, end = find_place(tree, place)
+    assert compute_tree_hash(place, get_hash(end), siblings) == get_hash(tree)
+    content = {key: leaf for batch in history for key, leaf in batch.items() if leaf is not None}
+    if end is not None:
+        assert all(get_bit(end[1], n) == get_bit(place, n) for n in range(len(siblings)))
+        assert end[1] in content

@@ -104,6 +104,30 @@ def test_a_changed_head_is_refused(path: Path, statement: str, error: type[Excep
     edit(path, "CREATE TABLE more (id INTEGER)")
 
 
+def test_a_format_that_is_no_number_is_no_newer_one(path: Path) -> None:
+    Store.create(path, GENESIS).close()
+    edit(path, "DROP TABLE market")
+    edit(path, "CREATE TABLE market (version, id, genesis)")
+    edit(path, "INSERT INTO market VALUES (?, ?, ?)", b"1", b"id", GENESIS)
+    with pytest.raises(StoreDamaged, match="has no number"):
+        Store.open(path)
+
+
+def test_a_store_that_contradicts_itself_is_damaged(path: Path) -> None:
+    store = Store.create(path, GENESIS)
+    store.write(statements=[(b"id" * 16, b"statement")])
+    store.check_integrity()
+    store.close()
+    data = path.read_bytes()
+    # The id stands in the row and, behind it in the file, in the index.
+    place = data.rindex(b"id" * 16)
+    path.write_bytes(data[:place] + b"x" + data[place + 1 :])
+    store = Store.open(path)
+    with pytest.raises(StoreDamaged, match=r"missing from index .*statements"):
+        store.check_integrity()
+    store.close()
+
+
 def test_a_second_connection_is_kept_out(path: Path) -> None:
     store = Store.create(path, GENESIS)
     other = sqlite3.connect(path, timeout=0)

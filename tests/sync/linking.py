@@ -61,9 +61,10 @@ async def run_two(first: Peer, second: Peer) -> tuple[LinkEnd, LinkEnd]:
 
 
 async def wait_until_equal(first: Peer, second: Peer) -> None:
-    """Wait until the second peer holds what the first holds."""
+    """Wait until the two peers hold the same, whichever of them hears of the last thing."""
     came = trio.Event()
-    second.gate.news.subscribe(lambda _: came.set())
+    for peer in (first, second):
+        peer.gate.news.subscribe(lambda _: came.set())
     while second.replica.get_leaves() != first.replica.get_leaves():
         await came.wait()
         came = trio.Event()

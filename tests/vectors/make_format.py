@@ -1,7 +1,8 @@
 """The vectors of the frozen format: bytes, hashes, signatures, order and roots.
 
 ``format.json`` holds single values, ``tree.json`` trees and their hashes, ``history.json`` three
-feeds, two checkpoints and what folding them gives under the toy contract of ``tests/state``. All
+feeds, two checkpoints and what folding them gives under the toy contract of ``tests/state``,
+``proofs.json`` proofs that hold under one root. All
 bytes are hexadecimal. Any implementation can check itself against the files; this one does in
 every test run. What is in them never changes: to change it is to make another format.
 
@@ -16,7 +17,7 @@ from typing import Any, Final, get_args
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import pack_timestamp
-from synaptic_crdt.state.codec import decode, encode
+from synaptic_crdt.state.codec import Value, decode, encode
 from synaptic_crdt.state.feeds import compute_origin, encode_body, make_seal_message
 from synaptic_crdt.state.hashes import HashKind, compute_body_hash, compute_entry_id, compute_hash
 from synaptic_crdt.state.keys import DeviceKey, SignatureKind
@@ -25,11 +26,15 @@ from synaptic_crdt.state.merkle import (
     compute_leaf,
     compute_row_key,
     compute_state_root,
+    compute_verdict_leaf,
     compute_verdicts_root,
+    find_place,
     get_hash,
     update_tree,
 )
 from synaptic_crdt.state.order import compute_tie
+from synaptic_crdt.state.proofs import encode_proof
+from synaptic_crdt.state.proving import prove_entry, prove_rows
 from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
@@ -101,6 +106,7 @@ def make_vectors() -> dict[str, dict[str, Any]]:
         "format.json": make_format(),
         "tree.json": make_trees(),
         "history.json": make_history(),
+        "proofs.json": make_proofs(),
     }
 
 
@@ -188,7 +194,10 @@ def make_trees() -> dict[str, Any]:
         tree = update_tree(None, dict(leaves))
         listed = {place.hex(): leaf.hex() for place, leaf in leaves.items()}
         trees.append({"leaves by row key": listed, "hash": get_hash(tree).hex()})
-    verdicts = [(compute_hash("entry", bytes([n])), n % 3) for n in range(5)]
+    verdicts = [
+        (bytes([n % 2]) * 32, n + 1, compute_hash("entry", bytes([n])), n % 3) for n in range(5)
+    ]
+    verdict_leaves = [compute_verdict_leaf(*verdict) for verdict in verdicts]
     return {
         "row": {
             "table": "accounts",
@@ -199,9 +208,13 @@ def make_trees() -> dict[str, Any]:
         },
         "trees": trees,
         "verdicts": {
-            "in order": [[entry.hex(), verdict] for entry, verdict in verdicts],
+            "device, position, id, verdict in order": [
+                [device.hex(), position, entry.hex(), verdict]
+                for device, position, entry, verdict in verdicts
+            ],
+            "leaves": [leaf.hex() for leaf in verdict_leaves],
             "root by number of verdicts": [
-                compute_verdicts_root(verdicts[:count]).hex() for count in range(6)
+                compute_verdicts_root(verdict_leaves[:count]).hex() for count in range(6)
             ],
         },
         "state root": {
@@ -213,6 +226,44 @@ def make_trees() -> dict[str, Any]:
                 MARKET, 3, 1_700_000_000_000, (bytes.fromhex(trees[-1]["hash"]), None, None)
             ).hex(),
         },
+    }
+
+
+def make_proofs() -> dict[str, Any]:
+    """Return proofs under one root: rows that are there and not, and receipts of entries."""
+    sequencer, writers = Writer(9), [Writer(seed) for seed in range(1, 7)]
+    replica = make_replica(sequencer.device)
+    machine = replica.machine
+    for writer in writers:
+        pay: list[Value] = ["pay", writers[0].device, 7]
+        admit(replica, writer.write((OPENED_MS + 1, ["mint", 5]), (OPENED_MS + 2, pay)))
+    checkpoint = replica.make_checkpoint(sequencer.key, OPENED_MS + 4, bool)
+    replica.add_statement(checkpoint)
+    closed = machine.get_closed()
+    accounts = next(table for table in machine.tables.get_tables() if table.name == "accounts")
+    absent = {
+        bool(find_place(closed.tree, compute_row_key("accounts", key))[1]): key
+        for key in (bytes([n]) * 32 for n in range(40))
+    }
+    rows = {
+        "row": [writers[0].device],
+        "two rows": [writer.device for writer in writers[:2]],
+        "no row, and another in its place": [absent[True]],
+        "no row, and nothing in its place": [absent[False]],
+    }
+    proofs: dict[str, Any] = {
+        name: prove_rows(machine, closed, [(accounts, key) for key in keys])
+        for name, keys in rows.items()
+    }
+    for index in (0, 11):
+        outcome = machine.get_settled()[index]
+        feed = replica.get_feed(outcome.entry.device)
+        predecessor = feed.get_id(outcome.entry.position - 1)
+        proofs[f"entry {index}"] = prove_entry(machine, closed, outcome, predecessor)
+    return {
+        "market": MARKET.hex(),
+        "root": checkpoint.root.hex(),
+        "proofs": {name: encode_proof(proof).hex() for name, proof in proofs.items()},
     }
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from synaptic_crdt.state.proofs import ProvenEntry, ProvenRows, verify_proof
 from tests.vectors.make_format import FOLDER, REFUSED, make_vectors
 
 VECTORS = make_vectors()
@@ -19,6 +20,23 @@ def test_the_code_still_makes_the_published_vectors(name: str) -> None:
 
 def test_every_refused_encoding_is_refused() -> None:
     assert VECTORS["format.json"]["refused"] == REFUSED
+
+
+def test_the_published_proofs_hold() -> None:
+    published = json.loads((FOLDER / "proofs.json").read_text("utf-8"))
+    market, root = (bytes.fromhex(published[name]) for name in ("market", "root"))
+    proven = {
+        name: verify_proof(market, root, bytes.fromhex(proof))
+        for name, proof in published["proofs"].items()
+    }
+    there = {
+        name: [row.row is not None for row in rows.rows]
+        for name, rows in proven.items()
+        if isinstance(rows, ProvenRows)
+    }
+    assert list(there.values()) == [[True], [True, True], [False], [False]]
+    receipts = [entry for entry in proven.values() if isinstance(entry, ProvenEntry)]
+    assert {receipt.verdict for receipt in receipts} == {0, 2}
 
 
 def test_the_history_has_what_makes_order_matter() -> None:

@@ -7,6 +7,7 @@ from synaptic_crdt.node.bundles import write_bundle
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.proofs import prove
 from synaptic_crdt.node.queries import forks, history, market, members, tasks, wallet
 from synaptic_crdt.node.wire import Json
 
@@ -25,6 +26,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "doctor": market.show_health,
     "handover.show": market.show_handovers,
     "audit": market.audit_home,
+    "audit.prove": prove,
     "bundle.write": write_bundle,
     "document.write": write_document,
     "heads": list_heads,

@@ -3,15 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from synaptic_crdt.node.audit import audit_market
+from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.handovers import describe_proposals
 from synaptic_crdt.node.health import list_findings
-from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries.forks import list_forks
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.node.witness import is_witness
 from synaptic_crdt.rules.views import view_supply
 from synaptic_crdt.state.heads import compute_short_form
+from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.machine import Outcome
 
 
@@ -105,6 +106,24 @@ def _get_epoch(outcome: Outcome) -> int:
     return outcome.epoch
 
 
-def audit_home(node: Node, *, root: str | None = None, heads: Sequence[str] | None = None) -> Json:
-    """Replay this home's store, every hash recomputed when it was opened; compare with ``root``."""
-    return audit_market(node.market, node.damages, root, heads)
+def audit_home(
+    node: Node,
+    *,
+    root: str | None = None,
+    heads: Sequence[str] | None = None,
+    at: str | None = None,
+    thorough: bool = False,
+) -> Json:
+    """Replay this home's store; compare with what is claimed.
+
+    Every hash was recomputed and every seal verified when the store was opened and when anything
+    came in since. ``thorough`` reads and verifies the whole store again.
+    """
+    market, damages = node.market, node.damages
+    if thorough:
+        market = Market(node.store.genesis)
+        damages = load_replica(node.store, market.replica)
+    # What is damaged is named by feed and position; what the database has lost, by itself alone.
+    if not damages:
+        node.store.check_integrity()
+    return audit_market(market, damages, Claim(root, heads, at))

@@ -67,7 +67,7 @@ def encode_statement(statement: Statement) -> bytes:
             fields = cosignature.get_fields(statement)
         case ForkProof():
             fields = fork.get_fields(statement)
-        case Handover():
+        case _:
             fields = handover.get_fields(statement)
     return encode_trusted(fields)
 

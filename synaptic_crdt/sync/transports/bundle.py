@@ -6,7 +6,7 @@ two histories is left out and named; both leave the rest to be admitted. An audi
 replica made of the genesis inside, through a gate that keeps nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -70,8 +70,11 @@ def write_bundle(path: Path, replica: Replica, genesis: bytes) -> BundleSummary:
     return show_bundle(path)
 
 
-def read_bundle(path: Path, gate: Gate) -> BundleReport:
+def read_bundle(path: Path, gate: Gate, tell: Callable[[int], None] | None = None) -> BundleReport:
     """Verify a bundle of the gate's market, then admit what is new in it.
+
+    ``tell`` is told now and then how many bytes are done; every byte is read twice, and counts
+    half each time.
 
     Raises ``MalformedInput``, ``Forged``, ``VersionMismatch`` or ``WrongMarket``: then nothing
     was admitted. Raises ``StoreFailed`` when the disk refuses.
@@ -84,13 +87,14 @@ def read_bundle(path: Path, gate: Gate) -> BundleReport:
                 f" {gate.replica.market.hex()[:16]}; join that market in a home of its own"
             )
         records_start = file.tell()
-        _inspect_all(gate, file)
+        progress = _Progress(file, tell)
+        _inspect_all(gate, progress.follow(read_records(file)))
         file.seek(records_start)
-        report = _admit_all(gate, file)
+        report = _admit_all(gate, progress.follow(read_records(file)))
         # A writer's own feed comes first, and may stand on others: what waited is offered again.
         while report.entries_held:
             file.seek(records_start)
-            again = _admit_all(gate, file)
+            again = _admit_all(gate, read_records(file))
             if again.entries_held == report.entries_held:
                 break
             report = _add_up(report, again)
@@ -137,20 +141,36 @@ def _summarize(before: FeedSummary | None, piece: Piece) -> FeedSummary:
     return FeedSummary(piece.device, before.first, piece.last, before.bytes + size)
 
 
-def _inspect_all(gate: Gate, file: BinaryIO) -> None:
+class _Progress:
+    """How far a file was read that is read twice."""
+
+    def __init__(self, file: BinaryIO, tell: Callable[[int], None] | None) -> None:
+        self._file: Final = file
+        self._tell: Final = tell
+        self._before = 0
+
+    def follow(self, records: Iterable[Piece | bytes]) -> Iterator[Piece | bytes]:
+        for record in records:
+            yield record
+            if self._tell is not None:
+                self._tell((self._before + self._file.tell()) // 2)
+        self._before = self._file.tell()
+
+
+def _inspect_all(gate: Gate, records: Iterable[Piece | bytes]) -> None:
     inspection = gate.inspect()
-    for record in read_records(file):
+    for record in records:
         if isinstance(record, bytes):
             inspection.inspect_statement(record)
         else:
             inspection.inspect_piece(record)
 
 
-def _admit_all(gate: Gate, file: BinaryIO) -> BundleReport:
+def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
     before = _count_held(gate.replica)
     entries = held = statements_new = 0
     forks: dict[bytes, None] = {}
-    for pieces, statements in _batch(read_records(file)):
+    for pieces, statements in _batch(records):
         for piece, admission in zip(pieces, gate.admit_pieces(pieces), strict=True):
             if admission is Admission.FORK:
                 forks[piece.device] = None

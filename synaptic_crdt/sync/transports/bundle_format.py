@@ -32,6 +32,9 @@ _MAGIC: Final = b"synaptic-crdt bundle\n"
 _VERSION_BYTES: Final = 2
 _END: Final = bytes(LENGTH_BYTES)
 
+# How every bundle of this version begins.
+HEAD: Final = _MAGIC + BUNDLE_VERSION.to_bytes(_VERSION_BYTES, "big")
+
 
 class GenesisRecord(Message, frozen=True, tag="genesis"):
     """The first frame: the record whose hash is the market id."""
@@ -68,7 +71,7 @@ def open_whole(path: Path) -> Generator[BinaryIO]:
                 raise VersionMismatch(
                     f"{path} has version {version}, this program knows {BUNDLE_VERSION}; upgrade it"
                 )
-            file.seek(len(_MAGIC) + _VERSION_BYTES)
+            file.seek(len(HEAD))
             yield file
     except FileNotFoundError as error:
         raise UsageError(f"{path}: {error.strerror}; name a bundle file") from error
@@ -117,7 +120,7 @@ def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
         hasher.update(data)
         file.write(data)
 
-    write(_MAGIC + BUNDLE_VERSION.to_bytes(_VERSION_BYTES, "big"))
+    write(HEAD)
     write(encode_frame(GenesisRecord(genesis=genesis)))
     for feed in replica.feeds.values():
         position = 0
@@ -135,8 +138,8 @@ def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
 def _check_whole(path: Path, file: BinaryIO) -> int:
     """Check everything but what the frames say; return the version."""
     hasher = start_hash("bundle")
-    head = file.read(len(_MAGIC) + _VERSION_BYTES)
-    if len(head) < len(_MAGIC) + _VERSION_BYTES or not head.startswith(_MAGIC):
+    head = file.read(len(HEAD))
+    if len(head) < len(HEAD) or not head.startswith(_MAGIC):
         raise MalformedInput(f"{path} is not a bundle, or is damaged at its beginning")
     hasher.update(head)
     while payload := _read_frame(file):
