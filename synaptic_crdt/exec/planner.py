@@ -17,13 +17,8 @@ from synaptic_crdt.exec.events import PassedOver, Waiting
 from synaptic_crdt.exec.executors.base import Skills
 from synaptic_crdt.exec.policy import Load, Policy, explain_objection, explain_refusal
 from synaptic_crdt.exec.situation import OpenTask, Situation, Work
-from synaptic_crdt.rules.operations import (
-    Operation,
-    TaskAccept,
-    TaskDecline,
-    TaskFail,
-    TaskStart,
-)
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskDecline, TaskFail, TaskStart
 
 BY_POLICY: Final = "policy"
 BY_EXECUTOR: Final = "executor"
@@ -167,7 +162,7 @@ def _plan_acceptances(
         if refusal is not None:
             yield refusal
             continue
-        step = _ask_contract(Sign(TaskAccept(task.task, task.limit)), task.task, preview)
+        step = _ask_contract(Sign(TaskAccept(task.task, task.limit, ())), task.task, preview)
         yield step
         if isinstance(step, Sign):
             load = Load(load.accepted_today + 1, load.owed + 1)

@@ -118,5 +118,5 @@ def _make_work(
         state=seat.state,
         is_final=desk.is_final(assignment_id),
         started_ms=row.started_ms,
-        execution_ms=task.execution_ms,
+        execution_ms=task.service.execution_ms,
     )

@@ -36,10 +36,10 @@ from synaptic_crdt.exec.policy import Policy, explain_idleness
 from synaptic_crdt.exec.situation import Situation, survey
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.fields import is_media_type
-from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.limits import RESULT_BYTES
-from synaptic_crdt.rules.operations import (
-    Operation,
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskDecline,
     TaskDeliver,
@@ -250,7 +250,9 @@ class _Worker:
 
     async def _hand_in_one(self, assignment: bytes, outcome: Result | Failure) -> Event | None:
         if isinstance(outcome, Result):
-            operation = TaskDeliver(assignment, make_payload(outcome.media_type, outcome.data))
+            operation = TaskDeliver(
+                assignment, make_payload(outcome.media_type, outcome.data), None, ()
+            )
             appended = await self._append(operation)
             if appended.verdict == Verdict.APPLIED:
                 return Delivered(assignment, appended.entry, len(outcome.data))

@@ -9,7 +9,8 @@ from synaptic_crdt.errors import Refused
 from synaptic_crdt.exec.desk import Appended
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.market import Market
-from synaptic_crdt.rules.operations import Operation, TaskPost, parse_operation
+from synaptic_crdt.rules.operations import Operation, parse_operation
+from synaptic_crdt.rules.task_operations import TaskPost
 from synaptic_crdt.rules.verdicts import Verdict
 
 

@@ -7,9 +7,9 @@ is for, capabilities, reputation, attestations, own caps, the priority window.
 from synaptic_crdt.rules import holds, limits
 from synaptic_crdt.rules.auctions import compute_limit
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.operations import TaskAccept
 from synaptic_crdt.rules.rows import AssignmentRow, ProviderRow, SeatRow, TaskRow
 from synaptic_crdt.rules.seats import Cause, advance, get_seats, is_allowed
+from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 Seats = list[tuple[bytes, SeatRow]]
@@ -50,8 +50,8 @@ def _check_consent(market: Market, act: Act) -> Refusal | None:
     accepted = market.get_provider(act.account).terms
     if accepted is None:
         return Refusal(Verdict.NOT_OPTED_IN)
-    if accepted != market.genesis.terms:
-        return Refusal(Verdict.TERMS_OLD, (accepted, market.genesis.terms))
+    if accepted != market.get_parameters().terms:
+        return Refusal(Verdict.TERMS_OLD, (accepted, market.get_parameters().terms))
     return None
 
 
@@ -90,17 +90,28 @@ def _assign(market: Market, op: TaskAccept, act: Act, task: TaskRow, seat_id: by
             seat=seat_id,
             provider=act.account,
             device=act.device,
+            offer=b"",
             ask=op.ask,
+            bond=task.bond,
+            devices=(),
             accepted_ms=act.now,
             armed_ms=0,
             started_ms=0,
             delivered_ms=0,
             ended_ms=0,
+            extended_ms=0,
+            present=0,
+            low_uptime=False,
+            progress=0,
+            done_ppm=0,
+            revealed=b"",
             delivery=b"",
             end="",
             reason="",
             note="",
+            share_ppm=0,
             paid=0,
+            fee=0,
             penalty=0,
         ),
     )

@@ -40,8 +40,9 @@ def set_consent(market: Market, op: Consent, act: Act) -> Refusal | None:
     """Opt in to the market's terms, or out; work already taken may be finished."""
     if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
-    if op.terms is not None and op.terms != market.genesis.terms:
-        return Refusal(Verdict.TERMS_OLD, (op.terms, market.genesis.terms))
+    in_force = market.get_parameters().terms
+    if op.terms is not None and op.terms != in_force:
+        return Refusal(Verdict.TERMS_OLD, (op.terms, in_force))
     provider = market.get_provider(act.account)
     market.providers.set(act.account, ProviderRow(terms=op.terms, owed=provider.owed))
     return None

@@ -31,6 +31,11 @@ from synaptic_crdt.rules.operations import (
     InviteIssue,
     InviteRevoke,
     Operation,
+    TokenTransfer,
+    TreasuryPay,
+)
+from synaptic_crdt.rules.seats import Cause, advance
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -39,10 +44,7 @@ from synaptic_crdt.rules.operations import (
     TaskFail,
     TaskPost,
     TaskStart,
-    TokenTransfer,
-    TreasuryPay,
 )
-from synaptic_crdt.rules.seats import Cause, advance
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers

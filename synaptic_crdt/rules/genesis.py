@@ -47,13 +47,20 @@ class Genesis(
     openings_per_day: int
     # Money.
     supply: int
+    mint_cap: int
     treasury_day_cap: int
     fee_ppm: int
+    deposit_ppm: int
+    gain_floor: int
     # Work.
     kinds: tuple[Kind, ...]
     window_ms: int
+    priority_ms: int
+    reveal_ms: int
     review_ms: int
     contest_ms: int
+    arbitration_ms: int
+    slot_ms: int
     redispatch: int
     # Order and finality.
     sequencer: Hash
@@ -64,6 +71,10 @@ class Genesis(
     # Who decides: so many of these accounts.
     council: tuple[Hash, ...]
     council_needed: int
+    # Who rules in disputes: a quorum of these. Who vouches for providers.
+    arbiters: tuple[Hash, ...]
+    quorum: int
+    verifiers: tuple[Hash, ...]
 
     @property
     def is_open(self) -> bool:
@@ -91,20 +102,30 @@ def make_genesis(
     sandbox: bool = False,
     openings_per_day: int = 0,
     supply: int = DEFAULT_SUPPLY,
+    mint_cap: int = 0,
     treasury_day_cap: int | None = None,
     fee_ppm: int = 0,
+    deposit_ppm: int = 100_000,
+    gain_floor: int = 10,
     kinds: Sequence[Kind] = DEFAULT_KINDS,
     window_ms: int = 15 * limits.MINUTE_MS,
+    priority_ms: int = 5 * limits.SECOND_MS,
+    reveal_ms: int = limits.HOUR_MS,
     review_ms: int = limits.DAY_MS,
     contest_ms: int = limits.DAY_MS,
+    arbitration_ms: int = 3 * limits.DAY_MS,
+    slot_ms: int = 5 * limits.MINUTE_MS,
     redispatch: int = 3,
     finality_wait_ms: int = limits.DAY_MS,
     witnesses: Sequence[bytes] = (),
     council: Sequence[bytes] = (),
     council_needed: int = 1,
+    arbiters: Sequence[bytes] = (),
+    quorum: int = 1,
+    verifiers: Sequence[bytes] = (),
     terms: bytes = DEFAULT_TERMS_HASH,
 ) -> Genesis:
-    """Return a genesis with the defaults; the founder is sequencer and, unless named, council.
+    """Return a genesis with the defaults; the founder is sequencer and, unless named, council and arbiter.
 
     Raises ``MalformedInput`` when a value is out of its bounds.
     """
@@ -118,14 +139,21 @@ def make_genesis(
         founder=founder,
         openings_per_day=openings_per_day,
         supply=supply,
+        mint_cap=mint_cap,
         treasury_day_cap=supply // _DAY_CAP_DIVISOR
         if treasury_day_cap is None
         else treasury_day_cap,
         fee_ppm=fee_ppm,
+        deposit_ppm=deposit_ppm,
+        gain_floor=gain_floor,
         kinds=tuple(sorted(kinds, key=lambda kind: kind.slug)),
         window_ms=window_ms,
+        priority_ms=priority_ms,
+        reveal_ms=reveal_ms,
         review_ms=review_ms,
         contest_ms=contest_ms,
+        arbitration_ms=arbitration_ms,
+        slot_ms=slot_ms,
         redispatch=redispatch,
         sequencer=founder,
         witnesses=tuple(sorted(witnesses)),
@@ -134,6 +162,9 @@ def make_genesis(
         finality_wait_ms=finality_wait_ms,
         council=tuple(sorted(council)) or (founder,),
         council_needed=council_needed,
+        arbiters=tuple(sorted(arbiters)) or (founder,),
+        quorum=quorum,
+        verifiers=tuple(sorted(verifiers)),
     )
     return decode_genesis(encode_genesis(genesis))
 
@@ -168,6 +199,7 @@ def decode_genesis(data: bytes) -> Genesis:
     _check_durations(genesis)
     _check_witnesses(genesis)
     _check_council(genesis)
+    _check_judges(genesis)
     return genesis
 
 
@@ -191,8 +223,11 @@ def _check_identity(genesis: Genesis) -> None:
 
 def _check_money(genesis: Genesis) -> None:
     _check_range("supply", genesis.supply, 1, limits.SUPPLY_MAX)
+    _check_range("mint_cap", genesis.mint_cap, 0, limits.SUPPLY_MAX - genesis.supply)
     _check_range("treasury_day_cap", genesis.treasury_day_cap, 0, genesis.supply)
     _check_range("fee_ppm", genesis.fee_ppm, 0, limits.MILLION)
+    _check_range("deposit_ppm", genesis.deposit_ppm, 0, limits.MILLION)
+    _check_range("gain_floor", genesis.gain_floor, 0, limits.SUPPLY_MAX)
 
 
 def _check_kinds(genesis: Genesis) -> None:
@@ -215,17 +250,19 @@ def _check_kinds(genesis: Genesis) -> None:
 def _check_durations(genesis: Genesis) -> None:
     low, high = limits.DURATION_MIN_MS, limits.DURATION_MAX_MS
     _check_range("window_ms", genesis.window_ms, low, high)
+    _check_range("priority_ms", genesis.priority_ms, 0, limits.PRIORITY_MAX_MS)
+    _check_range("reveal_ms", genesis.reveal_ms, low, high)
     _check_range("review_ms", genesis.review_ms, low, high)
     _check_range("contest_ms", genesis.contest_ms, low, high)
+    _check_range("arbitration_ms", genesis.arbitration_ms, low, high)
+    _check_range("slot_ms", genesis.slot_ms, limits.SLOT_MIN_MS, limits.DAY_MS)
     _check_range("finality_wait_ms", genesis.finality_wait_ms, low, high)
     _check_range("redispatch", genesis.redispatch, 0, limits.REDISPATCH_MAX)
 
 
 def _check_witnesses(genesis: Genesis) -> None:
     witnesses = genesis.witnesses
-    _check_range("number of witnesses", len(witnesses), 0, WITNESSES)
-    for before, after in pairwise(witnesses):
-        _check(before < after, f"witness {after.hex()} must come once, in ascending order")
+    _check_accounts("witness device", witnesses, 0, WITNESSES)
     _check(
         not (genesis.sandbox and witnesses),
         "a sandbox has no witnesses, since nothing in it is ever final",
@@ -234,10 +271,20 @@ def _check_witnesses(genesis: Genesis) -> None:
 
 def _check_council(genesis: Genesis) -> None:
     council = genesis.council
-    _check_range("number of council accounts", len(council), 1, limits.COUNCIL)
-    for before, after in pairwise(council):
-        _check(before < after, f"council account {after.hex()} must come once, in ascending order")
+    _check_accounts("council account", council, 1, limits.COUNCIL)
     _check_range("council_needed", genesis.council_needed, 1, len(council))
+
+
+def _check_judges(genesis: Genesis) -> None:
+    _check_accounts("arbiter", genesis.arbiters, 1, limits.JUDGES)
+    _check_range("quorum", genesis.quorum, 1, len(genesis.arbiters))
+    _check_accounts("verifier", genesis.verifiers, 0, limits.VERIFIERS)
+
+
+def _check_accounts(what: str, accounts: tuple[bytes, ...], low: int, high: int) -> None:
+    _check_range(f"number of {what}s", len(accounts), low, high)
+    for before, after in pairwise(accounts):
+        _check(before < after, f"{what} {after.hex()} must come once, in ascending order")
 
 
 def _check_range(field: str, value: int, low: int, high: int) -> None:

@@ -67,7 +67,7 @@ def _compute_expected_holds(market: Market) -> dict[tuple[bytes, str], int]:
     expected: dict[tuple[bytes, str], int] = {}
     for seat_id, seat, task in _get_all_seats(market):
         if seat.state not in ENDED:
-            expected[seat_id, "escrow"] = task.price * seat.shard.units
+            expected[seat_id, "escrow"] = seat.escrow
         if seat.state in LIVE and task.bond:
             expected[seat_id, "bond"] = task.bond
     for one_time, invitation in get_rows(market.invitations, "number"):

@@ -24,18 +24,34 @@ TITLE_BYTES: Final = 200
 UNIT_BYTES: Final = 64
 MEDIA_TYPE_BYTES: Final = 64
 MEMO_BYTES: Final = 256
+CRITERIA_BYTES: Final = 1_000  # kept in the state, unlike a payload
+STATEMENT_BYTES: Final = 1_000  # of a dispute, likewise
 REFERENCE_BYTES: Final = 32
 RESULT_BYTES: Final = 48 * KIB  # leaves room in a body of 64 KiB for the seal of a private one
 
 KINDS: Final = 64
 COUNCIL: Final = 15
-SEATS: Final = 64
+JUDGES: Final = 15  # signers of a quorum, or arbiters: everyone may have to be heard
+VERIFIERS: Final = 15
+SEATS: Final = 64  # of a split task; each is looked at by an acceptance
+COPIES: Final = 10  # of a replicated one
+CAPABILITIES: Final = 16
+METRICS: Final = 8
+LISTED: Final = 32  # accounts that a task is only for, or is closed to
+KEYS: Final = 64  # devices that one content key is sealed to in one list
+EVIDENCE: Final = 8  # hashes of each side of a dispute
+PROGRESS: Final = 100  # reports of one assignment
 DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not
-OPEN_ASSIGNMENTS: Final = 10  # work that one account owes at a time
+OPEN_ASSIGNMENTS: Final = 10  # work that one account owes at a time; more with a good score
+SCORE_A_SEAT: Final = 25  # points that allow one assignment more
+SCORE_MAX: Final = 1_000
+PRIORITY_SCORE: Final = 100  # who has as much need not wait for a task to open to all
 DECLINES: Final = 16  # of one seat; each excludes its provider, so this bounds the list
 REDISPATCH_MAX: Final = 16  # likewise, for failures and abandonments
 OPENINGS_MAX: Final = 10**6  # accounts a day in an open market
 
+PRIORITY_MAX_MS: Final = HOUR_MS
+SLOT_MIN_MS: Final = MINUTE_MS  # of presence: more often than this would be a flood
 DURATION_MIN_MS: Final = SECOND_MS
 DURATION_MAX_MS: Final = 30 * DAY_MS  # money is never locked longer than this by one deadline
 HARD_FACTOR: Final = 4  # hard(x) = max(4x, x + 10 min): late is a penalty, this is the end

@@ -14,13 +14,18 @@ from synaptic_crdt.rules.rows import (
     BalanceRow,
     DeliveryRow,
     DeviceRow,
+    DisputeRow,
     ForkRow,
     HoldRow,
     InvitationRow,
     MoneyRow,
+    ParametersRow,
+    PresenceRow,
     ProposalRow,
     ProviderRow,
+    ReviewRow,
     SeatRow,
+    SharesRow,
     TaskRow,
     TodayRow,
 )
@@ -55,16 +60,20 @@ class Market:
         "balances",
         "deliveries",
         "devices",
+        "disputes",
         "forks",
         "genesis",
         "holds",
         "id",
         "invitations",
-        "kinds",
         "money",
+        "parameters",
+        "presence",
         "proposals",
         "providers",
+        "reviews",
         "seats",
+        "shares",
         "tables",
         "tasks",
         "timers",
@@ -74,7 +83,6 @@ class Market:
     def __init__(self, genesis: Genesis, market: bytes, tables: Tables, timers: Timers) -> None:
         self.genesis: Final = genesis
         self.id: Final = market
-        self.kinds: Final = frozenset(kind.slug for kind in genesis.kinds)
         self.tables: Final = tables
         self.timers: Final = timers
         self.accounts: Final[Table[AccountRow]] = tables.declare(
@@ -122,6 +130,14 @@ class Market:
             },
         )
         self.deliveries: Final[Table[DeliveryRow]] = tables.declare("deliveries", DeliveryRow)
+        self.reviews: Final[Table[ReviewRow]] = tables.declare("reviews", ReviewRow)
+        self.shares: Final[Table[SharesRow]] = tables.declare("shares", SharesRow)
+        self.disputes: Final[Table[DisputeRow]] = tables.declare(
+            "disputes", DisputeRow, {"number": lambda _, row: (row.number,)}
+        )
+        self.presence: Final[Table[PresenceRow]] = tables.declare("presence", PresenceRow)
+        self.parameters: Final[Table[ParametersRow]] = tables.declare("parameters", ParametersRow)
+        self.parameters.set(ONLY, make_parameters(genesis))
         self.money.set(ONLY, MoneyRow(treasury=genesis.supply, available=0, held=0))
         self.today.set(ONLY, TodayRow(day=genesis.created_ms // DAY_MS, paid=0, opened=0))
 
@@ -130,6 +146,16 @@ class Market:
         money = self.money.get(ONLY)
         assert money is not None
         return money
+
+    def get_parameters(self) -> ParametersRow:
+        """Return what the council may change, as it is in force."""
+        parameters = self.parameters.get(ONLY)
+        assert parameters is not None
+        return parameters
+
+    def is_kind(self, slug: str) -> bool:
+        """Is there such a kind of task, as the market is now?"""
+        return any(kind.slug == slug for kind in self.get_parameters().kinds)
 
     def get_today(self, now: int) -> TodayRow:
         """Return what counts against the caps of the day of ``now``."""
@@ -152,6 +178,18 @@ class Market:
         """Return an account's standing as provider; who never asked is not opted in."""
         provider = self.providers.get(account)
         return ProviderRow(terms=None, owed=0) if provider is None else provider
+
+
+def make_parameters(genesis: Genesis) -> ParametersRow:
+    """Return the parameters that a market begins with."""
+    return ParametersRow(
+        terms=genesis.terms,
+        kinds=genesis.kinds,
+        fee_ppm=genesis.fee_ppm,
+        arbiters=genesis.arbiters,
+        quorum=genesis.quorum,
+        verifiers=genesis.verifiers,
+    )
 
 
 def get_rows(table: Table[R], index: str, first: bytes | None = None) -> Iterator[tuple[Any, R]]:

@@ -3,7 +3,7 @@
 Every operation is an array of its tag and its fields, all of them, in this order: no defaults, no
 maps, so one operation has one encoding. The types below are the format; what bounds a field, and
 in which order the bounds are asked, stands in ``form.py``. An operation that passed is never
-looked at again for its form.
+looked at again for its form. Those along the life of a task stand in ``task_operations.py``.
 
 Failure here is a verdict and not an error: replicas of different versions hold the same entries.
 """
@@ -14,6 +14,16 @@ from typing import Final, Literal
 import msgspec
 
 from synaptic_crdt.rules.fields import Hash, Reference, Signature
+from synaptic_crdt.rules.task_operations import (
+    TaskAccept,
+    TaskApprove,
+    TaskCancel,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskPost,
+    TaskStart,
+)
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value
 
@@ -52,30 +62,6 @@ class Voucher(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     adder: Hash
     issued: int
     signature: Signature
-
-
-class Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Input or result of a piece of work; ``inline`` is null when it travels on its own."""
-
-    media_type: str
-    size: int
-    hash: Hash
-    inline: bytes | None
-
-
-class Shard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One seat's part of the work."""
-
-    units: int
-    payload: Payload
-
-
-class ServiceLevel(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Limits for response and execution, and what each violation costs the provider."""
-
-    response_ms: int
-    execution_ms: int
-    penalty: int
 
 
 class AccountOpen(
@@ -171,87 +157,6 @@ class TreasuryPay(
     amount: int
     reference: Reference
     memo: str
-
-
-class TaskPost(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.post"
-):
-    """Ask for work and lock price x units of every seat."""
-
-    kind: str
-    title: str
-    mode: Literal["split"]
-    seats: tuple[Shard, ...]
-    auction: Literal["first-accept"]
-    price: int
-    providers_min: int
-    window_ms: int
-    service: ServiceLevel
-    bond: int
-    release: Literal["requester"]
-    review_ms: int
-    redispatch: int
-
-
-class TaskCancel(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.cancel"
-):
-    """Close the seats that nobody works on."""
-
-    task: Hash
-
-
-class TaskAccept(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.accept"
-):
-    """Take the lowest free seat for ``ask`` a unit; this entry's id names the assignment."""
-
-    task: Hash
-    ask: int
-
-
-class TaskDecline(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.decline"
-):
-    """Give back an assignment before work on it began."""
-
-    assignment: Hash
-    reason: str
-
-
-class TaskStart(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.start"
-):
-    """State that the payload is in hand and readable, and begin."""
-
-    assignment: Hash
-
-
-class TaskDeliver(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.deliver"
-):
-    """Hand over the result; this entry's id names the delivery."""
-
-    assignment: Hash
-    result: Payload
-
-
-class TaskFail(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.fail"
-):
-    """Admit that begun work will not be delivered; half the bond is the price of saying so."""
-
-    assignment: Hash
-    reason: str
-
-
-class TaskApprove(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="task.approve"
-):
-    """Approve or reject a delivery, named by its entry's id."""
-
-    delivery: Hash
-    approve: bool
 
 
 class ForkReport(

@@ -6,20 +6,33 @@ entries that carried them.
 
 from typing import Literal
 
+from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.operations import Role
+from synaptic_crdt.rules.task_operations import (
+    AuctionKind,
+    Mode,
+    Privacy,
+    Release,
+    Score,
+    ServiceLevel,
+)
 from synaptic_crdt.state.tables import Record
 
-Purpose = Literal["escrow", "bond", "grant"]
+Purpose = Literal["escrow", "bond", "deposit", "grant"]
+Side = Literal["requester", "provider"]
 DeviceState = Literal["ACTIVE", "REVOKED", "CLOSED"]
 InvitationState = Literal["OPEN", "USED", "REVOKED", "EXPIRED"]
 SeatState = Literal[
     "OPEN",
     "RESERVED",
     "PENDING",
+    "KEYWAIT",
     "ASSIGNED",
     "STARTED",
     "DELIVERED",
     "HELD",
+    "DISPUTED",
+    "TIMELOCKED",
     "SETTLED",
     "CLOSED",
 ]
@@ -29,7 +42,15 @@ Reason = Literal[
     "",
     "approved",
     "review-ended",
-    "rejected",
+    "agreed",
+    "contest-ended",
+    "ruled",
+    "withdrawn",
+    "no-ruling",
+    "proposal-stands",
+    "both-named",
+    "time-locked",
+    "key-withheld",
     "declined",
     "failed",
     "not-started",
@@ -78,6 +99,17 @@ class AdditionRow(Record, frozen=True, gc=False):
     is_paper: bool
 
 
+class ParametersRow(Record, frozen=True, gc=False):
+    """What the council may change, as it is in force: the genesis says how it began."""
+
+    terms: bytes
+    kinds: tuple[Kind, ...]
+    fee_ppm: int
+    arbiters: tuple[bytes, ...]
+    quorum: int
+    verifiers: tuple[bytes, ...]
+
+
 class BalanceRow(Record, frozen=True, gc=False):
     """What an account can spend. Apart from the account: the most frequent write of a fold."""
 
@@ -103,11 +135,13 @@ class TodayRow(Record, frozen=True, gc=False):
 class HoldRow(Record, frozen=True, gc=False):
     """Locked tokens, by (subject, purpose); an empty payer is the treasury.
 
-    Deadline and default are the subject's: its timer, and what firing it does.
+    Deadline and default are the subject's: its timer, and what firing it does. Kept once, so that
+    they cannot differ between what one subject locks.
     """
 
     payer: bytes
     amount: int
+    asset: int = 0
 
 
 class InvitationRow(Record, frozen=True, gc=False):
@@ -138,49 +172,87 @@ class ProviderRow(Record, frozen=True, gc=False):
     owed: int
 
 
+class PresenceRow(Record, frozen=True, gc=False):
+    """In how many slots an account has shown itself, by account; ``slot`` is the newest of them.
+
+    A slot is market time divided by the market's slot length.
+    """
+
+    slot: int
+    count: int
+
+
 class TaskRow(Record, frozen=True, gc=False):
-    """A task as it was posted, by its entry's id. What becomes of it stands in its seats."""
+    """A task as it was posted or improved, by its entry's id. What becomes of it is in its seats.
+
+    ``fee_ppm``, ``arbiters`` and ``quorum`` are those of its posting: what the council changes
+    later concerns later tasks.
+    """
 
     number: int
     requester: bytes
     kind: str
     title: str
+    criteria: str
+    mode: Mode
     seats: int
-    auction: str
+    privacy: Privacy
+    verifier: bytes
+    auction: AuctionKind
+    price_low: int
     price: int
+    price_max: int
+    bond: int
     providers_min: int
     window_ms: int
-    response_ms: int
-    execution_ms: int
-    penalty: int
-    bond: int
-    review_ms: int
+    opens_ms: int
+    capabilities: tuple[str, ...]
+    reputation_min: int
+    only: tuple[bytes, ...]
+    exclude: tuple[bytes, ...]
     redispatch: int
+    service: ServiceLevel
+    release: Release
+    evaluator: bytes
+    reveal_ms: int
+    review_ms: int
+    arbiters: tuple[bytes, ...]
+    quorum: int
+    fee_ppm: int
     posted_ms: int
 
 
 class ShardRow(Record, frozen=True, gc=False):
-    """The work of a seat, and where its payload is."""
+    """The work of a seat, and where its payload is.
+
+    ``commitment`` is that of the content key, empty when public; ``keyed`` are the devices that
+    the posting itself sealed the key to.
+    """
 
     units: int
     media_type: str
     size: int
     hash: bytes
+    commitment: bytes
+    keyed: tuple[bytes, ...]
 
 
 class SeatRow(Record, frozen=True, gc=False):
     """One seat, by task id and number: its place in the seat table and who has it now.
 
-    ``attempts`` counts the assignments that got beyond RESERVED; ``reopened`` and ``declined``
-    why it came back; ``excluded`` whom it is closed to.
+    ``escrow`` is what is locked for it while it lives. ``attempts`` counts the assignments that got
+    beyond RESERVED; ``reopened`` and ``declined`` why it came back; ``excluded`` whom it is closed
+    to. The window runs since ``opened_ms``.
     """
 
     task: bytes
     number: int
     shard: ShardRow
+    escrow: int
     state: SeatState
     end: SeatEnd
     assignment: bytes
+    opened_ms: int
     attempts: int
     reopened: int
     declined: int
@@ -188,27 +260,105 @@ class SeatRow(Record, frozen=True, gc=False):
 
 
 class AssignmentRow(Record, frozen=True, gc=False):
-    """One account's hold on a seat, by the id of its acceptance. Kept when it has ended.
+    """One account's hold on a seat, by the id of its acceptance or match. Kept when it has ended.
 
     A time is 0 until it comes. ``end`` is empty while it lives: then the seat tells its state.
+    ``devices`` are the provider's at acceptance, where a key is to be sealed to them; ``revealed``
+    is the entry that did. ``extended_ms`` is added to the execution limit. ``present`` counts the
+    provider's slots of presence when it started.
     """
 
     number: int
     seat: bytes
     provider: bytes
     device: bytes
+    offer: bytes
     ask: int
+    bond: int
+    devices: tuple[bytes, ...]
     accepted_ms: int
     armed_ms: int
     started_ms: int
     delivered_ms: int
     ended_ms: int
+    extended_ms: int
+    present: int
+    low_uptime: bool
+    progress: int
+    done_ppm: int
+    revealed: bytes
     delivery: bytes
     end: AssignmentEnd
     reason: Reason
     note: str
+    share_ppm: int
     paid: int
+    fee: int
     penalty: int
+
+
+class DeliveryRow(Record, frozen=True, gc=False):
+    """A result, by its entry's id; ``commitment`` is that of its content key, empty when public."""
+
+    assignment: bytes
+    media_type: str
+    size: int
+    hash: bytes
+    commitment: bytes
+
+
+class Mark(Record, frozen=True, gc=False):
+    """One signer's word on a delivery."""
+
+    account: bytes
+    approve: bool
+    scores: tuple[Score, ...]
+
+
+class ReviewRow(Record, frozen=True, gc=False):
+    """What the signers said of a delivery, by its id, and the proposal that came of it.
+
+    ``share_ppm`` and ``missed``, the metrics counted as violated, are meaningful from HELD on.
+    """
+
+    marks: tuple[Mark, ...]
+    share_ppm: int
+    missed: tuple[str, ...]
+
+
+class SharesRow(Record, frozen=True, gc=False):
+    """The shares that the parties of an assignment would settle for, by its id; -1 for none."""
+
+    requester_ppm: int
+    provider_ppm: int
+
+
+class Ruling(Record, frozen=True, gc=False):
+    """One arbiter's word."""
+
+    arbiter: bytes
+    share_ppm: int
+
+
+class DisputeRow(Record, frozen=True, gc=False):
+    """A dispute about a delivery, by its id. Kept when it has ended.
+
+    ``deposit`` is what the opener risks: locked of a requester, out of its proceeds of a provider.
+    ``arbiters`` are those eligible, of whom ``needed`` decide.
+    """
+
+    number: int
+    opener: Side
+    reason: str
+    statement: str
+    opened_ms: int
+    ended_ms: int
+    deposit: int
+    requester_evidence: tuple[bytes, ...]
+    provider_evidence: tuple[bytes, ...]
+    arbiters: tuple[bytes, ...]
+    needed: int
+    rulings: tuple[Ruling, ...]
 
 
 class ForkRow(Record, frozen=True, gc=False):
@@ -216,12 +366,3 @@ class ForkRow(Record, frozen=True, gc=False):
 
     reported_ms: int
     reporter: bytes
-
-
-class DeliveryRow(Record, frozen=True, gc=False):
-    """A result, by its entry's id."""
-
-    assignment: bytes
-    media_type: str
-    size: int
-    hash: bytes

@@ -181,7 +181,7 @@ def _arm(market: Market, seat_id: bytes, cause: Cause) -> None:
     seat = get_seat(market, seat_id)
     market.seats.set(seat_id, replace(seat, state="ASSIGNED"))
     _note(market, seat.assignment, armed_ms=cause.now)
-    response_ms = get_task(market, seat).response_ms
+    response_ms = get_task(market, seat).service.response_ms
     market.timers.set(seat_id, cause.now + compute_hard_limit(response_ms))
 
 
@@ -211,7 +211,7 @@ def _start(market: Market, seat_id: bytes, cause: Cause) -> None:
     seat = get_seat(market, seat_id)
     market.seats.set(seat_id, replace(seat, state="STARTED"))
     _note(market, seat.assignment, started_ms=cause.now)
-    execution_ms = get_task(market, seat).execution_ms
+    execution_ms = get_task(market, seat).service.execution_ms
     market.timers.set(seat_id, cause.now + compute_hard_limit(execution_ms))
 
 
@@ -262,7 +262,7 @@ def _reject(market: Market, seat_id: bytes, cause: Cause) -> None:
 
 
 def _settle_rejected(market: Market, seat_id: bytes, cause: Cause) -> None:
-    _settle(market, seat_id, cause, 0, "rejected")
+    _settle(market, seat_id, cause, 0, "contest-ended")
 
 
 TRANSITIONS: Final[Mapping[tuple[SeatState, Event], Row]] = {
@@ -301,15 +301,15 @@ def _settle(market: Market, seat_id: bytes, cause: Cause, share_ppm: int, reason
         armed_ms=assignment.armed_ms,
         started_ms=assignment.started_ms,
         delivered_ms=assignment.delivered_ms,
-        response_ms=task.response_ms,
-        execution_ms=task.execution_ms,
+        response_ms=task.service.response_ms,
+        execution_ms=task.service.execution_ms,
     )
     parts = compute_settlement(
-        task.price * seat.shard.units,
+        seat.escrow,
         assignment.ask * seat.shard.units,
-        task.penalty * violations,
+        task.service.penalty * violations,
         share_ppm,
-        market.genesis.fee_ppm,
+        task.fee_ppm,
     )
     holds.pay(market, seat_id, "escrow", assignment.provider, parts.provider)
     holds.pay(market, seat_id, "escrow", TREASURY, parts.fee)
@@ -325,7 +325,7 @@ def _forfeit(
     """End an assignment by its provider's fault: the bond, or half, is the requester's."""
     seat, assignment = get_seat(market, seat_id), _get_assignment(market, seat_id)
     task = get_task(market, seat)
-    forfeited = task.bond // 2 if end == "FAILED" else task.bond
+    forfeited = assignment.bond // 2 if end == "FAILED" else assignment.bond
     holds.pay(market, seat_id, "bond", task.requester, forfeited)
     _end(market, seat_id, cause, end, reason, penalty=forfeited)
     if seat.reopened >= task.redispatch:
@@ -375,6 +375,7 @@ def _reopen(
             assignment=b"",
             reopened=seat.reopened + 1 - declined,
             declined=seat.declined + declined,
+            opened_ms=cause.now,
             excluded=(*seat.excluded, provider),
         ),
     )

@@ -4,7 +4,6 @@ from typing import Literal
 
 from synaptic_crdt.rules import holds
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.operations import Shard, TaskCancel, TaskPost
 from synaptic_crdt.rules.rows import SeatRow, ShardRow, TaskRow
 from synaptic_crdt.rules.seats import (
     LIVE,
@@ -15,18 +14,19 @@ from synaptic_crdt.rules.seats import (
     is_allowed,
     is_min_reached,
 )
+from synaptic_crdt.rules.task_operations import Shard, TaskCancel, TaskPost
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 TaskStatus = Literal["OPEN", "MIN_REACHED", "CLOSED", "EXPIRED", "CANCELLED", "DONE"]
 
 
 def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
-    """Lock price x units for every seat and open them all for the window."""
-    worth = op.price * sum(shard.units for shard in op.seats)
+    """Lock price_max x units for every seat and open them all for the window."""
+    worth = op.price_max * op.copies * sum(shard.units for shard in op.seats)
     # Before anything is looked up: beyond this bound a sum has no meaning.
     if worth > market.genesis.supply:
         return Refusal(Verdict.LOCK_OVER_SUPPLY, (worth, market.genesis.supply))
-    if op.kind not in market.kinds:
+    if not market.is_kind(op.kind):
         return Refusal(Verdict.KIND_UNKNOWN, (op.kind,))
     if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
@@ -35,7 +35,7 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
         return Refusal(Verdict.BALANCE_TOO_LOW, (worth, available))
     # From here on the operation must succeed.
     market.tasks.set(act.entry, _make_task(market, op, act))
-    for number, shard in enumerate(op.seats):
+    for number, shard in enumerate(op.seats * op.copies):
         _open_seat(market, op, act, number, shard)
     return None
 
@@ -72,29 +72,46 @@ def compute_status(task: TaskRow, seats: list[tuple[bytes, SeatRow]]) -> TaskSta
 
 
 def _make_task(market: Market, op: TaskPost, act: Act) -> TaskRow:
+    parameters = market.get_parameters()
     return TaskRow(
         number=len(market.tasks) + 1,
         requester=act.account,
         kind=op.kind,
         title=op.title,
-        seats=len(op.seats),
+        criteria=op.criteria,
+        mode=op.mode,
+        seats=len(op.seats) * op.copies,
+        privacy=op.privacy,
+        verifier=op.verifier or b"",
         auction=op.auction,
+        price_low=op.price_low,
         price=op.price,
+        price_max=op.price_max,
+        bond=op.bond,
         providers_min=op.providers_min,
         window_ms=op.window_ms,
-        response_ms=op.service.response_ms,
-        execution_ms=op.service.execution_ms,
-        penalty=op.service.penalty,
-        bond=op.bond,
-        review_ms=op.review_ms,
+        opens_ms=act.now + op.priority_ms,
+        capabilities=op.capabilities,
+        reputation_min=op.reputation_min,
+        only=op.only,
+        exclude=op.exclude,
         redispatch=op.redispatch,
+        service=op.service,
+        release=op.release,
+        evaluator=op.evaluator or b"",
+        reveal_ms=op.reveal_ms,
+        review_ms=op.review_ms,
+        arbiters=op.arbiters or parameters.arbiters,
+        quorum=op.quorum or parameters.quorum,
+        fee_ppm=parameters.fee_ppm,
         posted_ms=act.now,
     )
 
 
 def _open_seat(market: Market, op: TaskPost, act: Act, number: int, shard: Shard) -> None:
     seat_id = get_seat_id(act.entry, number)
-    holds.lock(market, act.account, seat_id, "escrow", op.price * shard.units)
+    escrow = op.price_max * shard.units
+    holds.lock(market, act.account, seat_id, "escrow", escrow)
     market.timers.set(seat_id, act.now + op.window_ms)
     payload = shard.payload
     market.seats.set(
@@ -102,10 +119,19 @@ def _open_seat(market: Market, op: TaskPost, act: Act, number: int, shard: Shard
         SeatRow(
             task=act.entry,
             number=number,
-            shard=ShardRow(shard.units, payload.media_type, payload.size, payload.hash),
+            shard=ShardRow(
+                units=shard.units,
+                media_type=payload.media_type,
+                size=payload.size,
+                hash=payload.hash,
+                commitment=shard.commitment or b"",
+                keyed=tuple(key.device for key in shard.keys),
+            ),
+            escrow=escrow,
             state="OPEN",
             end="",
             assignment=b"",
+            opened_ms=act.now,
             attempts=0,
             reopened=0,
             declined=0,

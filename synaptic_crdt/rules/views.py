@@ -93,7 +93,7 @@ def view_consent(market: Market, account: bytes) -> View:
     """Whether an account may be given work, and how much it owes."""
     provider = market.get_provider(account)
     return {
-        "opted_in": provider.terms == market.genesis.terms,
+        "opted_in": provider.terms == market.get_parameters().terms,
         "terms": None if provider.terms is None else provider.terms.hex(),
         "owed": provider.owed,
     }
@@ -136,9 +136,9 @@ def view_task(market: Market, task_id: bytes) -> View | None:
         **_view_task(market, task_id, task),
         "providers_min": task.providers_min,
         "window_ms": task.window_ms,
-        "response_ms": task.response_ms,
-        "execution_ms": task.execution_ms,
-        "penalty": task.penalty,
+        "response_ms": task.service.response_ms,
+        "execution_ms": task.service.execution_ms,
+        "penalty": task.service.penalty,
         "bond": task.bond,
         "review_ms": task.review_ms,
         "redispatch": task.redispatch,

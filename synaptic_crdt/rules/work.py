@@ -5,15 +5,15 @@ old view never hits somebody else's work.
 """
 
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.operations import (
+from synaptic_crdt.rules.rows import AssignmentRow, DeliveryRow
+from synaptic_crdt.rules.seats import Cause, Event, advance, get_seat, get_task, is_allowed
+from synaptic_crdt.rules.task_operations import (
     TaskApprove,
     TaskDecline,
     TaskDeliver,
     TaskFail,
     TaskStart,
 )
-from synaptic_crdt.rules.rows import AssignmentRow, DeliveryRow
-from synaptic_crdt.rules.seats import Cause, Event, advance, get_seat, get_task, is_allowed
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 
@@ -38,7 +38,14 @@ def deliver_work(market: Market, op: TaskDeliver, act: Act) -> Refusal | None:
     if refusal is None:
         result = op.result
         market.deliveries.set(
-            act.entry, DeliveryRow(op.assignment, result.media_type, result.size, result.hash)
+            act.entry,
+            DeliveryRow(
+                assignment=op.assignment,
+                media_type=result.media_type,
+                size=result.size,
+                hash=result.hash,
+                commitment=op.commitment or b"",
+            ),
         )
     return refusal
 

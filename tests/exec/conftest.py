@@ -17,13 +17,8 @@ from synaptic_crdt.exec.executors.base import Executor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.rules.market import Market
-from synaptic_crdt.rules.operations import (
-    Operation,
-    TaskFail,
-    TaskPost,
-    encode_operation,
-    parse_operation,
-)
+from synaptic_crdt.rules.operations import Operation, encode_operation, parse_operation
+from synaptic_crdt.rules.task_operations import TaskFail, TaskPost
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.simulation.scenario import Peer, Scenario
 

@@ -10,13 +10,8 @@ from synaptic_crdt.exec.executors.base import Skills
 from synaptic_crdt.exec.planner import Act, Drop, Note, Run, Sign, make_plan
 from synaptic_crdt.exec.policy import Load, Policy
 from synaptic_crdt.exec.situation import OpenTask, Situation, Work
-from synaptic_crdt.rules.operations import (
-    Operation,
-    TaskAccept,
-    TaskDecline,
-    TaskFail,
-    TaskStart,
-)
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskDecline, TaskFail, TaskStart
 
 REQUESTER = b"r" * 32
 TASK, OTHER_TASK = b"t" * 32, b"u" * 32
@@ -97,7 +92,7 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
 
 
 def test_a_task_is_accepted_at_its_limit() -> None:
-    assert plan(tasks=(OPEN,)) == (Sign(TaskAccept(TASK, 50)),)
+    assert plan(tasks=(OPEN,)) == (Sign(TaskAccept(TASK, 50, ())),)
 
 
 def test_the_default_policy_accepts_nothing_and_starts_nothing() -> None:
@@ -133,11 +128,11 @@ def test_what_the_contract_would_refuse_is_not_signed_and_stands_in_nobodys_way(
     steps = plan(
         tasks=(OPEN, change_task(task=OTHER_TASK)),
         policy=change_policy(parallel_tasks=1),
-        refused=(TaskAccept(TASK, 50),),
+        refused=(TaskAccept(TASK, 50, ()),),
     )
     assert steps == (
         PassedOver(TASK, "contract", "WRONG_PHASE: it is not"),
-        Sign(TaskAccept(OTHER_TASK, 50)),
+        Sign(TaskAccept(OTHER_TASK, 50, ())),
     )
 
 
@@ -194,7 +189,7 @@ def test_a_sandbox_is_worked_in_only_at_the_policys_risk() -> None:
     assert plan(work=(work,), policy=bold, is_sandbox=True) == (Sign(TaskStart(MINE)),)
     (run,) = plan(work=(change_work(STARTED, is_final=False),), policy=bold, is_sandbox=True)
     assert isinstance(run, Run)
-    assert plan(tasks=(OPEN,), policy=bold, is_sandbox=True) == (Sign(TaskAccept(TASK, 50)),)
+    assert plan(tasks=(OPEN,), policy=bold, is_sandbox=True) == (Sign(TaskAccept(TASK, 50, ())),)
     assert "sandbox" in get_reason(plan(tasks=(OPEN,), policy=careful, is_sandbox=True))
     assert plan(work=(work,), policy=careful, is_sandbox=True) == (
         Sign(TaskDecline(MINE, "policy")),

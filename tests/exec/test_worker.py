@@ -23,7 +23,8 @@ from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally, check_outcome
 from synaptic_crdt.rules.limits import RESULT_BYTES
-from synaptic_crdt.rules.operations import Operation, TaskAccept, TaskDeliver, TaskFail
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskDeliver, TaskFail
 from tests.exec.conftest import AUTO, Bench
 
 pytestmark = pytest.mark.anyio

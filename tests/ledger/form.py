@@ -22,6 +22,7 @@ UNITS_MAX: Final = 10**9
 Shape = Any
 
 _PAYLOAD: Final[Shape] = ["text", "int", "hash", ("or nothing", "bytes")]
+_KEY: Final[Shape] = ["hash", "key"]
 _PAPER: Final[Shape] = ["hash", "hash", "signature"]
 _VOUCHER: Final[Shape] = ["hash", "int", "signature"]
 _CERTIFICATE: Final[Shape] = ["hash", "hash", "role", "int", "int", "int", "signature"]
@@ -45,25 +46,36 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "task.post": [
         "text",
         "text",
-        ("only", "split"),
-        ("many", ["int", _PAYLOAD]),
-        ("only", "first-accept"),
+        "text",
+        ("many", "hash"),
+        ("one of", ("split", "replicate")),
+        "int",
+        ("many", ["int", _PAYLOAD, ("or nothing", "hash"), ("many", _KEY)]),
+        ("one of", ("public", "private", "confidential")),
+        ("or nothing", "hash"),
+        "int",
+        ("one of", ("first-accept", "dutch")),
+        *["int"] * 7,
+        ("many", "text"),
+        "int",
+        ("many", "hash"),
+        ("many", "hash"),
+        "int",
+        ["int", "int", "int", "int", ("many", ["text", "int"])],
+        [("one of", ("requester", "both", "quorum")), ("many", "hash"), "int", "int"],
+        ("or nothing", "hash"),
         "int",
         "int",
-        "int",
-        ["int", "int", "int"],
-        "int",
-        ("only", "requester"),
-        "int",
+        ("many", "hash"),
         "int",
     ],
     "task.cancel": ["hash"],
-    "task.accept": ["hash", "int"],
+    "task.accept": ["hash", "int", ("many", "text")],
     "task.decline": ["hash", "text"],
     "task.start": ["hash"],
-    "task.deliver": ["hash", _PAYLOAD],
+    "task.deliver": ["hash", _PAYLOAD, ("or nothing", "hash"), ("many", _KEY)],
     "task.fail": ["hash", "text"],
-    "task.approve": ["hash", "flag"],
+    "task.approve": ["hash", "flag", ("many", ["text", "int"])],
     "fork.report": ["bytes"],
 }
 
@@ -173,6 +185,8 @@ def _fits(value: Any, shape: Shape) -> bool:  # noqa: ANN401 - whatever was deco
             return _WORDS[word](value)
         case ("only", word):
             return value == word
+        case ("one of", words):
+            return value in words
         case ("or nothing", inner):
             return value is None or _fits(value, inner)
         case ("many", inner):
@@ -194,6 +208,7 @@ _WORDS: Final[dict[str, Callable[[Any], bool]]] = {
     "role": lambda value: value in ("member", "auditor"),
     "bytes": lambda value: type(value) is bytes,
     "hash": lambda value: type(value) is bytes and len(value) == 32,
+    "key": lambda value: type(value) is bytes and len(value) == 80,
     "signature": lambda value: type(value) is bytes and len(value) == 64,
     "reference": lambda value: type(value) is bytes and len(value) <= 32,
 }

@@ -50,18 +50,18 @@ class Ledger:
         self.founder: Final[bytes] = fields[6]
         self.rate: Final[int] = fields[7]
         self.supply: Final[int] = fields[8]
-        self.day_cap: Final[int] = fields[9]
-        self.kinds: Final = [slug for slug, _ in fields[11]]
-        self.council: Final[list[bytes]] = fields[21]
-        self.needed: Final[int] = fields[22]
+        self.day_cap: Final[int] = fields[10]
+        self.kinds: Final = [slug for slug, _ in fields[14]]
+        self.council: Final[list[bytes]] = fields[28]
+        self.needed: Final[int] = fields[29]
         self.money: Final = Money(self.supply)
         self.work: Final = Work(
             self.money,
             Terms(
-                fee_ppm=fields[10],
-                contest=fields[14],
-                finality_wait=fields[20],
-                sandbox=fields[19],
+                fee_ppm=fields[11],
+                contest=fields[19],
+                finality_wait=fields[27],
+                sandbox=fields[26],
             ),
         )
         self.devices: Final = Devices(self.market)
@@ -301,8 +301,8 @@ class Ledger:
     # -- tasks -------------------------------------------------------------------------------
 
     def _post(self, fields: list[Any], said: Said) -> None:
-        kind, shards, price = fields[0], fields[3], fields[5]
-        worth = price * sum(units for units, _ in shards)
+        kind, shards, price = fields[0], fields[6], fields[12]
+        worth = price * sum(units for units, *_ in shards)
         need(worth <= self.supply, "LOCK_OVER_SUPPLY")
         need(kind in self.kinds, "KIND_UNKNOWN")
         self._check_member(said)
@@ -317,7 +317,7 @@ class Ledger:
         self.work.cancel(task)
 
     def _accept(self, fields: list[Any], said: Said) -> None:
-        name, ask = fields
+        name, ask, _ = fields
         task, who = self._get_task(name), said.account
         free = [seat for seat in task.seats if seat.state == "OPEN"]
         need(bool(free), "NO_FREE_SEAT")

@@ -87,8 +87,9 @@ class Work:
 
     def post(self, entry: bytes, requester: bytes, fields: list[Any], now: int) -> None:
         """Open every seat, its whole price locked."""
-        _, _, _, shards, _, price, least, window, service, bond, _, review, redispatch = fields
-        response, execution, penalty = service
+        shards, price, bond, least, window = fields[6], fields[12], *fields[14:17]
+        redispatch, service, review = fields[22], fields[23], fields[27]
+        response, execution, _, penalty, _ = service
         task = Task(
             requester=requester,
             price=price,
@@ -102,7 +103,7 @@ class Work:
             redispatch=redispatch,
         )
         self.tasks[entry] = task
-        for number, (units, _) in enumerate(shards):
+        for number, (units, *_) in enumerate(shards):
             seat = Seat(entry + bytes([number]), units, now + window)
             task.seats.append(seat)
             self.money.lock(requester, seat.id, "escrow", price * units)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
 from synaptic_crdt.rules.contract import MarketContract
-from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
@@ -23,17 +23,21 @@ from synaptic_crdt.rules.operations import (
     DeviceJoin,
     InviteIssue,
     Operation,
-    Payload,
     Role,
+    TreasuryPay,
+    Voucher,
+    encode_operation,
+)
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
+    Payload,
+    Release,
     ServiceLevel,
     Shard,
     TaskAccept,
     TaskDeliver,
     TaskPost,
     TaskStart,
-    TreasuryPay,
-    Voucher,
-    encode_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.codec import Value, decode_body, encode
@@ -68,22 +72,41 @@ def make_task(
     window_ms: int = 15 * MINUTE_MS,
     payload: Payload = PAYLOAD,
     kind: str = "text.answer",
+    **changes: Any,  # noqa: ANN401 - any other field of a task
 ) -> TaskPost:
-    return TaskPost(
+    post = TaskPost(
         kind=kind,
         title="Vowels",
+        criteria="",
+        after=(),
         mode="split",
-        seats=tuple(Shard(count, payload) for count in units),
+        copies=1,
+        seats=tuple(Shard(count, payload, None, ()) for count in units),
+        privacy="public",
+        verifier=None,
+        asset=0,
         auction="first-accept",
+        price_low=price,
         price=price,
+        price_max=price,
+        bond=bond,
         providers_min=providers_min,
         window_ms=window_ms,
-        service=ServiceLevel(response_ms=MINUTE_MS, execution_ms=HOUR_MS, penalty=penalty),
-        bond=bond,
-        release="requester",
-        review_ms=2 * HOUR_MS,
+        priority_ms=0,
+        capabilities=(),
+        reputation_min=0,
+        only=(),
+        exclude=(),
         redispatch=redispatch,
+        service=ServiceLevel(MINUTE_MS, HOUR_MS, 0, penalty, ()),
+        release=Release("requester", (), 1, 0),
+        evaluator=None,
+        reveal_ms=HOUR_MS,
+        review_ms=2 * HOUR_MS,
+        arbiters=(),
+        quorum=0,
     )
+    return replace(post, **changes)
 
 
 class Stage:
@@ -249,7 +272,7 @@ class Stage:
 
     def assign(self, task: bytes, name: str, ask: int = 100) -> bytes:
         """Accept a task and let the acceptance become final."""
-        assignment = self.did(name, TaskAccept(task, ask))
+        assignment = self.did(name, TaskAccept(task, ask, ()))
         self.close_epoch()
         return assignment
 
@@ -257,7 +280,7 @@ class Stage:
         """Accept, start and deliver; return assignment and delivery."""
         assignment = self.assign(task, name, ask)
         self.did(name, TaskStart(assignment))
-        return assignment, self.did(name, TaskDeliver(assignment, RESULT))
+        return assignment, self.did(name, TaskDeliver(assignment, RESULT, None, ()))
 
     def available(self, name: str) -> int:
         return self.market.get_available(self.key(name))

@@ -1,5 +1,6 @@
-from synaptic_crdt.rules.operations import Consent, TaskAccept, TaskCancel, TaskDecline, TaskStart
+from synaptic_crdt.rules.operations import Consent
 from synaptic_crdt.rules.rows import ProviderRow
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel, TaskDecline, TaskStart
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_task
 from tests.rules.conftest import Ladder, Stage, make_task
@@ -10,35 +11,35 @@ def test_accept_ladder(stage: Stage) -> None:
     V = Verdict  # noqa: N806 - a column of verdicts
     stage.join("watcher", role="auditor", opt_in=False)
     ana = stage.join("ana", opt_in=False)
-    ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 0))
-    ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 10**12 + 1))
-    ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskAccept(bytes(32), 101))
-    ladder.expect(V.TASK_UNKNOWN, "founder", TaskAccept(bytes(32), 101))
+    ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 0, ()))
+    ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 10**12 + 1, ()))
+    ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskAccept(bytes(32), 101, ()))
+    ladder.expect(V.TASK_UNKNOWN, "founder", TaskAccept(bytes(32), 101, ()))
     full = stage.did("founder", make_task())
     stage.did("founder", TaskCancel(full))
-    ladder.expect(V.NO_FREE_SEAT, "founder", TaskAccept(full, 101))
+    ladder.expect(V.NO_FREE_SEAT, "founder", TaskAccept(full, 101, ()))
     task = stage.did("founder", make_task(units=(1, 1), providers_min=2, bond=50))
-    ladder.expect(V.PROVIDER_IS_REQUESTER, "founder", TaskAccept(task, 101))
-    ladder.expect(V.AUDITOR_MAY_NOT, "watcher", TaskAccept(task, 101))
-    ladder.expect(V.NOT_OPTED_IN, "ana", TaskAccept(task, 101))
+    ladder.expect(V.PROVIDER_IS_REQUESTER, "founder", TaskAccept(task, 101, ()))
+    ladder.expect(V.AUDITOR_MAY_NOT, "watcher", TaskAccept(task, 101, ()))
+    ladder.expect(V.NOT_OPTED_IN, "ana", TaskAccept(task, 101, ()))
     stage.market.providers.set(ana, ProviderRow(terms=b"o" * 32, owed=0))
-    ladder.expect(V.TERMS_OLD, "ana", TaskAccept(task, 101))
+    ladder.expect(V.TERMS_OLD, "ana", TaskAccept(task, 101, ()))
     stage.did("ana", Consent(stage.genesis.terms))
     given_back = stage.did("founder", make_task())
     stage.did("ana", TaskDecline(stage.assign(given_back, "ana"), "busy"))
-    ladder.expect(V.EXCLUDED, "ana", TaskAccept(given_back, 101))
+    ladder.expect(V.EXCLUDED, "ana", TaskAccept(given_back, 101, ()))
     stage.join("bea", grant=50)
-    stage.did("bea", TaskAccept(task, 100))
-    ladder.expect(V.ALREADY_RESERVED, "bea", TaskAccept(task, 101))
+    stage.did("bea", TaskAccept(task, 100, ()))
+    ladder.expect(V.ALREADY_RESERVED, "bea", TaskAccept(task, 101, ()))
     many = stage.did("founder", make_task(units=(1,) * 10, price=10))
     for _ in range(10):
-        stage.did("ana", TaskAccept(many, 10))
-    ladder.expect(V.TOO_MANY_ASSIGNMENTS, "ana", TaskAccept(task, 101))
+        stage.did("ana", TaskAccept(many, 10, ()))
+    ladder.expect(V.TOO_MANY_ASSIGNMENTS, "ana", TaskAccept(task, 101, ()))
     stage.join("cid", grant=49)
-    ladder.expect(V.ASK_ABOVE_LIMIT, "cid", TaskAccept(task, 101))
-    ladder.expect(V.BOND_SHORT, "cid", TaskAccept(task, 100))
+    ladder.expect(V.ASK_ABOVE_LIMIT, "cid", TaskAccept(task, 101, ()))
+    ladder.expect(V.BOND_SHORT, "cid", TaskAccept(task, 100, ()))
     stage.join("dot", grant=50)
-    ladder.reach_top("dot", TaskAccept(task, 1))
+    ladder.reach_top("dot", TaskAccept(task, 1, ()))
     assert (stage.state(task, 0), stage.state(task, 1)) == ("PENDING", "PENDING")
 
 
@@ -56,8 +57,8 @@ def test_first_acceptance_takes_the_lowest_seat(stage: Stage) -> None:
     stage.join("ana")
     stage.join("bea")
     task = stage.did("founder", make_task(units=(1, 1)))
-    stage.did("ana", TaskAccept(task, 100))
-    stage.did("bea", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
+    stage.did("bea", TaskAccept(task, 100, ()))
     view = view_task(stage.market, task)
     assert view is not None
     seats = [(row["seat"], row["provider"]) for row in view["assignments"]]
@@ -69,7 +70,7 @@ def test_seat_given_back_goes_to_another_while_the_other_seat_stays_open(stage: 
     task = stage.did("founder", make_task(units=(1, 1)))
     stage.did("ana", TaskDecline(stage.assign(task, "ana"), "busy"))
     # Seat 0 is closed to her now, seat 1 is not.
-    stage.did("ana", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
     assert (stage.state(task, 0), stage.state(task, 1)) == ("OPEN", "PENDING")
 
 
@@ -78,7 +79,7 @@ def test_opting_out_stops_the_next_acceptance_and_nothing_else_c1(stage: Stage) 
     task = stage.did("founder", make_task(units=(1, 1)))
     assignment = stage.assign(task, "ana")
     stage.did("ana", Consent(None))
-    assert stage.send("ana", TaskAccept(task, 100)) == Verdict.NOT_OPTED_IN
+    assert stage.send("ana", TaskAccept(task, 100, ())) == Verdict.NOT_OPTED_IN
     stage.did("ana", TaskStart(assignment))
 
 
@@ -86,7 +87,7 @@ def test_sandbox_waits_for_no_epoch() -> None:
     stage = Stage(sandbox=True)
     stage.join("ana")
     task = stage.did("founder", make_task())
-    stage.did("ana", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
     assert stage.state(task) == "ASSIGNED"
 
 
@@ -94,7 +95,7 @@ def test_too_few_providers_e18(stage: Stage) -> None:
     task = stage.did("founder", make_task(units=(1,) * 10, price=50, providers_min=10, bond=5))
     for number in range(3):
         stage.join(f"provider {number}", grant=5)
-        stage.did(f"provider {number}", TaskAccept(task, 50))
+        stage.did(f"provider {number}", TaskAccept(task, 50, ()))
     assert stage.market.get_money().held == 515
     stage.wait(15 * 60_000)
     assert {stage.state(task, number) for number in range(10)} == {"VOID"}

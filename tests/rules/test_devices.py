@@ -11,13 +11,10 @@ from synaptic_crdt.rules.operations import (
     DeviceJoin,
     DeviceRevoke,
     InviteRevoke,
-    TaskAccept,
-    TaskApprove,
-    TaskDeliver,
-    TaskStart,
     TokenTransfer,
     TreasuryPay,
 )
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskApprove, TaskDeliver, TaskStart
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_devices
 from tests.rules.conftest import EXCHANGE, RESULT, Ladder, Stage, make_task
@@ -219,11 +216,11 @@ def test_two_devices_are_one_provider_and_one_requester(stage: Stage) -> None:
     stage.add_device("founder", "laptop")
     stage.add_device("ben", "phone")
     task = stage.did("laptop", make_task())
-    assert stage.send("founder", TaskAccept(task, 100)) == Verdict.PROVIDER_IS_REQUESTER
+    assert stage.send("founder", TaskAccept(task, 100, ())) == Verdict.PROVIDER_IS_REQUESTER
     assignment = stage.assign(task, "phone")
     stage.did("ben", TaskStart(assignment))
-    delivery = stage.did("phone", TaskDeliver(assignment, RESULT))
-    stage.did("founder", TaskApprove(delivery, True))
+    delivery = stage.did("phone", TaskDeliver(assignment, RESULT, None, ()))
+    stage.did("founder", TaskApprove(delivery, True, ()))
     assert stage.available("ben") == 100
 
 

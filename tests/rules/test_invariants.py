@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from synaptic_crdt.rules.invariants import check_market, check_totals
 from synaptic_crdt.rules.market import ONLY, Market
-from synaptic_crdt.rules.operations import TaskAccept
 from synaptic_crdt.rules.rows import AccountRow, BalanceRow, HoldRow, MoneyRow, ProviderRow
 from synaptic_crdt.rules.seats import get_seat, get_seat_id
+from synaptic_crdt.rules.task_operations import TaskAccept
 from tests.rules.conftest import Stage, make_key, make_task
 
 FOUNDER, ANA = make_key("founder").public, make_key("ana").public
@@ -22,7 +22,7 @@ def busy(stage: Stage) -> Stage:
     stage.join("ana", grant=20)
     task = stage.did("founder", make_task(bond=20, units=(1, 1)))
     assert task == TASK
-    stage.did("ana", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
     stage.did("founder", stage.make_invite("bea", grant=5))
     return stage
 

@@ -18,6 +18,13 @@ from synaptic_crdt.rules.operations import (
     InviteRevoke,
     Operation,
     Paper,
+    TokenTransfer,
+    TreasuryPay,
+    Voucher,
+    encode_operation,
+    get_tag,
+)
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -25,11 +32,6 @@ from synaptic_crdt.rules.operations import (
     TaskDeliver,
     TaskFail,
     TaskStart,
-    TokenTransfer,
-    TreasuryPay,
-    Voucher,
-    encode_operation,
-    get_tag,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value, decode_body, encode
@@ -52,12 +54,12 @@ EXAMPLES: list[Operation] = [
     TreasuryPay(ID, 5, b"ref", ""),
     make_task(units=(1, 2)),
     TaskCancel(ID),
-    TaskAccept(ID, 3),
+    TaskAccept(ID, 3, ()),
     TaskDecline(ID, "busy"),
     TaskStart(ID),
-    TaskDeliver(ID, RESULT),
+    TaskDeliver(ID, RESULT, None, ()),
     TaskFail(ID, "broke"),
-    TaskApprove(ID, approve=True),
+    TaskApprove(ID, approve=True, scores=()),
     ForkReport(encode_statement(sign_fork(ID, DeviceKey(ID)))),
 ]
 

@@ -1,7 +1,13 @@
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.limits import DAY_MS
-from synaptic_crdt.rules.operations import Payload, ServiceLevel, TaskCancel, TaskPost, TaskStart
+from synaptic_crdt.rules.task_operations import (
+    Payload,
+    ServiceLevel,
+    TaskCancel,
+    TaskPost,
+    TaskStart,
+)
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_wallet
 from tests.rules.conftest import PAYLOAD, Ladder, Stage, make_task
@@ -18,7 +24,7 @@ def spoil(op: TaskPost) -> TaskPost:
         price=0,
         providers_min=9,
         window_ms=999,
-        service=ServiceLevel(999, 999, -1),
+        service=ServiceLevel(999, 999, 0, -1, ()),
         bond=10**13,
         review_ms=999,
         redispatch=17,
@@ -71,12 +77,14 @@ def test_post_ladder(stage: Stage) -> None:  # noqa: PLR0915 - one rung after th
     op = replace(op, providers_min=2)
     wrong(V.WINDOW_OUT_OF_RANGE, replace(op, window_ms=OVER))
     op = replace(op, window_ms=1_000)
-    wrong(V.RESPONSE_OUT_OF_RANGE, replace(op, service=ServiceLevel(OVER, 999, -1)))
-    op = replace(op, service=ServiceLevel(1_000, 999, -1))
-    wrong(V.EXECUTION_OUT_OF_RANGE, replace(op, service=ServiceLevel(1_000, OVER, -1)))
-    op = replace(op, service=ServiceLevel(1_000, OVER - 1, -1))
-    wrong(V.PENALTY_OUT_OF_RANGE, replace(op, service=ServiceLevel(1_000, 1_000, 10**12 + 1)))
-    op = replace(op, service=ServiceLevel(1_000, 1_000, 10**12))
+    wrong(V.RESPONSE_OUT_OF_RANGE, replace(op, service=ServiceLevel(OVER, 999, 0, -1, ())))
+    op = replace(op, service=ServiceLevel(1_000, 999, 0, -1, ()))
+    wrong(V.EXECUTION_OUT_OF_RANGE, replace(op, service=ServiceLevel(1_000, OVER, 0, -1, ())))
+    op = replace(op, service=ServiceLevel(1_000, OVER - 1, 0, -1, ()))
+    wrong(
+        V.PENALTY_OUT_OF_RANGE, replace(op, service=ServiceLevel(1_000, 1_000, 0, 10**12 + 1, ()))
+    )
+    op = replace(op, service=ServiceLevel(1_000, 1_000, 0, 10**12, ()))
     wrong(V.BOND_OUT_OF_RANGE, replace(op, bond=-1))
     op = replace(op, bond=op.price)
     wrong(V.REVIEW_OUT_OF_RANGE, replace(op, review_ms=OVER))

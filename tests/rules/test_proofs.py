@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import pytest
 
-from synaptic_crdt.rules.operations import TaskAccept
 from synaptic_crdt.rules.proofs import (
     name_assignment,
     name_balance,
@@ -12,6 +11,7 @@ from synaptic_crdt.rules.proofs import (
     view_entry,
     view_rows,
 )
+from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.views import view_assignment, view_task
 from synaptic_crdt.state.merkle import to_plain
 from synaptic_crdt.state.proofs import ProvenEntry, ProvenRow
@@ -55,7 +55,7 @@ def test_a_balance(stage: Stage) -> None:
 
 
 def test_a_task_with_all_its_seats(stage: Stage, task: bytes) -> None:
-    assignment = stage.did("ana", TaskAccept(task, 100))
+    assignment = stage.did("ana", TaskAccept(task, 100, ()))
     view = view_rows(show(name_task(stage.market, task, read)))
     known = view_task(stage.market, task)
     assert known is not None

@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from synaptic_crdt.rules.invariants import check_market
-from synaptic_crdt.rules.operations import (
-    Consent,
-    InviteRevoke,
+from synaptic_crdt.rules.operations import Consent, InviteRevoke, TokenTransfer, TreasuryPay
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -15,8 +14,6 @@ from synaptic_crdt.rules.operations import (
     TaskDeliver,
     TaskFail,
     TaskStart,
-    TokenTransfer,
-    TreasuryPay,
 )
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.rules.conftest import RESULT, Stage, compute_id, make_task
@@ -100,7 +97,7 @@ class Roles(RuleBasedStateMachine):
 
     @rule(name=who, task=which, ask=st.sampled_from((1, 7, 30, 31)))
     def accept(self, name: str, task: int, ask: int) -> None:
-        operation = TaskAccept(self.tasks[-1 - task % len(self.tasks)], ask)
+        operation = TaskAccept(self.tasks[-1 - task % len(self.tasks)], ask, ())
         if self.stage.send(name, operation) == Verdict.APPLIED:
             self.assignments.append(compute_id(self.stage.entries))
 
@@ -112,7 +109,7 @@ class Roles(RuleBasedStateMachine):
         if row is None or row.end:
             self.accept(name, 0, 7)
         elif row.delivery:
-            self.stage.send("founder", TaskApprove(row.delivery, approve=approve))
+            self.stage.send("founder", TaskApprove(row.delivery, approve=approve, scores=()))
         elif row.started_ms:
             self.deliver(name, assignment)
         else:
@@ -132,14 +129,14 @@ class Roles(RuleBasedStateMachine):
     @rule(name=who, assignment=which)
     def deliver(self, name: str, assignment: int) -> None:
         key = self.assignments[-1 - assignment % len(self.assignments)]
-        operation = TaskDeliver(key, RESULT)
+        operation = TaskDeliver(key, RESULT, None, ())
         if self.stage.send(self.owner(key, name), operation) == Verdict.APPLIED:
             self.deliveries.append(compute_id(self.stage.entries))
 
     @rule(name=who, delivery=which, approve=st.booleans())
     def review(self, name: str, delivery: int, approve: bool) -> None:
         key = self.deliveries[-1 - delivery % len(self.deliveries)]
-        self.stage.send(name, TaskApprove(key, approve=approve))
+        self.stage.send(name, TaskApprove(key, approve=approve, scores=()))
 
     @rule()
     def close_epoch(self) -> None:

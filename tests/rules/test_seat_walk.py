@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from synaptic_crdt.rules.limits import DECLINES
-from synaptic_crdt.rules.operations import (
-    Operation,
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.rows import SeatRow
+from synaptic_crdt.rules.seats import TRANSITIONS, get_seats
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -20,8 +22,6 @@ from synaptic_crdt.rules.operations import (
     TaskFail,
     TaskStart,
 )
-from synaptic_crdt.rules.rows import SeatRow
-from synaptic_crdt.rules.seats import TRANSITIONS, get_seats
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.rules.conftest import RESULT, Stage, make_task
 
@@ -63,7 +63,7 @@ class Walk:
 
     def choices(self) -> list[tuple[str, Operation]]:
         choices: list[tuple[str, Operation]] = [("founder", TaskCancel(self.task))]
-        choices += [(name, TaskAccept(self.task, 2)) for name in PROVIDERS]
+        choices += [(name, TaskAccept(self.task, 2, ())) for name in PROVIDERS]
         for assignment in self.assignments():
             row = self.stage.market.assignments.get(assignment)
             assert row is not None
@@ -71,12 +71,12 @@ class Walk:
             choices += [
                 (name, TaskDecline(assignment, "busy")),
                 (name, TaskStart(assignment)),
-                (name, TaskDeliver(assignment, RESULT)),
+                (name, TaskDeliver(assignment, RESULT, None, ())),
                 (name, TaskFail(assignment, "broke")),
             ]
             if row.delivery:
                 choices += [
-                    ("founder", TaskApprove(row.delivery, approve=approve))
+                    ("founder", TaskApprove(row.delivery, approve=approve, scores=()))
                     for approve in (True, False)
                 ]
         return choices
@@ -177,7 +177,7 @@ def test_a_seat_given_back_too_often_closes(providers_min: int) -> None:
         assert stage.state(task) == "OPEN"
         name = f"provider {number}"
         stage.join(name)
-        assignment = stage.did(name, TaskAccept(task, 100))
+        assignment = stage.did(name, TaskAccept(task, 100, ()))
         stage.did(name, TaskDecline(assignment, "busy"))
     assert (stage.state(task, 0), stage.state(task, 1)) == ("EXHAUSTED", "OPEN")
     assert stage.available("founder") == 900

@@ -1,6 +1,7 @@
 import json
 
-from synaptic_crdt.rules.operations import TaskAccept, TaskCancel, TokenTransfer
+from synaptic_crdt.rules.operations import TokenTransfer
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel
 from synaptic_crdt.rules.views import (
     view_accounts,
     view_assignment,
@@ -26,7 +27,7 @@ def test_wallet_tells_final_from_pending(stage: Stage) -> None:
     stage.tables.forget_journal()
     stage.did("founder", TokenTransfer(ana, 50, b"", ""))
     task = stage.did("founder", make_task(bond=20))
-    stage.did("ana", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
     founder, provider = (view_wallet(stage.market, stage.key(n)) for n in ("founder", "ana"))
     assert (founder["final"], founder["available"], founder["pending_out"]) == (1_000, 850, 150)
     assert (founder["escrow"], founder["pending_in"]) == (100, 0)
@@ -94,7 +95,7 @@ def test_status_is_read_off_the_seats(stage: Stage) -> None:
 
     task = stage.did("founder", make_task(units=(1, 1)))
     assert status(task) == "OPEN"
-    stage.did("ana", TaskAccept(task, 100))
+    stage.did("ana", TaskAccept(task, 100, ()))
     assert status(task) == "MIN_REACHED"
     stage.did("founder", TaskCancel(task))
     assert status(task) == "CLOSED"

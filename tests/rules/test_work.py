@@ -1,10 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
-from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, RESULT_BYTES
-from synaptic_crdt.rules.operations import (
-    Operation,
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskDecline,
@@ -30,12 +30,12 @@ def test_start_ladder(stage: Stage, posted: bytes) -> None:
     ladder = Ladder(stage, "task.start")
     ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", TaskStart(UNKNOWN))
     ladder.expect(Verdict.ASSIGNMENT_UNKNOWN, "bea", TaskStart(UNKNOWN))
-    first = stage.did("ana", TaskAccept(posted, 100))
+    first = stage.did("ana", TaskAccept(posted, 100, ()))
     ladder.expect(Verdict.NOT_THE_PROVIDER, "bea", TaskStart(first))
     stage.did("ana", TaskDecline(first, "busy"))
     ladder.expect(Verdict.ASSIGNMENT_CLOSED, "ana", TaskStart(first))
     assert stage.explain() == "the assignment has ended: DECLINED, declined"
-    second = stage.did("bea", TaskAccept(posted, 100))
+    second = stage.did("bea", TaskAccept(posted, 100, ()))
     ladder.expect(Verdict.WRONG_PHASE, "bea", TaskStart(second))
     assert stage.explain() == "the seat is in another phase: it is PENDING"
     stage.close_epoch()
@@ -73,48 +73,50 @@ def test_deliver_ladder(stage: Stage, posted: bytes) -> None:
     ladder = Ladder(stage, "task.deliver")
     V = Verdict  # noqa: N806 - a column of verdicts
     big = make_payload("", b"r" * (RESULT_BYTES + 1))
-    ladder.expect(V.RESULT_TOO_LARGE, "nobody", TaskDeliver(UNKNOWN, big))
+    ladder.expect(V.RESULT_TOO_LARGE, "nobody", TaskDeliver(UNKNOWN, big, None, ()))
     bad = make_payload("", b"r" * RESULT_BYTES)
-    ladder.expect(V.MEDIA_TYPE_INVALID, "nobody", TaskDeliver(UNKNOWN, bad))
+    ladder.expect(V.MEDIA_TYPE_INVALID, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
     bad = replace(bad, media_type="text/plain", inline=None)
-    ladder.expect(V.PAYLOAD_NOT_INLINE, "nobody", TaskDeliver(UNKNOWN, bad))
+    ladder.expect(V.PAYLOAD_NOT_INLINE, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
     bad = replace(RESULT, size=5, hash=bytes(32))
-    ladder.expect(V.PAYLOAD_SIZE_WRONG, "nobody", TaskDeliver(UNKNOWN, bad))
+    ladder.expect(V.PAYLOAD_SIZE_WRONG, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
     bad = replace(RESULT, hash=bytes(32))
-    ladder.expect(V.PAYLOAD_HASH_WRONG, "nobody", TaskDeliver(UNKNOWN, bad))
-    ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskDeliver(UNKNOWN, RESULT))
-    ladder.expect(V.ASSIGNMENT_UNKNOWN, "bea", TaskDeliver(UNKNOWN, RESULT))
+    ladder.expect(V.PAYLOAD_HASH_WRONG, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
+    ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskDeliver(UNKNOWN, RESULT, None, ()))
+    ladder.expect(V.ASSIGNMENT_UNKNOWN, "bea", TaskDeliver(UNKNOWN, RESULT, None, ()))
     first = stage.assign(posted, "ana")
-    ladder.expect(V.NOT_THE_PROVIDER, "bea", TaskDeliver(first, RESULT))
+    ladder.expect(V.NOT_THE_PROVIDER, "bea", TaskDeliver(first, RESULT, None, ()))
     stage.did("ana", TaskDecline(first, "busy"))
-    ladder.expect(V.ASSIGNMENT_CLOSED, "ana", TaskDeliver(first, RESULT))
+    ladder.expect(V.ASSIGNMENT_CLOSED, "ana", TaskDeliver(first, RESULT, None, ()))
     second = stage.assign(posted, "bea")
-    ladder.expect(V.WRONG_PHASE, "bea", TaskDeliver(second, RESULT))
+    ladder.expect(V.WRONG_PHASE, "bea", TaskDeliver(second, RESULT, None, ()))
     stage.did("bea", TaskStart(second))
     assert view_result(stage.market, second) is None
-    entry = ladder.reach_top("bea", TaskDeliver(second, RESULT))
+    entry = ladder.reach_top("bea", TaskDeliver(second, RESULT, None, ()))
     view = view_result(stage.market, second)
     assert view is not None
     assert (view["entry"], view["hash"]) == (entry.hex(), RESULT.hash.hex())
-    assert stage.send("bea", TaskDeliver(second, RESULT)) == V.WRONG_PHASE
+    assert stage.send("bea", TaskDeliver(second, RESULT, None, ())) == V.WRONG_PHASE
 
 
 def test_approve_ladder(stage: Stage, posted: bytes) -> None:
     ladder = Ladder(stage, "task.approve")
-    ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", TaskApprove(UNKNOWN, approve=True))
-    ladder.expect(Verdict.DELIVERY_UNKNOWN, "ana", TaskApprove(UNKNOWN, approve=True))
+    ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", TaskApprove(UNKNOWN, approve=True, scores=()))
+    ladder.expect(Verdict.DELIVERY_UNKNOWN, "ana", TaskApprove(UNKNOWN, approve=True, scores=()))
     _, delivery = stage.deliver(posted, "ana")
     # A provider never releases to itself.
-    ladder.expect(Verdict.NOT_THE_REQUESTER, "ana", TaskApprove(delivery, approve=True))
-    stage.did("founder", TaskApprove(delivery, approve=True))
-    ladder.expect(Verdict.ASSIGNMENT_CLOSED, "founder", TaskApprove(delivery, approve=True))
+    ladder.expect(Verdict.NOT_THE_REQUESTER, "ana", TaskApprove(delivery, approve=True, scores=()))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    ladder.expect(
+        Verdict.ASSIGNMENT_CLOSED, "founder", TaskApprove(delivery, approve=True, scores=())
+    )
     other = stage.did("founder", make_task())
     _, delivery = stage.deliver(other, "ana")
-    stage.did("founder", TaskApprove(delivery, approve=False))
-    ladder.expect(Verdict.WRONG_PHASE, "founder", TaskApprove(delivery, approve=True))
+    stage.did("founder", TaskApprove(delivery, approve=False, scores=()))
+    ladder.expect(Verdict.WRONG_PHASE, "founder", TaskApprove(delivery, approve=True, scores=()))
     third = stage.did("founder", make_task())
     _, delivery = stage.deliver(third, "bea")
-    ladder.reach_top("founder", TaskApprove(delivery, approve=False))
+    ladder.reach_top("founder", TaskApprove(delivery, approve=False, scores=()))
     assert stage.state(third) == "HELD"
 
 
@@ -124,7 +126,7 @@ def test_paid_from_escrow_and_the_rest_returns_e1() -> None:
     task = stage.did("founder", make_task(units=(1,), price=100))
     _, delivery = stage.deliver(task, "ana", ask=80)
     assert (stage.available("founder"), stage.market.get_money().held) == (50, 100)
-    stage.did("founder", TaskApprove(delivery, approve=True))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
     assert (stage.available("founder"), stage.available("ana")) == (70, 80)
     view = view_task(stage.market, task)
     assert view is not None
@@ -149,7 +151,7 @@ def test_rejection_holds_then_pays_nothing() -> None:
     stage.join("ana", grant=50)
     task = stage.did("founder", make_task(bond=50))
     _, delivery = stage.deliver(task, "ana")
-    stage.did("founder", TaskApprove(delivery, approve=False))
+    stage.did("founder", TaskApprove(delivery, approve=False, scores=()))
     stage.wait(3 * HOUR_MS - 1)
     assert stage.state(task) == "HELD"
     stage.wait(1)
@@ -172,8 +174,8 @@ def test_lateness_costs_its_penalty(
     stage.wait(before_start)
     stage.did("ana", TaskStart(assignment))
     stage.wait(before_delivery)
-    delivery = stage.did("ana", TaskDeliver(assignment, RESULT))
-    stage.did("founder", TaskApprove(delivery, approve=True))
+    delivery = stage.did("ana", TaskDeliver(assignment, RESULT, None, ()))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
     assert stage.available("ana") == 50 + paid
     assert stage.available("founder") == 1_000 - paid
 
@@ -184,7 +186,7 @@ def test_fee_comes_out_of_the_providers_part() -> None:
     task = stage.did("founder", make_task(units=(3,), price=33))
     _, delivery = stage.deliver(task, "ana", ask=33)
     treasury = stage.market.get_money().treasury
-    stage.did("founder", TaskApprove(delivery, approve=True))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
     # 99 x 2.5 % is 2.475, of which the floor is taken.
     assert (stage.available("ana"), stage.market.get_money().treasury) == (97, treasury + 2)
 
@@ -199,7 +201,7 @@ def test_silent_provider_e4c(stage: Stage, posted: bytes) -> None:
     # The window counts from the deadline, however late somebody looks.
     assert stage.timers.get(posted + b"\0") == stage.now - 4 + 15 * MINUTE_MS
     # Redispatched, to anybody else, once.
-    assert stage.send("ana", TaskAccept(posted, 100)) == Verdict.EXCLUDED
+    assert stage.send("ana", TaskAccept(posted, 100, ())) == Verdict.EXCLUDED
     second = stage.assign(posted, "bea")
     stage.did("bea", TaskStart(second))
     stage.wait(4 * HOUR_MS)
@@ -223,7 +225,7 @@ def test_failing_openly_costs_half_the_bond(stage: Stage) -> None:
 
 
 def test_no_checkpoint_binds_nobody(stage: Stage, posted: bytes) -> None:
-    stage.did("ana", TaskAccept(posted, 100))
+    stage.did("ana", TaskAccept(posted, 100, ()))
     stage.wait(DAY_MS)
     assert stage.state(posted) == "VOID"
     assert (stage.available("ana"), stage.available("founder")) == (50, 1_000)
@@ -235,16 +237,19 @@ def test_old_view_never_hits_somebody_else_t3(stage: Stage, posted: bytes) -> No
     # A late entry goes before hers: the seat is another's, and so is what was delivered.
     stage.tables.undo_to(mark)
     stage.deliver(posted, "bea")
-    assert stage.send("founder", TaskApprove(seen, approve=True)) == Verdict.DELIVERY_UNKNOWN
+    assert (
+        stage.send("founder", TaskApprove(seen, approve=True, scores=()))
+        == Verdict.DELIVERY_UNKNOWN
+    )
 
 
 def test_wrong_order_and_wrong_party_e16(stage: Stage, posted: bytes) -> None:
     assignment = stage.assign(posted, "ana")
-    assert stage.send("ana", TaskDeliver(assignment, RESULT)) == Verdict.WRONG_PHASE
+    assert stage.send("ana", TaskDeliver(assignment, RESULT, None, ())) == Verdict.WRONG_PHASE
     stage.did("ana", TaskStart(assignment))
     assert stage.send("ana", TaskStart(assignment)) == Verdict.WRONG_PHASE
-    assert stage.send("bea", TaskDeliver(assignment, RESULT)) == Verdict.NOT_THE_PROVIDER
-    delivery = stage.did("ana", TaskDeliver(assignment, RESULT))
-    stage.did("founder", TaskApprove(delivery, approve=True))
-    again = stage.send("founder", TaskApprove(delivery, approve=True))
+    assert stage.send("bea", TaskDeliver(assignment, RESULT, None, ())) == Verdict.NOT_THE_PROVIDER
+    delivery = stage.did("ana", TaskDeliver(assignment, RESULT, None, ()))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    again = stage.send("founder", TaskApprove(delivery, approve=True, scores=()))
     assert again == Verdict.ASSIGNMENT_CLOSED

@@ -18,7 +18,6 @@ from synaptic_crdt.rules.certificates import (
     make_paper,
     make_proof,
 )
-from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
@@ -29,6 +28,14 @@ from synaptic_crdt.rules.operations import (
     ForkReport,
     InviteRevoke,
     Operation,
+    TokenTransfer,
+    TreasuryPay,
+    encode_operation,
+    parse_operation,
+)
+from synaptic_crdt.rules.rows import AssignmentRow
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -36,12 +43,7 @@ from synaptic_crdt.rules.operations import (
     TaskDeliver,
     TaskFail,
     TaskStart,
-    TokenTransfer,
-    TreasuryPay,
-    encode_operation,
-    parse_operation,
 )
-from synaptic_crdt.rules.rows import AssignmentRow
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
@@ -246,7 +248,7 @@ class Play:
             price = task.price
         asks = (price, price, price, price - 1 or 1, price // 2 or 1, price, price, price + 1)
         ask = 0 if step.c % _RARE == 1 else self._pick(asks, step.c)
-        self._write(actor, TaskAccept(key, ask), step)
+        self._write(actor, TaskAccept(key, ask, ()), step)
 
     def rush(self, actor: Peer, step: Step) -> None:
         """Everybody who knows the task takes it, at the very same moment."""
@@ -265,7 +267,7 @@ class Play:
         )
         actor.pull(requester)
         for _ in range(11):
-            self._write(actor, TaskAccept(task.entry.id, 1), step)
+            self._write(actor, TaskAccept(task.entry.id, 1, ()), step)
         if step.a % 2:
             requester.pull(actor)
             requester.cancel(task)
@@ -293,9 +295,11 @@ class Play:
             case "STARTED":
                 result = make_payload("text/plain", bytes((step.c,)))
                 fail = step.b % 8 == 1
-                self._write(actor, TaskFail(key, "no") if fail else TaskDeliver(key, result), step)
+                self._write(
+                    actor, TaskFail(key, "no") if fail else TaskDeliver(key, result, None, ()), step
+                )
             case "DELIVERED":
-                self._write(actor, TaskApprove(row.delivery, step.b % 4 > 0), step)
+                self._write(actor, TaskApprove(row.delivery, step.b % 4 > 0, ()), step)
             case _:
                 self.exchange(actor, step)
 
@@ -320,14 +324,14 @@ class Play:
         operations: tuple[Operation, ...] = (
             TaskDecline(name, "busy"),
             TaskStart(name),
-            TaskDeliver(name, make_payload("text/plain", b"")),
-            TaskDeliver(name, make_payload("text/plain", bytes(48 * 1024 + 1))),
+            TaskDeliver(name, make_payload("text/plain", b""), None, ()),
+            TaskDeliver(name, make_payload("text/plain", bytes(48 * 1024 + 1)), None, ()),
             TaskFail(name, "Not a reason"),
             TaskFail(name, "broken"),
             TaskDecline(name, "broken"),
-            TaskApprove(name, True),
-            TaskApprove(name, False),
-            TaskAccept(name, 1),
+            TaskApprove(name, True, ()),
+            TaskApprove(name, False, ()),
+            TaskAccept(name, 1, ()),
         )
         self._write(actor, self._pick(operations, step.b), step)
 

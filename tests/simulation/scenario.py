@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
-from synaptic_crdt.rules.form import make_payload
 from synaptic_crdt.rules.genesis import encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
@@ -25,6 +24,14 @@ from synaptic_crdt.rules.operations import (
     InviteRevoke,
     Operation,
     Role,
+    TokenTransfer,
+    TreasuryPay,
+    Voucher,
+    encode_operation,
+)
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
+    Release,
     ServiceLevel,
     Shard,
     TaskAccept,
@@ -35,10 +42,6 @@ from synaptic_crdt.rules.operations import (
     TaskFail,
     TaskPost,
     TaskStart,
-    TokenTransfer,
-    TreasuryPay,
-    Voucher,
-    encode_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
 from synaptic_crdt.state.clock import get_ms, next_timestamp, pack_timestamp
@@ -224,7 +227,7 @@ class Peer:
 
     def accept(self, task: Outcome, ask: int = 100, **lie: int) -> Outcome:
         """Take a seat of a task; the outcome's entry names the assignment."""
-        return self.write(TaskAccept(task.entry.id, ask), **lie)
+        return self.write(TaskAccept(task.entry.id, ask, ()), **lie)
 
     def decline(self, assignment: Outcome) -> Outcome:
         """Give an assignment back."""
@@ -237,7 +240,7 @@ class Peer:
     def deliver(self, assignment: Outcome, data: bytes = b"done", **lie: int) -> Outcome:
         """Hand over a result; the outcome's entry names the delivery."""
         result = make_payload("text/plain", data)
-        return self.write(TaskDeliver(assignment.entry.id, result), **lie)
+        return self.write(TaskDeliver(assignment.entry.id, result, None, ()), **lie)
 
     def fail(self, assignment: Outcome) -> Outcome:
         """Give up what was begun."""
@@ -245,7 +248,7 @@ class Peer:
 
     def approve(self, delivery: Outcome, *, approve: bool = True) -> Outcome:
         """Approve or reject a delivery."""
-        return self.write(TaskApprove(delivery.entry.id, approve))
+        return self.write(TaskApprove(delivery.entry.id, approve, ()))
 
     # -- exchanging --------------------------------------------------------------------------
 
@@ -461,17 +464,34 @@ def make_post(
     return TaskPost(
         kind=kind,
         title=title,
+        criteria="",
+        after=(),
         mode="split",
-        seats=tuple(Shard(each, payload) for each in units),
+        copies=1,
+        seats=tuple(Shard(each, payload, None, ()) for each in units),
+        privacy="public",
+        verifier=None,
+        asset=0,
         auction="first-accept",
+        price_low=price,
         price=price,
+        price_max=price,
+        bond=bond,
         providers_min=providers_min,
         window_ms=window_ms,
-        service=ServiceLevel(response_ms, execution_ms, penalty),
-        bond=bond,
-        release="requester",
-        review_ms=review_ms,
+        priority_ms=0,
+        capabilities=(),
+        reputation_min=0,
+        only=(),
+        exclude=(),
         redispatch=redispatch,
+        service=ServiceLevel(response_ms, execution_ms, 0, penalty, ()),
+        release=Release("requester", (), 1, 0),
+        evaluator=None,
+        reveal_ms=HOUR_MS,
+        review_ms=review_ms,
+        arbiters=(),
+        quorum=0,
     )
 
 

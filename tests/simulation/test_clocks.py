@@ -2,7 +2,8 @@
 
 import pytest
 
-from synaptic_crdt.rules.operations import TaskAccept, TokenTransfer
+from synaptic_crdt.rules.operations import TokenTransfer
+from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.simulation.scenario import DAY_MS, SECOND_MS, Scenario
 
@@ -17,7 +18,7 @@ def test_an_entry_from_the_future_stops_nobody_who_asks_before_writing(*, sandbo
     scenario.wait(SECOND_MS)
     scenario.sync()
     root = provider.replica.root
-    operation = TaskAccept(task.entry.id, 100)
+    operation = TaskAccept(task.entry.id, 100, ())
     asked = provider.preview(operation)
     assert provider.replica.root == root
     written = provider.write(operation)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.certificates import get_paper_voucher, make_paper
-from synaptic_crdt.rules.form import make_payload, read_operation
+from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import decode_genesis
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
@@ -28,14 +28,17 @@ from synaptic_crdt.rules.operations import (
     InviteIssue,
     Operation,
     Role,
+    TokenTransfer,
+    TreasuryPay,
+    encode_operation,
+)
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskDecline,
     TaskDeliver,
     TaskFail,
     TaskPost,
-    TokenTransfer,
-    TreasuryPay,
-    encode_operation,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import Value, encode
@@ -415,14 +418,16 @@ def _list_forms() -> dict[str, list[Value]]:
         "review at once": replace(post, review_ms=0),
         "16 redispatches": replace(post, redispatch=16),
         "17 redispatches": replace(post, redispatch=17),
-        "ask of nothing": TaskAccept(_HASH, 0),
-        "ask of one": TaskAccept(_HASH, 1),
+        "ask of nothing": TaskAccept(_HASH, 0, ()),
+        "ask of one": TaskAccept(_HASH, 1, ()),
         "reason of two words": TaskDecline(_HASH, "two words"),
         "reason of nothing": TaskFail(_HASH, ""),
         "fork proof": ForkReport(proof),
         "fork proof cut short": ForkReport(proof[:-1]),
-        "result": TaskDeliver(_HASH, make_payload("text/plain", b"done")),
-        "result above 48 KiB": TaskDeliver(_HASH, make_payload("text/plain", bytes(48 * 1024 + 1))),
+        "result": TaskDeliver(_HASH, make_payload("text/plain", b"done"), None, ()),
+        "result above 48 KiB": TaskDeliver(
+            _HASH, make_payload("text/plain", bytes(48 * 1024 + 1)), None, ()
+        ),
     }
     written: dict[str, list[Value]] = {
         "unknown operation": ["task.dance", 1],

@@ -30,7 +30,7 @@ def test_the_published_bytes_still_fold_to_the_published_roots(name: str) -> Non
 def test_the_life_shows_work_paid_refused_and_given_up() -> None:
     life = VECTORS["market-life.json"]
     reasons: set[Reason] = {reason for _, reason, _, _ in life["assignments"].values()}
-    assert reasons >= {"approved", "review-ended", "rejected", "declined", "failed"}
+    assert reasons >= {"approved", "review-ended", "contest-ended", "declined", "failed"}
     assert life["held"] == 0
     # Fees went back to where the grants came from.
     assert life["treasury"] + sum(life["balances"].values()) == 1_000_000

@@ -11,9 +11,11 @@ from synaptic_crdt.node.lookup import find_assignment, find_task
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.form import make_payload
-from synaptic_crdt.rules.operations import (
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
+    TOKEN,
     Payload,
+    Release,
     ServiceLevel,
     Shard,
     TaskAccept,
@@ -66,19 +68,36 @@ def post_task(
     operation = TaskPost(
         kind=kind,
         title=title,
+        criteria="",
+        after=(),
         mode="split",
+        copies=1,
         seats=shards,
+        privacy="public",
+        verifier=None,
+        asset=TOKEN,
         auction="first-accept",
+        price_low=price,
         price=price,
+        price_max=price,
+        bond=bond,
         providers_min=providers_min,
         window_ms=_to_ms(window_seconds, genesis.window_ms),
-        service=ServiceLevel(
-            response_seconds * _SECOND_MS, execution_seconds * _SECOND_MS, penalty
-        ),
-        bond=bond,
-        release="requester",
-        review_ms=_to_ms(review_seconds, genesis.review_ms),
+        priority_ms=genesis.priority_ms,
+        capabilities=(),
+        reputation_min=0,
+        only=(),
+        exclude=(),
         redispatch=genesis.redispatch if redispatch is None else redispatch,
+        service=ServiceLevel(
+            response_seconds * _SECOND_MS, execution_seconds * _SECOND_MS, 0, penalty, ()
+        ),
+        release=Release("requester", (), 1, 0),
+        evaluator=None,
+        reveal_ms=genesis.reveal_ms,
+        review_ms=_to_ms(review_seconds, genesis.review_ms),
+        arbiters=(),
+        quorum=0,
     )
     locked = price * sum(shard.units for shard in shards)
     told = spend(node, operation, locked, dry_run=dry_run, allow_pending=allow_pending)
@@ -107,7 +126,7 @@ def accept_task(
     ask = row.price if ask is None else ask
     told = spend(
         node,
-        TaskAccept(task=task_id, ask=ask),
+        TaskAccept(task=task_id, ask=ask, capabilities=()),
         row.bond,
         dry_run=dry_run,
         allow_pending=allow_pending,
@@ -140,7 +159,7 @@ def deliver_result(
     """Hand over a result: ``text``, or ``data`` in base64."""
     found = find_assignment(node, assignment, node.account)
     result = _read_payload({"text": text, "base64": data, "media_type": media_type})
-    outcome = node.append(TaskDeliver(found, result))
+    outcome = node.append(TaskDeliver(found, result, None, ()))
     return describe_outcome(node, outcome) | {
         "delivery": outcome.entry.id.hex(),
         "size": result.size,
@@ -159,12 +178,12 @@ def approve_delivery(node: Node, *, assignment: str, reject: bool = False) -> Js
     row = node.market.contract.market.assignments.get(found)
     assert row is not None
     # Nothing delivered yet: the contract says so in its own words.
-    operation = TaskApprove(row.delivery or bytes(32), not reject)
+    operation = TaskApprove(row.delivery or bytes(32), not reject, ())
     return describe_outcome(node, node.append(operation))
 
 
 def _read_shard(seat: SeatArgs) -> Shard:
-    return Shard(units=seat.get("units", 1), payload=_read_payload(seat))
+    return Shard(units=seat.get("units", 1), payload=_read_payload(seat), commitment=None, keys=())
 
 
 def _read_payload(source: SeatArgs) -> Payload:

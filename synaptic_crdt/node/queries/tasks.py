@@ -8,7 +8,8 @@ from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import Standing, get_standing
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.operations import Payload, TaskDeliver, TaskPost, parse_operation
+from synaptic_crdt.rules.operations import parse_operation
+from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
 from synaptic_crdt.rules.views import view_assignment, view_task, view_tasks
 from synaptic_crdt.state.machine import Outcome
 
