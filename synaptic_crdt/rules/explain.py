@@ -55,6 +55,8 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     ),
     Verdict.RESULT_TOO_LARGE: ("the result is too large for an entry", "{} bytes, allowed {}"),
     Verdict.FORK_INVALID: ("these are not the bytes of a fork proof", "{}"),
+    Verdict.RATING_OUT_OF_RANGE: ("the rating is out of range", _RANGE),
+    Verdict.COMMENT_LENGTH: ("the comment is too long", _LENGTH),
     Verdict.ACCOUNT_UNKNOWN: ("the device writes for no account that is open here", "{}"),
     Verdict.RECIPIENT_UNKNOWN: ("no such account is open here", "{}"),
     Verdict.INVITATION_UNKNOWN: ("no invitation with this one-time key was issued", "{}"),
@@ -83,6 +85,7 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.VOUCHER_MISMATCH: ("the voucher does not say what the addition says", ""),
     Verdict.VOUCHER_FORGED: ("the adding device did not sign this voucher", "{}"),
     Verdict.FORK_FORGED: ("the device did not seal both histories", "{}"),
+    Verdict.NOT_A_PARTY: ("only the two parties of the work may do this", ""),
     Verdict.ACCOUNT_EXISTS: ("the device writes for an account already", ""),
     Verdict.NOT_FIRST_ENTRY: (
         "an account is opened by the first entry of a feed; join again with a new key",
@@ -109,6 +112,8 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.TOO_MANY_DEVICES: ("the account has too many devices already", "{}, allowed {}"),
     Verdict.ALREADY_REVOKED: ("the device was revoked before", ""),
     Verdict.FORK_KNOWN: ("this device's fork was reported before", "at position {}"),
+    Verdict.NOT_SETTLED: ("the work was not settled: there is nothing to rate", "it is {}"),
+    Verdict.FEEDBACK_GIVEN: ("this account has rated this work before", ""),
     Verdict.INVITATION_EXPIRED: ("the invitation expired", ""),
     Verdict.EXPIRY_TOO_SOON: ("the invitation would expire at once", "{} ms, now {} ms"),
     Verdict.EXPIRY_TOO_LATE: ("an invitation lasts 30 days at most", "{} ms, allowed {} ms"),
@@ -116,6 +121,10 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.TREASURY_OVER_DAY_CAP: (
         "the treasury gives no more today",
         "needs {}, {} left of {} a day",
+    ),
+    Verdict.FEEDBACK_TOO_LATE: (
+        "work is rated within 30 days of its settlement",
+        "{} ms, allowed before {} ms",
     ),
     Verdict.BALANCE_TOO_LOW: ("insufficient balance", "needs {}, available {}"),
     Verdict.TREASURY_TOO_LOW: ("the treasury has too little", "needs {}, has {}"),

@@ -11,6 +11,7 @@ from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.fields import has_length, is_media_type, is_slug
 from synaptic_crdt.rules.operations import (
     AccountOpen,
+    Feedback,
     ForkReport,
     InviteIssue,
     Operation,
@@ -150,6 +151,13 @@ def _check_payload(payload: Payload) -> Refusal | None:
     return None
 
 
+def _check_feedback(op: Feedback) -> Refusal | None:
+    refusal = _range(Verdict.RATING_OUT_OF_RANGE, op.rating, 1, limits.RATING_MAX)
+    if refusal is None and not has_length(op.comment, 0, limits.COMMENT_BYTES):
+        return _length(Verdict.COMMENT_LENGTH, op.comment, 0, limits.COMMENT_BYTES)
+    return refusal
+
+
 def _check_fork_report(op: ForkReport) -> Refusal | None:
     try:
         parse_fork(op.proof)
@@ -181,5 +189,6 @@ _LADDERS: Final[Mapping[type[Operation], Callable[[Any], Refusal | None]]] = {
     TaskDecline: _check_reason,
     TaskFail: _check_reason,
     TaskDeliver: _check_task_deliver,
+    Feedback: _check_feedback,
     ForkReport: _check_fork_report,
 }

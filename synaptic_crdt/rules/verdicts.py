@@ -50,6 +50,8 @@ class Verdict(IntEnum):
     REASON_INVALID = 127
     RESULT_TOO_LARGE = 128
     FORK_INVALID = 129
+    RATING_OUT_OF_RANGE = 170
+    COMMENT_LENGTH = 171
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -82,6 +84,7 @@ class Verdict(IntEnum):
     VOUCHER_MISMATCH = 316
     VOUCHER_FORGED = 317
     FORK_FORGED = 318
+    NOT_A_PARTY = 350
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -101,6 +104,8 @@ class Verdict(IntEnum):
     TOO_MANY_DEVICES = 414
     ALREADY_REVOKED = 415
     FORK_KNOWN = 416
+    NOT_SETTLED = 450
+    FEEDBACK_GIVEN = 451
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500
@@ -108,6 +113,7 @@ class Verdict(IntEnum):
     EXPIRY_TOO_LATE = 502
     OPENINGS_OVER_RATE = 503
     TREASURY_OVER_DAY_CAP = 504
+    FEEDBACK_TOO_LATE = 530
 
     # Money: the figures do not allow it.
     BALANCE_TOO_LOW = 600

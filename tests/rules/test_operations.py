@@ -13,6 +13,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    Feedback,
     ForkReport,
     InviteIssue,
     InviteRevoke,
@@ -58,6 +59,7 @@ EXAMPLES: list[Operation] = [
     TaskDeliver(ID, RESULT),
     TaskFail(ID, "broke"),
     TaskApprove(ID, approve=True),
+    Feedback(ID, 5, "good work"),
     ForkReport(encode_statement(sign_fork(ID, DeviceKey(ID)))),
 ]
 
