@@ -64,6 +64,7 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "task.deliver": ["hash", _PAYLOAD],
     "task.fail": ["hash", "text"],
     "task.approve": ["hash", "flag"],
+    "feedback": ["hash", "int", "text"],
     "fork.report": ["bytes"],
 }
 
@@ -102,6 +103,9 @@ def check_form(operation: list[Any]) -> None:
         case ["task.deliver", _, result]:
             need(result[3] is None or len(result[3]) <= 48 * 1024, "RESULT_TOO_LARGE")
             _check_payload(result)
+        case ["feedback", _, rating, comment]:
+            need(1 <= rating <= 5, "RATING_OUT_OF_RANGE")
+            need(len(comment.encode()) <= 256, "COMMENT_LENGTH")
         case ["fork.report", proof]:
             read_fork(proof)
         case _:
