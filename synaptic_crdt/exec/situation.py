@@ -13,7 +13,7 @@ from synaptic_crdt.rules.auctions import compute_limit
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, SeatState, TaskRow
-from synaptic_crdt.rules.seats import OWED, get_seat, get_seats
+from synaptic_crdt.rules.seats.seat import OWED, get_seat, get_seats
 
 
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ def _find_open_tasks(market: Market, account: bytes, wall_ms: int) -> Iterator[O
                 requester=task.requester,
                 kind=task.kind,
                 # Market time is not known before the entry is: the contract has the last word.
-                limit=compute_limit(task, wall_ms),
+                limit=compute_limit(market, task, free[0], account, wall_ms),
                 media_types=tuple(sorted({seat.shard.media_type for seat in free})),
             )
 

@@ -1,18 +1,33 @@
 """The acceptance ladder: who may take a seat of a task, asked in one fixed order.
 
-Not here yet, each with its place in the order: signers and arbiters of the task, lists of whom it
-is for, capabilities, reputation, attestations, own caps, the priority window.
+The same ladder whoever asks, a provider by its entry or an offer that it left standing: both are
+a ``Candidate``. Answers self-hire, judges with a stake, and copies of one task that go to one
+hand.
 """
 
-from synaptic_crdt.rules import holds, limits
+import msgspec
+
+from synaptic_crdt.rules import holds, limits, reputation
 from synaptic_crdt.rules.auctions import compute_limit
+from synaptic_crdt.rules.devices import get_active_devices
+from synaptic_crdt.rules.groups import get_group
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.rows import AssignmentRow, ProviderRow, SeatRow, TaskRow
-from synaptic_crdt.rules.seats import Cause, advance, get_seats, is_allowed
+from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
+from synaptic_crdt.rules.seats.ending import count_owed
+from synaptic_crdt.rules.seats.seat import Cause, Seats, get_holder, get_seats
+from synaptic_crdt.rules.seats.table import advance, is_allowed
 from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
-Seats = list[tuple[bytes, SeatRow]]
+
+class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Who wants a seat, for how much a unit; ``offer`` is empty when it asks by itself."""
+
+    account: bytes
+    device: bytes
+    ask: int
+    capabilities: tuple[str, ...]
+    offer: bytes = b""
 
 
 def accept_task(market: Market, op: TaskAccept, act: Act) -> Refusal | None:
@@ -20,81 +35,72 @@ def accept_task(market: Market, op: TaskAccept, act: Act) -> Refusal | None:
     task = market.tasks.get(op.task)
     if task is None:
         return Refusal(Verdict.TASK_UNKNOWN, (op.task,))
-    seats = get_seats(market, op.task, task)
+    candidate = Candidate(
+        account=act.account, device=act.device, ask=op.ask, capabilities=op.capabilities
+    )
+    seat_id = find_seat(market, op.task, task, candidate, act.now)
+    if isinstance(seat_id, Refusal):
+        return seat_id
+    # From here on the operation must succeed.
+    assign_seat(market, seat_id, task, candidate, act.entry, act.now)
+    return None
+
+
+def find_seat(
+    market: Market, task_id: bytes, task: TaskRow, candidate: Candidate, now: int
+) -> bytes | Refusal:
+    """Return the seat that a candidate may take, or the first rung it does not pass."""
+    seats = get_seats(market, task_id, task)
     free = [(seat_id, seat) for seat_id, seat in seats if is_allowed(seat, "accept")]
     if not free:
         return Refusal(Verdict.NO_FREE_SEAT)
-    # Self-dealing would make a reputation, and a price, out of nothing.
-    if act.account == task.requester:
-        return Refusal(Verdict.PROVIDER_IS_REQUESTER)
-    refusal = _check_consent(market, act)
+    refusal = (
+        _check_interest(task, candidate)
+        or _check_consent(market, candidate)
+        or _check_lists(task, candidate)
+    )
     if refusal is not None:
         return refusal
     # Whoever gave a seat back, or left it, is not let in to it again.
-    seat_id = next((key for key, seat in free if act.account not in seat.excluded), None)
-    if seat_id is None:
+    open_to = [(key, seat) for key, seat in free if candidate.account not in seat.excluded]
+    if not open_to:
         return Refusal(Verdict.EXCLUDED)
-    if _has_reservation(market, act.account, seats):
-        return Refusal(Verdict.ALREADY_RESERVED)
-    refusal = _check_terms(market, op, act, task)
-    if refusal is not None:
-        return refusal
-    # From here on the operation must succeed.
-    _assign(market, op, act, task, seat_id)
-    return None
+    seat_id, seat = open_to[0]
+    score = reputation.get_score(market, candidate.account, "provider", now)
+    refusal = (
+        _check_others(market, task, candidate, seats)
+        or _check_merit(task, candidate, score)
+        or _check_load(market, candidate, score)
+        or _check_price(market, task, seat, candidate, score, now)
+    )
+    return seat_id if refusal is None else refusal
 
 
-def _check_consent(market: Market, act: Act) -> Refusal | None:
-    if market.is_auditor(act.account):
-        return Refusal(Verdict.AUDITOR_MAY_NOT)
-    accepted = market.get_provider(act.account).terms
-    if accepted is None:
-        return Refusal(Verdict.NOT_OPTED_IN)
-    if accepted != market.get_parameters().terms:
-        return Refusal(Verdict.TERMS_OLD, (accepted, market.get_parameters().terms))
-    return None
-
-
-def _has_reservation(market: Market, account: bytes, seats: Seats) -> bool:
-    """Until enough providers came, each counts once: or one of them could be all of them."""
-    for _, seat in seats:
-        if seat.state == "RESERVED":
-            assignment = market.assignments.get(seat.assignment)
-            assert assignment is not None, seat.assignment
-            if assignment.provider == account:
-                return True
-    return False
-
-
-def _check_terms(market: Market, op: TaskAccept, act: Act, task: TaskRow) -> Refusal | None:
-    owed = market.get_provider(act.account).owed
-    if owed >= limits.OPEN_ASSIGNMENTS:
-        return Refusal(Verdict.TOO_MANY_ASSIGNMENTS, (owed, limits.OPEN_ASSIGNMENTS))
-    limit = compute_limit(task, act.now)
-    if op.ask > limit:
-        return Refusal(Verdict.ASK_ABOVE_LIMIT, (op.ask, limit))
-    available = market.get_available(act.account)
-    if task.bond > available:
-        return Refusal(Verdict.BOND_SHORT, (task.bond, available))
-    return None
-
-
-def _assign(market: Market, op: TaskAccept, act: Act, task: TaskRow, seat_id: bytes) -> None:
-    holds.lock(market, act.account, seat_id, "bond", task.bond)
-    provider = market.get_provider(act.account)
-    market.providers.set(act.account, ProviderRow(terms=provider.terms, owed=provider.owed + 1))
+def assign_seat(
+    market: Market,
+    seat_id: bytes,
+    task: TaskRow,
+    candidate: Candidate,
+    assignment: bytes,
+    now: int,
+) -> None:
+    """Give a seat to a candidate that passed every rung, under the id of the assignment."""
+    holds.lock(market, candidate.account, seat_id, "bond", task.bond)
+    count_owed(market, candidate.account, 1)
+    # Only a key needs to know whom it may be sealed to.
+    devices = () if task.privacy == "public" else get_active_devices(market, candidate.account)
     market.assignments.set(
-        act.entry,
+        assignment,
         AssignmentRow(
             number=len(market.assignments) + 1,
             seat=seat_id,
-            provider=act.account,
-            device=act.device,
-            offer=b"",
-            ask=op.ask,
+            provider=candidate.account,
+            device=candidate.device,
+            offer=candidate.offer,
+            ask=candidate.ask,
             bond=task.bond,
-            devices=(),
-            accepted_ms=act.now,
+            devices=devices,
+            accepted_ms=now,
             armed_ms=0,
             started_ms=0,
             delivered_ms=0,
@@ -115,4 +121,91 @@ def _assign(market: Market, op: TaskAccept, act: Act, task: TaskRow, seat_id: by
             penalty=0,
         ),
     )
-    advance(market, seat_id, "accept", Cause(act.now, act.entry))
+    advance(market, seat_id, "accept", Cause(now, assignment))
+
+
+def _check_interest(task: TaskRow, candidate: Candidate) -> Refusal | None:
+    # Self-dealing would make a reputation, and a price, out of nothing.
+    if candidate.account == task.requester:
+        return Refusal(Verdict.PROVIDER_IS_REQUESTER)
+    if candidate.account in task.release.signers:
+        return Refusal(Verdict.JUDGES_THE_TASK, ("signer",))
+    if candidate.account == task.evaluator:
+        return Refusal(Verdict.JUDGES_THE_TASK, ("evaluator",))
+    if candidate.account in task.arbiters:
+        return Refusal(Verdict.JUDGES_THE_TASK, ("arbiter",))
+    return None
+
+
+def _check_consent(market: Market, candidate: Candidate) -> Refusal | None:
+    if market.is_auditor(candidate.account):
+        return Refusal(Verdict.AUDITOR_MAY_NOT)
+    accepted = market.get_provider(candidate.account).terms
+    if accepted is None:
+        return Refusal(Verdict.NOT_OPTED_IN)
+    in_force = market.get_parameters().terms
+    if accepted != in_force:
+        return Refusal(Verdict.TERMS_OLD, (accepted, in_force))
+    return None
+
+
+def _check_lists(task: TaskRow, candidate: Candidate) -> Refusal | None:
+    if task.only and candidate.account not in task.only:
+        return Refusal(Verdict.NOT_ON_THE_LIST)
+    if candidate.account in task.exclude:
+        return Refusal(Verdict.EXCLUDED_BY_REQUESTER)
+    return None
+
+
+def _check_others(
+    market: Market, task: TaskRow, candidate: Candidate, seats: Seats
+) -> Refusal | None:
+    """Who has the other seats? Copies are worth nothing when one hand makes them."""
+    if task.mode == "replicate":
+        group = get_group(market, candidate.account)
+        for _, seat in seats:
+            if _is_taken(seat) and get_group(market, get_holder(market, seat).provider) == group:
+                return Refusal(Verdict.GROUP_HAS_A_COPY, (group,))
+    # Until enough providers came, each counts once: or one of them could be all of them.
+    for _, seat in seats:
+        is_reserved = seat.state == "RESERVED"
+        if is_reserved and get_holder(market, seat).provider == candidate.account:
+            return Refusal(Verdict.ALREADY_RESERVED)
+    return None
+
+
+def _is_taken(seat: SeatRow) -> bool:
+    """Has somebody the seat, or had it to the end?"""
+    return seat.assignment != b""
+
+
+def _check_merit(task: TaskRow, candidate: Candidate, score: int) -> Refusal | None:
+    for capability in task.capabilities:
+        if capability not in candidate.capabilities:
+            return Refusal(Verdict.CAPABILITY_MISSING, (capability,))
+    if score < task.reputation_min:
+        return Refusal(Verdict.REPUTATION_TOO_LOW, (score, task.reputation_min))
+    return None
+
+
+def _check_load(market: Market, candidate: Candidate, score: int) -> Refusal | None:
+    owed = market.get_provider(candidate.account).owed
+    allowed = limits.OPEN_ASSIGNMENTS + max(0, score) // limits.SCORE_A_SEAT
+    if owed >= allowed:
+        return Refusal(Verdict.TOO_MANY_ASSIGNMENTS, (owed, allowed))
+    return None
+
+
+def _check_price(
+    market: Market, task: TaskRow, seat: SeatRow, candidate: Candidate, score: int, now: int
+) -> Refusal | None:
+    # For a moment the well-known go first, so that the first to see a task does not always win.
+    if now < task.opens_ms and score < limits.PRIORITY_SCORE:
+        return Refusal(Verdict.NOT_OPEN_YET, (score, task.opens_ms, now))
+    limit = compute_limit(market, task, seat, candidate.account, now)
+    if candidate.ask > limit:
+        return Refusal(Verdict.ASK_ABOVE_LIMIT, (candidate.ask, limit))
+    available = market.get_available(candidate.account)
+    if task.bond > available:
+        return Refusal(Verdict.BOND_SHORT, (task.bond, available))
+    return None

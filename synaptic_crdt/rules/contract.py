@@ -10,9 +10,13 @@ from typing import Any, Final
 from synaptic_crdt.rules import (
     acceptance,
     accounts,
+    arguing,
     devices,
+    feedback,
     forks,
+    improving,
     invitations,
+    signing,
     tasks,
     tokens,
     work,
@@ -27,6 +31,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    Feedback,
     ForkReport,
     InviteIssue,
     InviteRevoke,
@@ -34,15 +39,25 @@ from synaptic_crdt.rules.operations import (
     TokenTransfer,
     TreasuryPay,
 )
-from synaptic_crdt.rules.seats import Cause, advance
+from synaptic_crdt.rules.seats.seat import Cause
+from synaptic_crdt.rules.seats.table import advance
 from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeEvidence,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
     TaskAccept,
     TaskApprove,
     TaskCancel,
     TaskDecline,
     TaskDeliver,
     TaskFail,
+    TaskImprove,
     TaskPost,
+    TaskProgress,
+    TaskReveal,
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -69,7 +84,17 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     TaskStart: work.start_work,
     TaskDeliver: work.deliver_work,
     TaskFail: work.fail_work,
-    TaskApprove: work.review_work,
+    TaskApprove: signing.review_work,
+    TaskImprove: improving.improve_task,
+    TaskReveal: work.reveal_key,
+    TaskProgress: work.report_progress,
+    AssignmentExtend: work.extend_work,
+    AssignmentSettle: signing.name_share,
+    DisputeOpen: arguing.open_dispute,
+    DisputeEvidence: arguing.add_evidence,
+    DisputeRule: arguing.rule_dispute,
+    DisputeWithdraw: arguing.withdraw_dispute,
+    Feedback: feedback.give_feedback,
     ForkReport: forks.report_fork,
 }
 

@@ -117,6 +117,11 @@ def count_devices(market: Market, account: bytes) -> int:
     return active + sum(1 for _ in get_rows(market.additions, "account", account))
 
 
+def get_active_devices(market: Market, account: bytes) -> tuple[bytes, ...]:
+    """Return the devices that write for an account, ascending."""
+    return tuple(sorted(device for device, _ in get_rows(market.devices, "active", account)))
+
+
 def _join(
     market: Market, act: Act, *, account: bytes, exchange: bytes, adder: bytes, is_paper: bool
 ) -> None:

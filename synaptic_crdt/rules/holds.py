@@ -19,6 +19,17 @@ def lock(market: Market, payer: bytes, subject: bytes, purpose: Purpose, amount:
     market.holds.set(key, HoldRow(payer=payer, amount=amount))
 
 
+def add(market: Market, subject: bytes, purpose: Purpose, amount: int) -> None:
+    """Move so much more from the payer's money, which suffices, into a hold that exists."""
+    if amount == 0:
+        return
+    key = (subject, purpose)
+    hold = market.holds.get(key)
+    assert hold is not None, key
+    _add(market, hold.payer, -amount)
+    market.holds.set(key, HoldRow(payer=hold.payer, amount=hold.amount + amount))
+
+
 def pay(market: Market, subject: bytes, purpose: Purpose, to: bytes, amount: int) -> None:
     """Move ``amount`` out of a hold to an account or the treasury; the rest stays held."""
     if amount == 0:

@@ -11,9 +11,10 @@ from typing import Any
 
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.devices import count_devices
+from synaptic_crdt.rules.disputes import get_dispute
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import SeatRow, TaskRow
-from synaptic_crdt.rules.seats import ENDED, LIVE, OWED, get_seats
+from synaptic_crdt.rules.seats.seat import ENDED, LIVE, OWED, compute_escrow, get_holder, get_seats
 from synaptic_crdt.state.tables import Table
 
 
@@ -67,13 +68,25 @@ def _compute_expected_holds(market: Market) -> dict[tuple[bytes, str], int]:
     expected: dict[tuple[bytes, str], int] = {}
     for seat_id, seat, task in _get_all_seats(market):
         if seat.state not in ENDED:
-            expected[seat_id, "escrow"] = seat.escrow
-        if seat.state in LIVE and task.bond:
-            expected[seat_id, "bond"] = task.bond
+            expected[seat_id, "escrow"] = compute_escrow(task, seat)
+        if seat.state in LIVE:
+            _expect_stakes(market, seat_id, seat, expected)
     for one_time, invitation in get_rows(market.invitations, "number"):
         if invitation.state == "OPEN" and invitation.grant:
             expected[one_time, "grant"] = invitation.grant
     return expected
+
+
+def _expect_stakes(
+    market: Market, seat_id: bytes, seat: SeatRow, expected: dict[tuple[bytes, str], int]
+) -> None:
+    assignment = get_holder(market, seat)
+    if assignment.bond:
+        expected[seat_id, "bond"] = assignment.bond
+    if seat.state == "DISPUTED":
+        dispute = get_dispute(market, assignment.delivery)
+        if dispute.opener == "requester":
+            expected[seat_id, "deposit"] = dispute.deposit
 
 
 def _check_timers(market: Market) -> None:

@@ -15,13 +15,22 @@ import msgspec
 
 from synaptic_crdt.rules.fields import Hash, Reference, Signature
 from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeEvidence,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
     TaskAccept,
     TaskApprove,
     TaskCancel,
     TaskDecline,
     TaskDeliver,
     TaskFail,
+    TaskImprove,
     TaskPost,
+    TaskProgress,
+    TaskReveal,
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -159,6 +168,16 @@ class TreasuryPay(
     memo: str
 
 
+class Feedback(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="feedback"
+):
+    """Say of the other party of settled work what it was like, from 1 to 5."""
+
+    assignment: Hash
+    rating: int
+    comment: str
+
+
 class ForkReport(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="fork.report"
 ):
@@ -178,13 +197,23 @@ Operation = (
     | TokenTransfer
     | TreasuryPay
     | TaskPost
+    | TaskImprove
     | TaskCancel
     | TaskAccept
     | TaskDecline
+    | TaskReveal
     | TaskStart
+    | TaskProgress
     | TaskDeliver
     | TaskFail
     | TaskApprove
+    | AssignmentExtend
+    | AssignmentSettle
+    | DisputeOpen
+    | DisputeEvidence
+    | DisputeRule
+    | DisputeWithdraw
+    | Feedback
     | ForkReport
 )
 
@@ -199,13 +228,23 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "token.transfer": TokenTransfer,
     "treasury.pay": TreasuryPay,
     "task.post": TaskPost,
+    "task.improve": TaskImprove,
     "task.cancel": TaskCancel,
     "task.accept": TaskAccept,
     "task.decline": TaskDecline,
+    "task.reveal": TaskReveal,
     "task.start": TaskStart,
+    "task.progress": TaskProgress,
     "task.deliver": TaskDeliver,
     "task.fail": TaskFail,
     "task.approve": TaskApprove,
+    "assignment.extend": AssignmentExtend,
+    "assignment.settle": AssignmentSettle,
+    "dispute.open": DisputeOpen,
+    "dispute.evidence": DisputeEvidence,
+    "dispute.rule": DisputeRule,
+    "dispute.withdraw": DisputeWithdraw,
+    "feedback": Feedback,
     "fork.report": ForkReport,
 }
 

@@ -12,7 +12,7 @@ import msgspec
 from synaptic_crdt.rules.explain import explain, explain_end
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow, BalanceRow, SeatRow, TaskRow
-from synaptic_crdt.rules.seats import get_seat_id
+from synaptic_crdt.rules.seats.seat import get_seat_id
 from synaptic_crdt.rules.tasks import compute_status
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import View

@@ -62,13 +62,17 @@ Reason = Literal[
 
 
 class AccountRow(Record, frozen=True, gc=False):
-    """An account, by the key that opened it; ``inviter`` is an account, empty for none."""
+    """An account, by the key that opened it.
+
+    ``inviter`` is an account, empty for none; ``group`` one too, see ``groups``.
+    """
 
     number: int
     name: str
     role: Role
     paper: bytes | None
     inviter: bytes
+    group: bytes
     opened_ms: int
 
 
@@ -240,7 +244,7 @@ class ShardRow(Record, frozen=True, gc=False):
 class SeatRow(Record, frozen=True, gc=False):
     """One seat, by task id and number: its place in the seat table and who has it now.
 
-    ``escrow`` is what is locked for it while it lives. ``attempts`` counts the assignments that got
+    ``attempts`` counts the assignments that got
     beyond RESERVED; ``reopened`` and ``declined`` why it came back; ``excluded`` whom it is closed
     to. The window runs since ``opened_ms``.
     """
@@ -248,7 +252,6 @@ class SeatRow(Record, frozen=True, gc=False):
     task: bytes
     number: int
     shard: ShardRow
-    escrow: int
     state: SeatState
     end: SeatEnd
     assignment: bytes

@@ -21,7 +21,6 @@ from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
     DisputeRule,
     Payload,
-    Release,
     SealedKey,
     ServiceLevel,
     Shard,
@@ -61,17 +60,7 @@ def _check_task_post(op: TaskPost) -> Refusal | None:
 
 def _check_supported(op: TaskPost) -> Refusal | None:
     """Refuse what the rules do not carry out yet."""
-    for name, is_plain in (
-        ("mode", op.mode == "split"),
-        ("privacy", op.privacy == "public"),
-        ("auction", op.auction == "first-accept"),
-        ("price", op.price_low == op.price == op.price_max),
-        ("release", op.release == Release("requester", (), 1, 0)),
-        ("evaluator", op.evaluator is None),
-        ("metrics", not op.service.metrics and not op.service.uptime_ppm),
-        ("only", not op.only and not op.exclude),
-        ("capabilities", not op.capabilities),
-    ):
+    for name, is_plain in (("privacy", op.privacy != "confidential"),):
         if not is_plain:
             return Refusal(Verdict.FIELD_NOT_SUPPORTED, (name,))
     return None

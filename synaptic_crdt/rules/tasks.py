@@ -5,15 +5,8 @@ from typing import Literal
 from synaptic_crdt.rules import holds
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.rows import SeatRow, ShardRow, TaskRow
-from synaptic_crdt.rules.seats import (
-    LIVE,
-    Cause,
-    advance,
-    get_seat_id,
-    get_seats,
-    is_allowed,
-    is_min_reached,
-)
+from synaptic_crdt.rules.seats.seat import LIVE, Cause, get_seat_id, get_seats, is_min_reached
+from synaptic_crdt.rules.seats.table import advance, is_allowed
 from synaptic_crdt.rules.task_operations import Shard, TaskCancel, TaskPost
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
@@ -28,6 +21,9 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
         return Refusal(Verdict.LOCK_OVER_SUPPLY, (worth, market.genesis.supply))
     if not market.is_kind(op.kind):
         return Refusal(Verdict.KIND_UNKNOWN, (op.kind,))
+    refusal = _check_judges(market, op)
+    if refusal is not None:
+        return refusal
     if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
     available = market.get_available(act.account)
@@ -37,6 +33,21 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
     market.tasks.set(act.entry, _make_task(market, op, act))
     for number, shard in enumerate(op.seats * op.copies):
         _open_seat(market, op, act, number, shard)
+    return None
+
+
+def _check_judges(market: Market, op: TaskPost) -> Refusal | None:
+    """Has everybody whose word the task waits for an account?"""
+    for signer in op.release.signers:
+        if market.accounts.get(signer) is None:
+            return Refusal(Verdict.SIGNER_UNKNOWN, (signer,))
+    if op.evaluator is not None and market.accounts.get(op.evaluator) is None:
+        return Refusal(Verdict.EVALUATOR_UNKNOWN, (op.evaluator,))
+    for arbiter in op.arbiters:
+        if market.accounts.get(arbiter) is None:
+            return Refusal(Verdict.ARBITER_UNKNOWN, (arbiter,))
+    if op.verifier is not None and op.verifier not in market.get_parameters().verifiers:
+        return Refusal(Verdict.VERIFIER_UNKNOWN, (op.verifier,))
     return None
 
 
@@ -110,8 +121,7 @@ def _make_task(market: Market, op: TaskPost, act: Act) -> TaskRow:
 
 def _open_seat(market: Market, op: TaskPost, act: Act, number: int, shard: Shard) -> None:
     seat_id = get_seat_id(act.entry, number)
-    escrow = op.price_max * shard.units
-    holds.lock(market, act.account, seat_id, "escrow", escrow)
+    holds.lock(market, act.account, seat_id, "escrow", op.price_max * shard.units)
     market.timers.set(seat_id, act.now + op.window_ms)
     payload = shard.payload
     market.seats.set(
@@ -127,7 +137,6 @@ def _open_seat(market: Market, op: TaskPost, act: Act, number: int, shard: Shard
                 commitment=shard.commitment or b"",
                 keyed=tuple(key.device for key in shard.keys),
             ),
-            escrow=escrow,
             state="OPEN",
             end="",
             assignment=b"",

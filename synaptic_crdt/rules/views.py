@@ -19,7 +19,7 @@ from synaptic_crdt.rules.rows import (
     SeatRow,
     TaskRow,
 )
-from synaptic_crdt.rules.seats import get_seat, get_seat_id, get_seats, get_task
+from synaptic_crdt.rules.seats.seat import get_seat, get_seat_id, get_seats, get_task
 from synaptic_crdt.rules.tasks import compute_status
 
 View = dict[str, Any]

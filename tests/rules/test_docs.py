@@ -4,7 +4,7 @@ import pytest
 
 from synaptic_crdt.rules.explain import ENDS, SENTENCES
 from synaptic_crdt.rules.operations import OPERATIONS
-from synaptic_crdt.rules.seats import TRANSITIONS
+from synaptic_crdt.rules.seats.table import TRANSITIONS
 from synaptic_crdt.rules.verdicts import Verdict, get_verdict_class
 from tests.rules.conftest import DOCS, read_refusals
 

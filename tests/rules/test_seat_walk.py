@@ -12,7 +12,8 @@ import pytest
 from synaptic_crdt.rules.limits import DECLINES
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.rows import SeatRow
-from synaptic_crdt.rules.seats import TRANSITIONS, get_seats
+from synaptic_crdt.rules.seats.seat import get_seats
+from synaptic_crdt.rules.seats.table import TRANSITIONS
 from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,

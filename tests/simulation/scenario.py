@@ -481,7 +481,7 @@ def make_post(
         window_ms=window_ms,
         priority_ms=0,
         capabilities=(),
-        reputation_min=0,
+        reputation_min=-1_000,
         only=(),
         exclude=(),
         redispatch=redispatch,
