@@ -1,6 +1,7 @@
 """Accounts: opened by the first entry of a feed; opted in or out of providing."""
 
 from synaptic_crdt.rules import devices, invitations
+from synaptic_crdt.rules.groups import compute_group
 from synaptic_crdt.rules.market import ONLY, Act, Market
 from synaptic_crdt.rules.operations import AccountOpen, Consent, Role
 from synaptic_crdt.rules.rows import AccountRow, BalanceRow, ProviderRow, TodayRow
@@ -30,6 +31,7 @@ def open_account(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
             role=role,
             paper=None if op.paper is None else op.paper.device,
             inviter=inviter,
+            group=compute_group(market, act.device, inviter),
             opened_ms=act.now,
         ),
     )

@@ -62,13 +62,17 @@ Reason = Literal[
 
 
 class AccountRow(Record, frozen=True, gc=False):
-    """An account, by the key that opened it; ``inviter`` is an account, empty for none."""
+    """An account, by the key that opened it.
+
+    ``inviter`` is an account, empty for none; ``group`` one too, see ``groups``.
+    """
 
     number: int
     name: str
     role: Role
     paper: bytes | None
     inviter: bytes
+    group: bytes
     opened_ms: int
 
 
