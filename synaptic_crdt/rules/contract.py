@@ -11,6 +11,7 @@ from synaptic_crdt.rules import (
     acceptance,
     accounts,
     devices,
+    feedback,
     forks,
     invitations,
     tasks,
@@ -27,6 +28,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    Feedback,
     ForkReport,
     InviteIssue,
     InviteRevoke,
@@ -70,6 +72,7 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     TaskDeliver: work.deliver_work,
     TaskFail: work.fail_work,
     TaskApprove: work.review_work,
+    Feedback: feedback.give_feedback,
     ForkReport: forks.report_fork,
 }
 

@@ -1,7 +1,8 @@
 """Forks reported to the market: a proof that a device signed two histories, once for each place.
 
 Whoever shows it is believed, since the proof needs nobody's word. What it proves was suspended or
-settled before without the contract; here it is only put on record, for reputation to read.
+settled before without the contract; here it is put on record, and costs the account of the device
+some of its reputation.
 """
 
 from functools import lru_cache
@@ -11,6 +12,7 @@ from synaptic_crdt.errors import Forged
 from synaptic_crdt.rules.form import decode_proof, parse_fork
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.operations import ForkReport
+from synaptic_crdt.rules.reputation import note_fork
 from synaptic_crdt.rules.rows import ForkRow
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.statements.fork import verify_fork_proof
@@ -21,7 +23,8 @@ _REMEMBERED: Final = 1_024
 def report_fork(market: Market, op: ForkReport, act: Act) -> Refusal | None:
     """Put a fork on record: the device and the position at which its histories part."""
     fork = parse_fork(op.proof)
-    if market.devices.get(fork.device) is None:
+    forked = market.devices.get(fork.device)
+    if forked is None:
         return Refusal(Verdict.DEVICE_UNKNOWN, (fork.device,))
     if not _is_sealed(market.id, op.proof):
         return Refusal(Verdict.FORK_FORGED, (fork.device,))
@@ -30,6 +33,7 @@ def report_fork(market: Market, op: ForkReport, act: Act) -> Refusal | None:
         return Refusal(Verdict.FORK_KNOWN, (fork.position,))
     # From here on the operation must succeed.
     market.forks.set(key, ForkRow(reported_ms=act.now, reporter=act.account))
+    note_fork(market, forked.account, act.now)
     return None
 
 

@@ -11,6 +11,7 @@ from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.bounds import check_length, check_range
 from synaptic_crdt.rules.operations import (
     AccountOpen,
+    Feedback,
     ForkReport,
     InviteIssue,
     Operation,
@@ -67,6 +68,12 @@ def _check_payment(op: TokenTransfer | TreasuryPay) -> Refusal | None:
     return check_length(Verdict.MEMO_LENGTH, op.memo, 0, limits.MEMO_BYTES) if op.memo else None
 
 
+def _check_feedback(op: Feedback) -> Refusal | None:
+    return check_range(
+        Verdict.RATING_OUT_OF_RANGE, op.rating, 1, limits.RATING_MAX
+    ) or check_length(Verdict.COMMENT_LENGTH, op.comment, 0, limits.COMMENT_BYTES)
+
+
 def _check_fork_report(op: ForkReport) -> Refusal | None:
     try:
         parse_fork(op.proof)
@@ -81,6 +88,7 @@ _LADDERS: Final[Mapping[type[Operation], Callable[[Any], Refusal | None]]] = {
     InviteIssue: _check_invite_issue,
     TokenTransfer: _check_payment,
     TreasuryPay: _check_payment,
+    Feedback: _check_feedback,
     ForkReport: _check_fork_report,
     **TASK_LADDERS,
 }

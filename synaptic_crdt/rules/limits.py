@@ -11,6 +11,7 @@ SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+MONTH_MS: Final = 30 * DAY_MS
 
 SUPPLY_MAX: Final = 2**53 - 1  # exact in every JSON reader
 PRICE_MAX: Final = 10**12  # per unit of work; with UNITS_MAX, products stay below 2^96
@@ -52,6 +53,17 @@ OPENINGS_MAX: Final = 10**6  # accounts a day in an open market
 
 PRIORITY_MAX_MS: Final = HOUR_MS
 SLOT_MIN_MS: Final = MINUTE_MS  # of presence: more often than this would be a flood
+SCORE_MIN: Final = -1_000
+SCORE_MAX: Final = 1_000  # so that no past, good or bad, outweighs for ever what comes after it
+DAMPING_MAX: Final = 4  # halvings of a gain; the largest is gone by then
+MEETINGS: Final = DAMPING_MAX + 1  # kept of two groups: one of them may be what is being rated
+WEIGHT_MIN: Final = 50  # percent of the price that a score makes of it, at least and at most
+WEIGHT_MAX: Final = 200
+HEAD_START: Final = 5  # settlements granted to everybody, so that one failure is no verdict
+FORGOTTEN: Final = 2  # rows older than 30 days that leave for each one that comes
+RATING_MAX: Final = 5
+COMMENT_BYTES: Final = 256
+
 DURATION_MIN_MS: Final = SECOND_MS
 DURATION_MAX_MS: Final = 30 * DAY_MS  # money is never locked longer than this by one deadline
 HARD_FACTOR: Final = 4  # hard(x) = max(4x, x + 10 min): late is a penalty, this is the end

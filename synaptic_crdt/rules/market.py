@@ -1,12 +1,13 @@
 """The market as the rules see it: its genesis, its tables, and the one act in hand."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from synaptic_crdt.rules.genesis import Genesis
-from synaptic_crdt.rules.limits import DAY_MS
+from synaptic_crdt.rules.limits import DAY_MS, FORGOTTEN
 from synaptic_crdt.rules.rows import (
     AccountRow,
     AdditionRow,
@@ -28,6 +29,14 @@ from synaptic_crdt.rules.rows import (
     SharesRow,
     TaskRow,
     TodayRow,
+)
+from synaptic_crdt.rules.score_rows import (
+    CandleRow,
+    FigureRow,
+    MeetingRow,
+    RatingRow,
+    ScoreRow,
+    TradeRow,
 )
 from synaptic_crdt.state.contract import Timers
 from synaptic_crdt.state.tables import Record, Table, Tables
@@ -58,26 +67,32 @@ class Market:
         "additions",
         "assignments",
         "balances",
+        "candles",
         "deliveries",
         "devices",
         "disputes",
+        "figures",
         "forks",
         "genesis",
         "holds",
         "id",
         "invitations",
+        "meetings",
         "money",
         "parameters",
         "presence",
         "proposals",
         "providers",
+        "ratings",
         "reviews",
+        "scores",
         "seats",
         "shares",
         "tables",
         "tasks",
         "timers",
         "today",
+        "trades",
     )
 
     def __init__(self, genesis: Genesis, market: bytes, tables: Tables, timers: Timers) -> None:
@@ -138,6 +153,31 @@ class Market:
         self.presence: Final[Table[PresenceRow]] = tables.declare("presence", PresenceRow)
         self.parameters: Final[Table[ParametersRow]] = tables.declare("parameters", ParametersRow)
         self.parameters.set(ONLY, make_parameters(genesis))
+        self.scores: Final[Table[ScoreRow]] = tables.declare("scores", ScoreRow)
+        # By provider and kind.
+        self.figures: Final[Table[FigureRow]] = tables.declare(
+            "figures", FigureRow, {"provider": lambda key, _: (key[0], key[1])}
+        )
+        # By two groups, the lesser first.
+        self.meetings: Final[Table[MeetingRow]] = tables.declare(
+            "meetings", MeetingRow, {"last": lambda _, row: (row.times_ms[-1],)}
+        )
+        # By assignment and the side that is rated.
+        self.ratings: Final[Table[RatingRow]] = tables.declare("ratings", RatingRow)
+        self.trades: Final[Table[TradeRow]] = tables.declare(
+            "trades",
+            TradeRow,
+            {
+                "kind": lambda _, row: (row.kind, row.time_ms),
+                "time": lambda _, row: (row.time_ms,),
+            },
+        )
+        # By kind and hour of market time.
+        self.candles: Final[Table[CandleRow]] = tables.declare(
+            "candles",
+            CandleRow,
+            {"kind": lambda key, _: (key[0], key[1]), "hour": lambda key, _: (key[1],)},
+        )
         self.money.set(ONLY, MoneyRow(treasury=genesis.supply, available=0, held=0))
         self.today.set(ONLY, TodayRow(day=genesis.created_ms // DAY_MS, paid=0, opened=0))
 
@@ -202,3 +242,15 @@ def get_rows(table: Table[R], index: str, first: bytes | None = None) -> Iterato
         row = table.get(key)
         assert row is not None, key
         yield key, row
+
+
+def drop_oldest(table: Table[Any], index: str, last: int) -> None:
+    """Delete the first few rows of an index whose sort key is a number up to ``last``.
+
+    Called for each row that comes, it keeps what has had its time from adding up, at a cost that
+    does not depend on how much there is; a deadline for each row would keep checkpoints coming in
+    a market where nothing happens.
+    """
+    due = table.index(index).ascend(None, (last + 1,))
+    for _, key in list(islice(due, FORGOTTEN)):
+        table.delete(key)

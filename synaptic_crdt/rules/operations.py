@@ -159,6 +159,16 @@ class TreasuryPay(
     memo: str
 
 
+class Feedback(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="feedback"
+):
+    """Say of the other party of settled work what it was like, from 1 to 5."""
+
+    assignment: Hash
+    rating: int
+    comment: str
+
+
 class ForkReport(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="fork.report"
 ):
@@ -185,6 +195,7 @@ Operation = (
     | TaskDeliver
     | TaskFail
     | TaskApprove
+    | Feedback
     | ForkReport
 )
 
@@ -206,6 +217,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "task.deliver": TaskDeliver,
     "task.fail": TaskFail,
     "task.approve": TaskApprove,
+    "feedback": Feedback,
     "fork.report": ForkReport,
 }
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from synaptic_crdt.rules import holds, limits
+from synaptic_crdt.rules import holds, limits, prices, reputation
 from synaptic_crdt.rules.market import TREASURY, Market
 from synaptic_crdt.rules.rows import (
     AssignmentEnd,
@@ -197,6 +197,8 @@ def _void_pending(market: Market, seat_id: bytes, cause: Cause) -> None:
 def _decline(market: Market, seat_id: bytes, cause: Cause) -> None:
     """Give the seat back, with the bond returned."""
     seat, assignment = get_seat(market, seat_id), _get_assignment(market, seat_id)
+    if seat.state == "ASSIGNED":
+        reputation.note_declined(market, assignment.provider, cause.now)
     _end(market, seat_id, cause, "DECLINED", "declined")
     if seat.declined >= limits.DECLINES:
         _close(market, seat_id, "EXHAUSTED")
@@ -317,6 +319,40 @@ def _settle(market: Market, seat_id: bytes, cause: Cause, share_ppm: int, reason
     _end(market, seat_id, cause, "SETTLED", reason, paid=parts.provider, penalty=parts.penalty)
     market.timers.clear(seat_id)
     market.seats.set(seat_id, replace(seat, state="SETTLED"))
+    _remember(market, seat, assignment, cause, share_ppm, violations if task.service.penalty else 0)
+
+
+def _remember(
+    market: Market,
+    seat: SeatRow,
+    assignment: AssignmentRow,
+    cause: Cause,
+    share_ppm: int,
+    violations: int,
+) -> None:
+    """Let reputation know of a settlement, and the prices when it was in full."""
+    task = get_task(market, seat)
+    waited_ms = assignment.started_ms - assignment.armed_ms
+    settled = reputation.Settled(
+        provider=assignment.provider,
+        requester=task.requester,
+        kind=task.kind,
+        price=assignment.ask * seat.shard.units,
+        share_ppm=share_ppm,
+        is_early=2 * waited_ms <= task.service.response_ms,
+        violations=violations,
+    )
+    reputation.note_settled(market, settled, cause.now)
+    if share_ppm == limits.MILLION:
+        prices.note_trade(
+            market,
+            seat.assignment,
+            kind=task.kind,
+            ask=assignment.ask,
+            units=seat.shard.units,
+            parties=(assignment.provider, task.requester),
+            now=cause.now,
+        )
 
 
 def _forfeit(
@@ -328,6 +364,8 @@ def _forfeit(
     forfeited = assignment.bond // 2 if end == "FAILED" else assignment.bond
     holds.pay(market, seat_id, "bond", task.requester, forfeited)
     _end(market, seat_id, cause, end, reason, penalty=forfeited)
+    note = reputation.note_failed if end == "FAILED" else reputation.note_abandoned
+    note(market, assignment.provider, task.kind, cause.now)
     if seat.reopened >= task.redispatch:
         _close(market, seat_id, "EXHAUSTED")
     else:

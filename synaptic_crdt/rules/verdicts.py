@@ -77,6 +77,8 @@ class Verdict(IntEnum):
     STATEMENT_LENGTH = 154
     PROGRESS_OUT_OF_RANGE = 155
     FIELD_NOT_SUPPORTED = 156
+    RATING_OUT_OF_RANGE = 170
+    COMMENT_LENGTH = 171
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -153,6 +155,8 @@ class Verdict(IntEnum):
     KEY_FOR_OTHERS = 423
     RESULT_NOT_SEALED = 424
     RESULT_SEALED = 425
+    NOT_SETTLED = 450
+    FEEDBACK_GIVEN = 451
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500
@@ -162,6 +166,7 @@ class Verdict(IntEnum):
     TREASURY_OVER_DAY_CAP = 504
     NOT_OPEN_YET = 505
     EXTENSION_TOO_LONG = 506
+    FEEDBACK_TOO_LATE = 530
 
     # Money: the figures do not allow it.
     BALANCE_TOO_LOW = 600

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from synaptic_crdt.rules.invariants import check_market, check_totals
 from synaptic_crdt.rules.market import ONLY, Market
-from synaptic_crdt.rules.rows import AccountRow, BalanceRow, HoldRow, MoneyRow, ProviderRow
+from synaptic_crdt.rules.rows import BalanceRow, HoldRow, MoneyRow, ProviderRow
 from synaptic_crdt.rules.seats import get_seat, get_seat_id
 from synaptic_crdt.rules.task_operations import TaskAccept
 from tests.rules.conftest import Stage, make_key, make_task
@@ -99,7 +99,7 @@ def forget_work(market: Market) -> None:
 def skip_number(market: Market) -> None:
     row = market.accounts.get(ANA)
     assert row is not None
-    market.accounts.set(ANA, AccountRow(7, row.name, row.role, None, b"", 0))
+    market.accounts.set(ANA, replace(row, number=7))
 
 
 def drop_from_index(market: Market) -> None:

@@ -13,6 +13,7 @@ from synaptic_crdt.rules.operations import (
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
+    Feedback,
     ForkReport,
     InviteIssue,
     InviteRevoke,
@@ -60,6 +61,7 @@ EXAMPLES: list[Operation] = [
     TaskDeliver(ID, RESULT, None, ()),
     TaskFail(ID, "broke"),
     TaskApprove(ID, approve=True, scores=()),
+    Feedback(ID, 5, "good work"),
     ForkReport(encode_statement(sign_fork(ID, DeviceKey(ID)))),
 ]
 
