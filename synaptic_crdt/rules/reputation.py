@@ -183,7 +183,7 @@ def count_meetings(market: Market, pair: Pair, now: int) -> int:
 
 def _add(score: int, since_ms: int, points: int, now: int) -> tuple[int, int]:
     read = compute_score(score, since_ms, now)
-    changed = max(limits.SCORE_MIN, min(limits.SCORE_MAX, read + points))
+    changed = max(-limits.SCORE_MAX, min(limits.SCORE_MAX, read + points))
     if changed >= 0:
         return changed, 0
     return changed, since_ms + (read - score) * limits.DAY_MS if read < 0 else now

@@ -76,6 +76,7 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "task.deliver": ["hash", _PAYLOAD, ("or nothing", "hash"), ("many", _KEY)],
     "task.fail": ["hash", "text"],
     "task.approve": ["hash", "flag", ("many", ["text", "int"])],
+    "feedback": ["hash", "int", "text"],
     "fork.report": ["bytes"],
 }
 
@@ -114,6 +115,9 @@ def check_form(operation: list[Any]) -> None:
         case ["task.deliver", _, result]:
             need(result[3] is None or len(result[3]) <= 48 * 1024, "RESULT_TOO_LARGE")
             _check_payload(result)
+        case ["feedback", _, rating, comment]:
+            need(1 <= rating <= 5, "RATING_OUT_OF_RANGE")
+            need(len(comment.encode()) <= 256, "COMMENT_LENGTH")
         case ["fork.report", proof]:
             read_fork(proof)
         case _:

@@ -15,6 +15,7 @@ from tests.ledger.devices import Devices, Said, is_signed
 from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
 from tests.ledger.form import DAY, MONTH, No, check_form, need, read_fork
 from tests.ledger.money import TREASURY, Money
+from tests.ledger.scores import Scores
 from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
 
 
@@ -55,6 +56,7 @@ class Ledger:
         self.council: Final[list[bytes]] = fields[28]
         self.needed: Final[int] = fields[29]
         self.money: Final = Money(self.supply)
+        self.scores: Final = Scores(self.founder, is_open=self.rate > 0, floor=fields[13])
         self.work: Final = Work(
             self.money,
             Terms(
@@ -63,6 +65,7 @@ class Ledger:
                 finality_wait=fields[27],
                 sandbox=fields[26],
             ),
+            self.scores,
         )
         self.devices: Final = Devices(self.market)
         self.roles: Final[dict[bytes, str]] = {}
@@ -152,6 +155,7 @@ class Ledger:
             "task.deliver": self._deliver,
             "task.fail": self._fail,
             "task.approve": self._approve,
+            "feedback": self._rate,
             "fork.report": self._report,
         }
         rules[tag](fields, said)
@@ -171,6 +175,7 @@ class Ledger:
             self.money.free[said.account] = 0
             self.money.unlock(one_time, "grant", {said.account: grant})
             self.invitations[one_time].state = "USED"
+            self.scores.inviters[said.account] = self.invitations[one_time].account
         elif said.account != self.founder:
             need(self.rate > 0, "CERTIFICATE_MISSING")
             need(self.opened.get(day, 0) < self.rate, "OPENINGS_OVER_RATE")
@@ -216,6 +221,7 @@ class Ledger:
             need(is_sealed, "FORK_FORGED")
         need((device, position) not in self.forks, "FORK_KNOWN")
         self.forks.add((device, position))
+        self.scores.fork(self.devices.accounts[device], self.now)
 
     # -- invitations and the council -----------------------------------------------------------
 
@@ -365,6 +371,22 @@ class Ledger:
                     self.work.review(task, seat, approve=approve, now=self.now)
                     return
         raise No("DELIVERY_UNKNOWN")
+
+    def _rate(self, fields: list[Any], said: Said) -> None:
+        name, rating, _ = fields
+        for task in self.work.tasks.values():
+            for assignment in task.assignments:
+                if assignment.id == name:
+                    parties = (assignment.provider, task.requester)
+                    need(said.account in parties, "NOT_A_PARTY")
+                    need(assignment.end == "SETTLED", "NOT_SETTLED")
+                    side = "provider" if said.account == task.requester else "requester"
+                    need((name, side) not in self.scores.ratings, "FEEDBACK_GIVEN")
+                    need(self.now - assignment.ended < MONTH, "FEEDBACK_TOO_LATE")
+                    worth = assignment.ask * assignment.units
+                    self.scores.rate(name, parties, (side, rating, worth), self.now)
+                    return
+        raise No("ASSIGNMENT_UNKNOWN")
 
     def _get_task(self, name: bytes) -> Task:
         need(name in self.work.tasks, "TASK_UNKNOWN")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tests.ledger.form import No, need
 from tests.ledger.money import Money
+from tests.ledger.scores import Scores
 
 MINUTE: Final = 60_000
 WORKING: Final = ("RESERVED", "PENDING", "ASSIGNED", "STARTED")
@@ -26,6 +27,8 @@ class Assignment:
     delivered: int = 0
     delivery: bytes = b""
     end: str = ""
+    ended: int = 0
+    units: int = 0
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Task:
     """A task as it was posted, with its seats and everybody who ever had one."""
 
     requester: bytes
+    kind: str
     price: int
     least: int
     window: int
@@ -80,8 +84,9 @@ class Terms:
 class Work:
     """All tasks, and what happens to their seats."""
 
-    def __init__(self, money: Money, terms: Terms) -> None:
+    def __init__(self, money: Money, terms: Terms, scores: Scores) -> None:
         self.money: Final = money
+        self.scores: Final = scores
         self.terms: Final = terms
         self.tasks: Final[dict[bytes, Task]] = {}
 
@@ -92,6 +97,7 @@ class Work:
         response, execution, _, penalty, _ = service
         task = Task(
             requester=requester,
+            kind=fields[0],
             price=price,
             least=least,
             window=window,
@@ -142,6 +148,8 @@ class Work:
             raise No("WRONG_PHASE")
         was_reserved = seat.state == "RESERVED"
         provider = _get_holder(seat).provider
+        if seat.state == "ASSIGNED":
+            self.scores.decline(provider, now)
         self._leave(seat, "DECLINED")
         if seat.declined == 16:
             self._close(seat, "EXHAUSTED")
@@ -174,7 +182,7 @@ class Work:
         """Pay, or propose not to."""
         need(seat.state == "DELIVERED", "WRONG_PHASE")
         if approve:
-            self._settle(task, seat, share_ppm=1_000_000)
+            self._settle(task, seat, 1_000_000, now)
         else:
             seat.state, seat.deadline = "HELD", now + self.terms.contest
 
@@ -188,9 +196,9 @@ class Work:
         elif seat.state in ("ASSIGNED", "STARTED"):
             self._lose(task, seat, "ABANDONED", task.bond, now)
         elif seat.state == "DELIVERED":
-            self._settle(task, seat, share_ppm=1_000_000)
+            self._settle(task, seat, 1_000_000, now)
         elif seat.state == "HELD":
-            self._settle(task, seat, share_ppm=0)
+            self._settle(task, seat, 0, now)
         else:
             raise AssertionError(f"{seat.state} has no deadline")
 
@@ -209,7 +217,7 @@ class Work:
             for seat in task.seats
         )
 
-    def _settle(self, task: Task, seat: Seat, share_ppm: int) -> None:
+    def _settle(self, task: Task, seat: Seat, share_ppm: int, now: int) -> None:
         holder = _get_holder(seat)
         worth = holder.ask * seat.units
         late = [
@@ -222,12 +230,23 @@ class Work:
         self.money.unlock(seat.id, "escrow", {holder.provider: earned - fee, b"": fee})
         self._leave(seat, "SETTLED")
         seat.state = "SETTLED"
+        holder.ended, holder.units = now, seat.units
+        self.scores.settle(
+            holder.id,
+            (holder.provider, task.requester),
+            (task.kind, holder.ask, seat.units),
+            share=share_ppm,
+            is_early=2 * (holder.started - holder.armed) <= task.response,
+            faults=late.count(True) if task.penalty else 0,
+            now=now,
+        )
 
     def _lose(self, task: Task, seat: Seat, end: str, price: int, now: int) -> None:
         """The provider did not do what it took on."""
         provider = _get_holder(seat).provider
         self.money.unlock(seat.id, "bond", {task.requester: price})
         self._leave(seat, end)
+        self.scores.lose(provider, task.kind, end, now)
         if seat.reopened == task.redispatch:
             self._close(seat, "EXHAUSTED")
         else:

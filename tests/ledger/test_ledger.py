@@ -15,6 +15,7 @@ from tests.ledger.document import EpochEnd, Placed, arrange
 from tests.ledger.form import No, check_form
 from tests.ledger.ledger import Ledger
 from tests.ledger.money import TREASURY, Money
+from tests.ledger.scores import Scores
 from tests.ledger.seats import Assignment, Terms, Work
 
 MARKET = b"m" * 32
@@ -58,7 +59,7 @@ def make_work(fee_ppm: int = 0) -> tuple[Money, Work]:
     money.move(TREASURY, REQUESTER, 500)
     money.move(TREASURY, PROVIDER, 100)
     terms = Terms(fee_ppm=fee_ppm, contest=MINUTE, finality_wait=MINUTE, sandbox=False)
-    return money, Work(money, terms)
+    return money, Work(money, terms, Scores(REQUESTER, is_open=False, floor=10))
 
 
 def post(work: Work) -> None:
@@ -96,6 +97,12 @@ def test_a_late_delivery_is_paid_less_the_penalty_and_the_fee() -> None:
     # 3 x 80 is 240, less 40 is 200, a tenth of it the fee; 300 were locked.
     assert money.free == {TREASURY: 420, REQUESTER: 300, PROVIDER: 280}
     assert money.holds == {}
+    # Ten for the work, less five for being late; nothing for having started early.
+    assert work.scores.get_score(PROVIDER, "provider", 5 * MINUTE) == 5
+    assert work.scores.get_score(REQUESTER, "requester", 5 * MINUTE) == 2
+    assert work.scores.count_ends() == {(PROVIDER, "kind"): (1, 0)}
+    assert [(trade.ask, trade.units) for trade in work.scores.get_recent(5 * MINUTE)] == [(80, 3)]
+    assert work.scores.draw_candles(5 * MINUTE) == {("kind", 0): [1, 3, 240, 80, 80, 80, 80]}
 
 
 def test_silence_after_starting_costs_the_bond_and_failing_half_of_it() -> None:
@@ -116,6 +123,27 @@ def test_silence_after_starting_costs_the_bond_and_failing_half_of_it() -> None:
         assert seat.state == "OPEN"
         assert money.free[PROVIDER] == 70 + bond_left
         assert money.free[REQUESTER] == 200 + 30 - bond_left
+        assert work.scores.get_score(PROVIDER, "provider", 15 * MINUTE) == (-5 if fails else -20)
+
+
+def test_scores_recover_by_one_a_day_and_gains_fade_within_a_group() -> None:
+    day = 24 * 60 * MINUTE
+    scores = Scores(REQUESTER, is_open=False, floor=10)
+    scores.inviters.update({PROVIDER: ONE, OTHER: PROVIDER, ONE: REQUESTER})
+    assert [scores.get_group(each) for each in (REQUESTER, ONE, PROVIDER, OTHER)] == [
+        REQUESTER,
+        ONE,
+        ONE,
+        ONE,
+    ]
+    scores.lose(ONE, "kind", "FAILED", day)
+    days = [scores.get_score(ONE, "provider", day * n) for n in (1, 2, 5, 6, 7)]
+    assert days == [-5, -4, -1, 0, 0]
+    for account in (PROVIDER, OTHER):
+        settled = ("kind", 5, 2)
+        scores.settle(b"", (account, ONE), settled, share=500_000, is_early=True, faults=0, now=day)
+    points = [scores.get_score(account, "provider", day) for account in (PROVIDER, OTHER)]
+    assert points == [12, 6]
 
 
 def test_money_that_does_not_add_up_is_noticed() -> None:

@@ -229,7 +229,9 @@ def compute_naively(trades: list[TradeRow]) -> Any:  # noqa: ANN401 - median and
     volumes = sorted(sum(r.units for r in rows) for rows in kept)
     cap = volumes[(len(volumes) - 1) // 2]
     weights = [min(cap, sum(r.units for r in rows)) for rows in kept]
-    weighed = sum(weight * average(rows) for weight, rows in zip(weights, kept, strict=True))
+    weighed = Fraction(0)
+    for weight, rows in zip(weights, kept, strict=True):
+        weighed += weight * average(rows)
     return round_half_up(median), round_half_up(weighed / sum(weights))
 
 

@@ -7,10 +7,16 @@ every invariant after every entry, every deadline and every epoch.
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.invariants import check_market
+from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
+from synaptic_crdt.rules.market import Market as Inside
 from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.prices import get_candles
+from synaptic_crdt.rules.reputation import Side, get_score
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.contract import Timers
 from synaptic_crdt.state.feeds import Feed, seal_bodies
@@ -21,6 +27,7 @@ from synaptic_crdt.sync.gate import KeepNothing
 from tests.ledger.document import Closing
 from tests.ledger.ledger import Ledger
 from tests.ledger.money import TREASURY
+from tests.ledger.scores import Trade
 from tests.simulation.scenario import Peer
 
 
@@ -130,6 +137,15 @@ def find_differences(market: Market) -> list[str]:
         "invitations": {key: each.state for key, each in ledger.invitations.items()},
         "owed": {account: ledger.work.count_owed(account) for account in ledger.roles},
         "deadline": next(iter(ledger.get_deadlines()), None),
+        "scores": {
+            (account, side): ledger.scores.get_score(account, side, ledger.now)
+            for account in ledger.roles
+            for side in ("provider", "requester")
+        },
+        "figures": ledger.scores.count_ends(),
+        "ratings": ledger.scores.ratings,
+        "trades": ledger.scores.get_recent(ledger.now),
+        "candles": ledger.scores.draw_candles(ledger.now),
         "verdicts": list(ledger.verdicts.items()),
     }
     if inside.get_money().held != sum(amount for _, amount in ledger.money.holds.values()):
@@ -190,8 +206,47 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
     yield "invitations", {key: row.state for key, row in get_rows(inside.invitations, "number")}
     yield "owed", {account: inside.get_provider(account).owed for account in accounts}
     yield "deadline", market.contract.market.timers.next_due()
+    yield from _describe_past(inside, accounts, machine.now)
     outcomes = [*machine.get_settled(), *machine.get_tail()]
     yield "verdicts", [(each.entry.id, Verdict(each.verdict).name) for each in outcomes]
+
+
+def _describe_past(inside: Inside, accounts: list[bytes], now: int) -> Iterator[tuple[str, Any]]:
+    sides: tuple[Side, ...] = ("provider", "requester")
+    kinds = sorted(inside.kinds)
+    names = [(key, side) for key, _ in get_rows(inside.assignments, "provider") for side in sides]
+    yield (
+        "scores",
+        {
+            (account, side): get_score(inside, account, side, now)
+            for account in accounts
+            for side in sides
+        },
+    )
+    yield (
+        "figures",
+        {key: (row.settled, row.failed) for key, row in get_rows(inside.figures, "provider")},
+    )
+    yield (
+        "ratings",
+        {name: row.rating for name in names if (row := inside.ratings.get(name)) is not None},
+    )
+    yield (
+        "trades",
+        {
+            Trade(key, row.kind, row.time_ms, row.ask, row.units, frozenset(row.groups))
+            for key, row in get_rows(inside.trades, "time")
+            if now - row.time_ms < DAY_MS
+        },
+    )
+    yield (
+        "candles",
+        {
+            (kind, time_ms // HOUR_MS): list(msgspec.structs.astuple(candle))
+            for kind in kinds
+            for time_ms, candle in get_candles(inside, kind, now)
+        },
+    )
 
 
 def _get_counted(market: Market) -> list[Any]:

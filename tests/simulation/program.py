@@ -25,6 +25,7 @@ from synaptic_crdt.rules.operations import (
     Consent,
     DeviceAdd,
     DeviceRevoke,
+    Feedback,
     ForkReport,
     InviteRevoke,
     Operation,
@@ -541,6 +542,26 @@ class Play:
         for _ in range(1 + step.c % 2):
             self._write(actor, ForkReport(proof[:-1] if step.b % 8 == 0 else proof), step)
 
+    def rate(self, actor: Peer, step: Step) -> None:
+        """Say what work was like: settled or not, the actor's or not, soon or much later."""
+        rows = [*get_rows(actor.market.contract.market.assignments, "provider")]
+        settled = [(key, row) for key, row in rows if row.end == "SETTLED"]
+        names = [key for key, _ in (rows if step.b % 8 == 0 else settled or rows)]
+        if settled and step.c % 4 == 1:
+            self.scenario.wait(30 * DAY_MS)
+        name = self._pick(names[::-1], step.a) if names else _NOBODY
+        rating = self._pick((5, 4, 3, 2, 1, 5, 1, 0 if step.c % 8 == 0 else 6), step.b)
+        comment = "c" * (257 if step.c % 32 == 2 else 5)
+        row = dict(rows).get(name)
+        parties = [
+            peer
+            for peer in self.scenario.peers
+            if row is not None and peer.account in (row.provider, _get_requester(actor, row))
+        ]
+        for peer in [actor, *parties]:
+            peer.pull(actor)
+            self._write(peer, Feedback(name, rating, comment), step)
+
     def write_rubbish(self, actor: Peer, step: Step) -> None:
         """What another version, or nobody, would understand."""
         rubbish: tuple[list[Value], ...] = (
@@ -658,6 +679,7 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.lose, 3),
     (Play.crowd, 1),
     (Play.consent, 2),
+    (Play.rate, 3),
     (Play.report, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),
