@@ -33,7 +33,7 @@ def test_feedback_ladder(pair: Stage) -> None:
     ladder.expect(V.NOT_A_PARTY, "bea", good)
     ladder.expect(V.NOT_SETTLED, "founder", good)
     assert pair.explain() == ("the work was not settled: there is nothing to rate: it is DELIVERED")
-    pair.did("founder", TaskApprove(delivery, approve=True))
+    pair.did("founder", TaskApprove(delivery, approve=True, scores=()))
     pair.did("founder", good)
     ladder.expect(V.FEEDBACK_GIVEN, "founder", good)
     pair.wait(MONTH_MS)

@@ -68,7 +68,7 @@ def test_p1_where_nothing_was_settled_there_is_no_price(stage: Stage) -> None:
     stage.join("ana")
     _, delivery = stage.deliver(stage.did("founder", make_task()), "ana")
     assert list_asks(stage) == []
-    stage.did("founder", TaskApprove(delivery, approve=False))
+    stage.did("founder", TaskApprove(delivery, approve=False, scores=()))
     stage.wait(2 * DAY_MS)
     assert len(stage.market.trades) == len(stage.market.candles) == 0
     assert compute_raw([]) is None

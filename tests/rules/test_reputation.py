@@ -61,8 +61,8 @@ def settle(
     assignment = stage.assign(task, name, ask=price)
     stage.wait(wait_ms)
     stage.did(name, TaskStart(assignment))
-    delivery = stage.did(name, TaskDeliver(assignment, RESULT))
-    stage.did("founder", TaskApprove(delivery, approve=True))
+    delivery = stage.did(name, TaskDeliver(assignment, RESULT, None, ()))
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
     return assignment, delivery
 
 
@@ -206,7 +206,7 @@ def test_giving_back_giving_up_and_silence(stage: Stage) -> None:
     for name in ("ana", "bea", "cid", "dan"):
         stage.join(name)
     task = stage.did("founder", make_task(redispatch=9))
-    stage.did("ana", TaskDecline(stage.did("ana", TaskAccept(task, 100)), "busy"))
+    stage.did("ana", TaskDecline(stage.did("ana", TaskAccept(task, 100, ())), "busy"))
     assert read_scores(stage, "ana") == (0, 0)
     stage.did("bea", TaskDecline(stage.assign(task, "bea"), "busy"))
     assert read_scores(stage, "bea") == (-2, 0)
