@@ -4,13 +4,18 @@ Not here yet, each with its place in the order: signers and arbiters of the task
 is for, capabilities, reputation, attestations, own caps, the priority window.
 """
 
-from synaptic_crdt.rules import holds, limits
+from typing import Final
+
+from synaptic_crdt.rules import consents, holds, limits
 from synaptic_crdt.rules.auctions import compute_limit
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.rows import AssignmentRow, ProviderRow, SeatRow, TaskRow
-from synaptic_crdt.rules.seats import Cause, advance, get_seats, is_allowed
+from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
+from synaptic_crdt.rules.seats import Cause, advance, get_seat, get_seats, is_allowed
 from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+
+# Until there are scores, everybody has the one that all begin with.
+_SCORE: Final = 0
 
 Seats = list[tuple[bytes, SeatRow]]
 
@@ -36,7 +41,7 @@ def accept_task(market: Market, op: TaskAccept, act: Act) -> Refusal | None:
         return Refusal(Verdict.EXCLUDED)
     if _has_reservation(market, act.account, seats):
         return Refusal(Verdict.ALREADY_RESERVED)
-    refusal = _check_terms(market, op, act, task)
+    refusal = _check_terms(market, op, act, task, seat_id)
     if refusal is not None:
         return refusal
     # From here on the operation must succeed.
@@ -47,12 +52,7 @@ def accept_task(market: Market, op: TaskAccept, act: Act) -> Refusal | None:
 def _check_consent(market: Market, act: Act) -> Refusal | None:
     if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
-    accepted = market.get_provider(act.account).terms
-    if accepted is None:
-        return Refusal(Verdict.NOT_OPTED_IN)
-    if accepted != market.get_parameters().terms:
-        return Refusal(Verdict.TERMS_OLD, (accepted, market.get_parameters().terms))
-    return None
+    return consents.check_consent(market, act.account)
 
 
 def _has_reservation(market: Market, account: bytes, seats: Seats) -> bool:
@@ -66,10 +66,19 @@ def _has_reservation(market: Market, account: bytes, seats: Seats) -> bool:
     return False
 
 
-def _check_terms(market: Market, op: TaskAccept, act: Act, task: TaskRow) -> Refusal | None:
+def _check_terms(
+    market: Market, op: TaskAccept, act: Act, task: TaskRow, seat_id: bytes
+) -> Refusal | None:
+    units = get_seat(market, seat_id).shard.units
+    refusal = consents.check_caps(market, act.account, task.kind, units, act.now)
+    if refusal is not None:
+        return refusal
     owed = market.get_provider(act.account).owed
     if owed >= limits.OPEN_ASSIGNMENTS:
         return Refusal(Verdict.TOO_MANY_ASSIGNMENTS, (owed, limits.OPEN_ASSIGNMENTS))
+    refusal = consents.check_requester(market, act.account, task.requester, _SCORE)
+    if refusal is not None:
+        return refusal
     limit = compute_limit(task, act.now)
     if op.ask > limit:
         return Refusal(Verdict.ASK_ABOVE_LIMIT, (op.ask, limit))
@@ -81,8 +90,7 @@ def _check_terms(market: Market, op: TaskAccept, act: Act, task: TaskRow) -> Ref
 
 def _assign(market: Market, op: TaskAccept, act: Act, task: TaskRow, seat_id: bytes) -> None:
     holds.lock(market, act.account, seat_id, "bond", task.bond)
-    provider = market.get_provider(act.account)
-    market.providers.set(act.account, ProviderRow(terms=provider.terms, owed=provider.owed + 1))
+    consents.count_acceptance(market, act.account, act.now)
     market.assignments.set(
         act.entry,
         AssignmentRow(

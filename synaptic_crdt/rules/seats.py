@@ -19,7 +19,6 @@ from synaptic_crdt.rules.market import TREASURY, Market
 from synaptic_crdt.rules.rows import (
     AssignmentEnd,
     AssignmentRow,
-    ProviderRow,
     Reason,
     SeatEnd,
     SeatRow,
@@ -393,7 +392,7 @@ def _close(market: Market, seat_id: bytes, end: SeatEnd) -> None:
 def _count_owed(market: Market, provider: bytes, change: int) -> None:
     row = market.providers.get(provider)
     assert row is not None, provider
-    market.providers.set(provider, ProviderRow(terms=row.terms, owed=row.owed + change))
+    market.providers.set(provider, replace(row, owed=row.owed + change))
 
 
 def _note(market: Market, assignment_id: bytes, **changes: int | bytes) -> None:

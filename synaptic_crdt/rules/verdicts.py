@@ -77,6 +77,16 @@ class Verdict(IntEnum):
     STATEMENT_LENGTH = 154
     PROGRESS_OUT_OF_RANGE = 155
     FIELD_NOT_SUPPORTED = 156
+    CAP_OUT_OF_RANGE = 160
+    KINDS_INVALID = 161
+    REQUESTER_MIN_OUT_OF_RANGE = 162
+    BLOCKED_INVALID = 163
+    CLAIM_INVALID = 164
+    CHANGE_EMPTY = 165
+    RULES_OUT_OF_RANGE = 166
+    FEE_OUT_OF_RANGE = 167
+    ARBITERS_INVALID = 168
+    VERIFIERS_INVALID = 169
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -93,6 +103,9 @@ class Verdict(IntEnum):
     ARBITER_UNKNOWN = 211
     VERIFIER_UNKNOWN = 212
     DISPUTE_UNKNOWN = 213
+    ATTESTED_UNKNOWN = 220
+    ATTESTATION_UNKNOWN = 221
+    APPOINTED_UNKNOWN = 222
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -125,6 +138,11 @@ class Verdict(IntEnum):
     NOT_A_PARTY = 327
     NOT_AN_ARBITER = 328
     NOT_THE_OPENER = 329
+    NOT_A_VERIFIER = 340
+    ATTESTS_ITSELF = 341
+    NOT_THE_ATTESTER = 342
+    REQUESTER_BLOCKED = 343
+    REQUESTER_BELOW_MIN = 344
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -153,6 +171,11 @@ class Verdict(IntEnum):
     KEY_FOR_OTHERS = 423
     RESULT_NOT_SEALED = 424
     RESULT_SEALED = 425
+    ATTESTATION_ENDED = 440
+    OWN_CAP_KINDS = 441
+    OWN_CAP_UNITS = 442
+    OWN_CAP_OPEN = 443
+    RULES_NEWER = 444
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500
@@ -162,6 +185,9 @@ class Verdict(IntEnum):
     TREASURY_OVER_DAY_CAP = 504
     NOT_OPEN_YET = 505
     EXTENSION_TOO_LONG = 506
+    ATTESTATION_TOO_SHORT = 520
+    ATTESTATION_TOO_LONG = 521
+    OWN_CAP_DAY = 522
 
     # Money: the figures do not allow it.
     BALANCE_TOO_LOW = 600
@@ -169,6 +195,7 @@ class Verdict(IntEnum):
     ASK_ABOVE_LIMIT = 602
     BOND_SHORT = 603
     DEPOSIT_SHORT = 604
+    MINT_OVER_CAP = 620
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

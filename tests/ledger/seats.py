@@ -49,6 +49,8 @@ class Task:
     """A task as it was posted, with its seats and everybody who ever had one."""
 
     requester: bytes
+    kind: str
+    fee_ppm: int
     price: int
     least: int
     window: int
@@ -71,7 +73,6 @@ class Task:
 class Terms:
     """What of the genesis the life of a seat depends on."""
 
-    fee_ppm: int
     contest: int
     finality_wait: int
     sandbox: bool
@@ -85,13 +86,17 @@ class Work:
         self.terms: Final = terms
         self.tasks: Final[dict[bytes, Task]] = {}
 
-    def post(self, entry: bytes, requester: bytes, fields: list[Any], now: int) -> None:
+    def post(
+        self, entry: bytes, requester: bytes, fields: list[Any], now: int, fee_ppm: int = 0
+    ) -> None:
         """Open every seat, its whole price locked."""
-        shards, price, bond, least, window = fields[6], fields[12], *fields[14:17]
+        kind, shards, price, bond, least, window = fields[0], fields[6], fields[12], *fields[14:17]
         redispatch, service, review = fields[22], fields[23], fields[27]
         response, execution, _, penalty, _ = service
         task = Task(
             requester=requester,
+            kind=kind,
+            fee_ppm=fee_ppm,
             price=price,
             least=least,
             window=window,
@@ -218,7 +223,7 @@ class Work:
         ]
         penalty = min(worth, task.penalty * late.count(True))
         earned = (worth - penalty) * share_ppm // 1_000_000
-        fee = earned * self.terms.fee_ppm // 1_000_000
+        fee = earned * task.fee_ppm // 1_000_000
         self.money.unlock(seat.id, "escrow", {holder.provider: earned - fee, b"": fee})
         self._leave(seat, "SETTLED")
         seat.state = "SETTLED"
