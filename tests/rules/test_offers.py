@@ -42,7 +42,8 @@ def test_post_ladder(stage: Stage) -> None:
     ladder.expect(V.REPUTATION_MIN_OUT_OF_RANGE, "nobody", make_offer(requester_min=1_001))
     twice = (bytes(32), bytes(32))
     for name in ("arbiters", "evaluators", "signers"):
-        ladder.expect(V.ACCOUNTS_DISORDERED, "nobody", make_offer(**{name: twice}))
+        lists: dict[str, Any] = {name: twice}
+        ladder.expect(V.ACCOUNTS_DISORDERED, "nobody", make_offer(**lists))
     ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", make_offer(**wrong))
     stage.join("watcher", role="auditor", opt_in=False)
     ladder.expect(V.KIND_UNKNOWN, "watcher", make_offer(**wrong))
