@@ -109,7 +109,7 @@ def skip_number(market: Market) -> None:
 @pytest.mark.parametrize(
     ("breach", "words"),
     [
-        (give_more, "has 11 of 10 units left"),
+        (give_more, "has 11 of 10 left"),
         (give_less_than_nothing, "has -1 of 10"),
         (end_later, "does not end when it says"),
         (jump_the_queue, "has turn 0, of 1"),
