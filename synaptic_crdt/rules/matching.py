@@ -33,6 +33,9 @@ _OWNERS: Final = frozenset(
     (
         Verdict.NOT_OPTED_IN,
         Verdict.TERMS_OLD,
+        Verdict.OWN_CAP_KINDS,
+        Verdict.OWN_CAP_OPEN,
+        Verdict.OWN_CAP_DAY,
         Verdict.TOO_MANY_ASSIGNMENTS,
         Verdict.BOND_SHORT,
     )

@@ -41,7 +41,7 @@ def _check_terms(terms: OfferTerms) -> Refusal | None:
         or check_range(Verdict.OFFER_BOND_OUT_OF_RANGE, terms.bond, 0, limits.PRICE_MAX)
         or _check_privacies(terms)
         or check_range(
-            Verdict.REPUTATION_MIN_OUT_OF_RANGE,
+            Verdict.REQUESTER_MIN_OUT_OF_RANGE,
             terms.requester_min,
             -limits.SCORE_MAX,
             limits.SCORE_MAX,

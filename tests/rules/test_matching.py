@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from synaptic_crdt.rules.consents import NO_CAPS, make_consent
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, LOOKS, MINUTE_MS, SECOND_MS
 from synaptic_crdt.rules.market import ONLY
 from synaptic_crdt.rules.matching import compute_assignment_id
 from synaptic_crdt.rules.offer_operations import OfferRenew, OfferWithdraw, Presence
-from synaptic_crdt.rules.operations import Consent
 from synaptic_crdt.rules.score_rows import ScoreRow
 from synaptic_crdt.rules.task_operations import (
     Metric,
@@ -224,7 +224,7 @@ def test_an_offer_takes_no_dutch_task_when_it_comes_later(stage: Stage) -> None:
 
 
 def test_nobody_is_matched_with_itself(stage: Stage) -> None:
-    stage.did("founder", Consent(stage.genesis.terms))
+    stage.did("founder", make_consent(stage.genesis.terms))
     stand(stage, "founder")
     assert stage.state(stage.did("founder", make_task())) == "OPEN"
 
@@ -371,13 +371,30 @@ def make_poor(stage: Stage) -> TaskPost:
 
 
 def opt_out(stage: Stage) -> TaskPost:
-    stage.did("ana", Consent(None))
+    stage.did("ana", make_consent(None))
     return make_task()
 
 
 def change_terms(stage: Stage) -> TaskPost:
     parameters = stage.market.get_parameters()
     stage.market.parameters.set(ONLY, replace(parameters, terms=b"n" * 32))
+    return make_task()
+
+
+def cap_kinds(stage: Stage) -> TaskPost:
+    return cap(stage, kinds=("code.review",))
+
+
+def cap_day(stage: Stage) -> TaskPost:
+    return cap(stage, tasks_per_day=0)
+
+
+def cap_open(stage: Stage) -> TaskPost:
+    return cap(stage, open_assignments=0)
+
+
+def cap(stage: Stage, **caps: Any) -> TaskPost:  # noqa: ANN401 - any of the caps
+    stage.did("ana", make_consent(stage.genesis.terms, caps=replace(NO_CAPS, **caps)))
     return make_task()
 
 
@@ -394,6 +411,9 @@ def load(stage: Stage) -> TaskPost:
         (make_poor, Verdict.BOND_SHORT),
         (opt_out, Verdict.NOT_OPTED_IN),
         (change_terms, Verdict.TERMS_OLD),
+        (cap_kinds, Verdict.OWN_CAP_KINDS),
+        (cap_day, Verdict.OWN_CAP_DAY),
+        (cap_open, Verdict.OWN_CAP_OPEN),
         (load, Verdict.TOO_MANY_ASSIGNMENTS),
     ],
 )

@@ -1,7 +1,9 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.offer_operations import (
     OfferPost,
@@ -9,8 +11,6 @@ from synaptic_crdt.rules.offer_operations import (
     OfferWithdraw,
     Presence,
 )
-from synaptic_crdt.rules.operations import Consent
-from synaptic_crdt.rules.rows import ProviderRow
 from synaptic_crdt.rules.task_operations import ServiceLevel, TaskDeliver, TaskStart
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.rules.conftest import RESULT, START_MS, Ladder, Stage, make_task
@@ -39,7 +39,7 @@ def test_post_ladder(stage: Stage) -> None:
     ladder.expect(V.OFFER_BOND_OUT_OF_RANGE, "nobody", make_offer(bond=10**12 + 1))
     for privacies in ((), ("public", "private"), ("public", "public")):
         ladder.expect(V.PRIVACIES_INVALID, "nobody", make_offer(privacies=privacies))
-    ladder.expect(V.REPUTATION_MIN_OUT_OF_RANGE, "nobody", make_offer(requester_min=1_001))
+    ladder.expect(V.REQUESTER_MIN_OUT_OF_RANGE, "nobody", make_offer(requester_min=1_001))
     twice = (bytes(32), bytes(32))
     for name in ("arbiters", "evaluators", "signers"):
         lists: dict[str, Any] = {name: twice}
@@ -50,9 +50,9 @@ def test_post_ladder(stage: Stage) -> None:
     ladder.expect(V.AUDITOR_MAY_NOT, "watcher", make_offer(expiry_ms=stage.now))
     ana = stage.join("ana", opt_in=False)
     ladder.expect(V.NOT_OPTED_IN, "ana", make_offer(expiry_ms=stage.now))
-    stage.market.providers.set(ana, ProviderRow(terms=b"o" * 32, owed=0))
+    stage.market.consents.set(ana, replace(stage.market.get_consent(ana), terms=b"o" * 32))
     ladder.expect(V.TERMS_OLD, "ana", make_offer(expiry_ms=stage.now))
-    stage.did("ana", Consent(stage.genesis.terms))
+    stage.did("ana", make_consent(stage.genesis.terms))
     kinds = ("code.review", "text.answer", "text.summarize", "text.translate")
     offers = [stage.did("ana", make_offer(kind=kind)) for kind in kinds for _ in range(4)]
     ladder.expect(V.TOO_MANY_OFFERS, "ana", make_offer(expiry_ms=stage.now))
@@ -76,11 +76,11 @@ def test_renew_ladder(stage: Stage) -> None:
     stage.did("ana", OfferWithdraw(offer))
     renew = OfferRenew(offer, 1, 1, stage.now)
     ladder.expect(V.NOT_THE_OFFERER, "founder", renew)
-    stage.did("ana", Consent(None))
+    stage.did("ana", make_consent(None))
     ladder.expect(V.NOT_OPTED_IN, "ana", renew)
-    stage.market.providers.set(ana, ProviderRow(terms=b"o" * 32, owed=0))
+    stage.market.consents.set(ana, replace(stage.market.get_consent(ana), terms=b"o" * 32))
     ladder.expect(V.TERMS_OLD, "ana", renew)
-    stage.did("ana", Consent(stage.genesis.terms))
+    stage.did("ana", make_consent(stage.genesis.terms))
     ladder.expect(V.OFFER_ENDED, "ana", renew)
     offer = stage.did("ana", make_offer())
     ladder.expect(V.OFFER_TOO_SHORT, "ana", OfferRenew(offer, 1, 1, stage.now))
