@@ -62,7 +62,7 @@ def match_reopened(market: Market, seat_id: bytes, now: int) -> None:
 
 
 def match_offer(market: Market, offer_id: bytes, now: int) -> None:
-    """Let an offer, whose owner is there now, take the open seats that it fits."""
+    """Let an offer whose owner is there take the open seats that it fits."""
     offer = offer_book.get_offer(market, offer_id)
     for name, auction in AUCTIONS.items():
         for task_id in offer_book.list_tasks(market, name, offer.kind):

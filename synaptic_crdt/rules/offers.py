@@ -2,8 +2,8 @@
 
 Guarantees that an account has at most 16 of them open, 4 of a kind, and that each ends within 30
 days of its last renewal. An offer locks nothing: what it promises is asked for when a task comes.
-Whoever posts or renews one is there at that moment, so it is held against the open tasks at once,
-also without a presence.
+Whoever posts or renews one is there at that moment: it counts as presence, and the offer is held
+against the open tasks at once.
 
 Answers floods of offers (the limits), cheap offers of somebody who is gone (they leave the book;
 see ``matching``), and jumping the queue by a renewal (it takes a new turn).
@@ -11,7 +11,7 @@ see ``matching``), and jumping the queue by a renewal (it takes a new turn).
 
 from msgspec.structs import replace
 
-from synaptic_crdt.rules import acceptance, limits, matching
+from synaptic_crdt.rules import acceptance, limits, matching, presence
 from synaptic_crdt.rules.market import Act, Market, get_rows
 from synaptic_crdt.rules.offer_book import get_offer, take_turn
 from synaptic_crdt.rules.offer_operations import OfferPost, OfferRenew, OfferWithdraw
@@ -33,7 +33,7 @@ def post_offer(market: Market, op: OfferPost, act: Act) -> Refusal | None:
     # From here on the operation must succeed.
     market.timers.set(act.entry, op.expiry_ms)
     market.offers.set(act.entry, _make_offer(market, op, act))
-    matching.match_offer(market, act.entry, act.now)
+    _stand(market, act.entry, act)
     return None
 
 
@@ -63,7 +63,7 @@ def renew_offer(market: Market, op: OfferRenew, act: Act) -> Refusal | None:
         rest="",
     )
     market.offers.set(op.offer, renewed)
-    matching.match_offer(market, op.offer, act.now)
+    _stand(market, op.offer, act)
     return None
 
 
@@ -85,6 +85,12 @@ def expire_offer(market: Market, offer_id: bytes) -> None:
     """Nobody renewed it."""
     offer = get_offer(market, offer_id)
     market.offers.set(offer_id, replace(offer, state="EXPIRED"))
+
+
+def _stand(market: Market, offer_id: bytes, act: Act) -> None:
+    if get_offer(market, offer_id).is_standing:
+        presence.mark_present(market, act.account, act.now)
+        matching.match_offer(market, offer_id, act.now)
 
 
 def _check_number(market: Market, kind: str, account: bytes) -> Refusal | None:

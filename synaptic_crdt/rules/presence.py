@@ -1,7 +1,8 @@
 """Presence: in how many slots of market time an account has shown itself. Counters, no lists.
 
 A slot counts once. Beginning a piece of work that asks for presence shows presence as well, so
-that the count at its start includes that slot and what comes after can be told by a difference.
+that the count at its start includes that slot and what comes after can be told by a difference;
+and so does posting or renewing a standing offer, so that it counts from its first moment.
 
 An offer that stands is matched only while its owner was there in this slot or the one before, so
 that work does not go to machines that are switched off. Answers floods of presence: nobody may

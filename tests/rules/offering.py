@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS
-from synaptic_crdt.rules.offer_operations import OfferPost, OfferTerms, Presence
+from synaptic_crdt.rules.offer_operations import OfferPost, OfferTerms
 from synaptic_crdt.rules.offer_rows import OfferRow
 from synaptic_crdt.rules.rows import AssignmentRow
 from tests.rules.conftest import START_MS, Stage
@@ -46,11 +46,8 @@ def make_offer(
 
 
 def stand(stage: Stage, name: str, **changes: Any) -> bytes:  # noqa: ANN401 - see make_offer
-    """Post a standing offer of somebody who is there."""
-    offer = stage.did(name, make_offer(**changes))
-    if stage.market.presence.get(stage.key(name)) is None:
-        stage.did(name, Presence())
-    return offer
+    """Post a standing offer."""
+    return stage.did(name, make_offer(**changes))
 
 
 def get_offer(stage: Stage, offer: bytes) -> OfferRow:

@@ -16,7 +16,7 @@ from tests.rules.conftest import Stage, compute_id, make_key, make_task
 from tests.rules.offering import make_offer, stand
 
 ANA = make_key("ana").public
-OFFER, TASK = compute_id(6), compute_id(8)
+OFFER, TASK = compute_id(6), compute_id(7)
 
 
 @pytest.fixture

@@ -341,15 +341,27 @@ def test_a_bettered_task_is_matched_at_its_new_place(stage: Stage) -> None:
 
 def test_an_absent_owner_is_not_matched_until_it_renews(stage: Stage) -> None:
     stage.join("ana")
-    offer = stage.did("ana", make_offer())
-    # It has posted the offer and shown no presence since: no task, and no fault.
+    offer = stand(stage, "ana")
+    stage.wait(2 * stage.genesis.slot_ms)
     task = stage.did("founder", make_task())
     assert stage.state(task) == "OPEN"
     assert get_offer(stage, offer).rest == "absent"
+    # It costs nothing else; and only its owner can tell that it is back for good.
+    assert stage.market.scores.get(stage.key("ana")) is None
     stage.did("ana", Presence())
     assert stage.state(stage.did("founder", make_task())) == "OPEN"
     stage.did("ana", OfferRenew(offer, 1, 100, LATE_MS))
     assert get_holder(stage, task) == "ana"
+
+
+def test_presence_keeps_an_offer_in_the_book(stage: Stage) -> None:
+    stage.join("ana")
+    stand(stage, "ana")
+    for _ in range(3):
+        stage.wait(stage.genesis.slot_ms)
+        stage.did("ana", Presence())
+    stage.wait(stage.genesis.slot_ms)
+    assert get_holder(stage, stage.did("founder", make_task())) == "ana"
 
 
 @pytest.mark.parametrize(("slots", "is_matched"), [(0, True), (1, True), (2, False)])
@@ -437,6 +449,7 @@ def test_no_dead_offers_stand_before_those_that_live(stage: Stage) -> None:
         stage.join(f"gone {number}")
         for _ in range(4):
             stage.did(f"gone {number}", make_offer(ask=1))
+    stage.wait(2 * stage.genesis.slot_ms)
     stage.join("ana")
     stand(stage, "ana", ask=2)
     assert get_holder(stage, stage.did("founder", make_task())) == ""

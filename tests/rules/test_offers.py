@@ -109,14 +109,17 @@ def test_presence_ladder(stage: Stage) -> None:
     # A listed offer binds nobody: nobody counts on its owner.
     stage.did("ana", make_offer(is_standing=False))
     ladder.expect(V.NOTHING_TO_ATTEND, "ana", Presence())
-    stage.did("ana", make_offer())
-    stage.did("ana", Presence())
+    offer = stage.did("ana", make_offer())
+    # Posting it has shown presence.
+    ladder.expect(V.PRESENT_ALREADY, "ana", Presence())
+    stage.wait(stage.genesis.slot_ms)
+    stage.did("ana", OfferRenew(offer, 1, 1, LATE_MS))
     ladder.expect(V.PRESENT_ALREADY, "ana", Presence())
     stage.wait(stage.genesis.slot_ms)
     ladder.reach_top("ana", Presence())
     row = stage.market.presence.get(stage.key("ana"))
     assert row is not None
-    assert row.count == 2
+    assert row.count == 3
 
 
 def test_work_that_asks_for_presence_may_be_attended(stage: Stage) -> None:
