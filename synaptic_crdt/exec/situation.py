@@ -9,7 +9,7 @@ import msgspec
 
 from synaptic_crdt.exec.desk import Desk
 from synaptic_crdt.exec.policy import Load
-from synaptic_crdt.rules.auctions import compute_limit
+from synaptic_crdt.rules.auctions.table import compute_limit
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, SeatState, TaskRow

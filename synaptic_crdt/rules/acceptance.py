@@ -11,7 +11,7 @@ import msgspec
 
 from synaptic_crdt.rules import consents, holds, limits, reputation
 from synaptic_crdt.rules.attestations import is_attested
-from synaptic_crdt.rules.auctions import compute_limit
+from synaptic_crdt.rules.auctions.table import compute_limit
 from synaptic_crdt.rules.devices import get_active_devices
 from synaptic_crdt.rules.groups import get_group
 from synaptic_crdt.rules.market import Act, Market
@@ -26,12 +26,16 @@ CONFIDENTIAL: Final = "confidential"
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Who wants a seat, for how much a unit; ``offer`` is empty when it asks by itself."""
+    """Who wants a seat, for how much a unit; ``offer`` is empty when it asks by itself.
+
+    ``units_max`` is what is left of the offer: a larger seat is none that it could take.
+    """
 
     account: bytes
     device: bytes
     ask: int
     capabilities: tuple[str, ...]
+    units_max: int = limits.UNITS_MAX
     offer: bytes = b""
 
 
@@ -61,13 +65,13 @@ def find_seat(
         return Refusal(Verdict.NO_FREE_SEAT)
     refusal = (
         _check_interest(task, candidate)
-        or _check_consent(market, candidate)
+        or check_consent(market, candidate.account)
         or _check_lists(task, candidate)
     )
     if refusal is not None:
         return refusal
     # Whoever gave a seat back, or left it, is not let in to it again.
-    open_to = [(key, seat) for key, seat in free if candidate.account not in seat.excluded]
+    open_to = [(key, seat) for key, seat in free if _is_open_to(seat, candidate)]
     if not open_to:
         return Refusal(Verdict.EXCLUDED)
     seat_id, seat = open_to[0]
@@ -142,10 +146,15 @@ def _check_interest(task: TaskRow, candidate: Candidate) -> Refusal | None:
     return None
 
 
-def _check_consent(market: Market, candidate: Candidate) -> Refusal | None:
-    if market.is_auditor(candidate.account):
+def check_consent(market: Market, account: bytes) -> Refusal | None:
+    """May this account work for others, by its role and its own word?"""
+    if market.is_auditor(account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
-    return consents.check_consent(market, candidate.account)
+    return consents.check_consent(market, account)
+
+
+def _is_open_to(seat: SeatRow, candidate: Candidate) -> bool:
+    return candidate.account not in seat.excluded and seat.shard.units <= candidate.units_max
 
 
 def _check_lists(task: TaskRow, candidate: Candidate) -> Refusal | None:

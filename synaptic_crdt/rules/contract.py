@@ -18,7 +18,10 @@ from synaptic_crdt.rules import (
     forks,
     improving,
     invitations,
+    matching,
+    offers,
     parameters,
+    presence,
     signing,
     tasks,
     tokens,
@@ -30,6 +33,7 @@ from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis
 from synaptic_crdt.rules.market import Act, Market, get_rows
+from synaptic_crdt.rules.offer_operations import OfferPost, OfferRenew, OfferWithdraw, Presence
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     DeviceAdd,
@@ -104,6 +108,10 @@ RULES: Final[Mapping[type[Operation], Rule]] = {
     DisputeRule: arguing.rule_dispute,
     DisputeWithdraw: arguing.withdraw_dispute,
     Feedback: feedback.give_feedback,
+    OfferPost: offers.post_offer,
+    OfferRenew: offers.renew_offer,
+    OfferWithdraw: offers.withdraw_offer,
+    Presence: presence.show_presence,
     ForkReport: forks.report_fork,
 }
 
@@ -136,6 +144,11 @@ class MarketContract:
         """Carry out the default of a deadline that has come."""
         if self.market.seats.get(subject) is not None:
             advance(self.market, subject, "deadline", Cause(now))
+            matching.match_reopened(self.market, subject, now)
+        elif self.market.tasks.get(subject) is not None:
+            tasks.open_to_all(self.market, subject, now)
+        elif self.market.offers.get(subject) is not None:
+            offers.expire_offer(self.market, subject)
         elif self.market.changes.get(subject) is not None:
             parameters.apply_change(self.market, subject)
         else:

@@ -11,6 +11,7 @@ from synaptic_crdt.rules import account_form, limits
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, Consent
 from synaptic_crdt.rules.bounds import check_length, check_range
 from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
+from synaptic_crdt.rules.offer_form import OFFER_LADDERS
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Feedback,
@@ -98,4 +99,5 @@ _LADDERS: Final[Mapping[type[Operation], Callable[[Any], Refusal | None]]] = {
     TokenMint: _check_payment,
     ForkReport: _check_fork_report,
     **TASK_LADDERS,
+    **OFFER_LADDERS,
 }

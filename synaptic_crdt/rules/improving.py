@@ -8,10 +8,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from synaptic_crdt.rules import holds
+from synaptic_crdt.rules import holds, matching
 from synaptic_crdt.rules.market import Act, Market
+from synaptic_crdt.rules.offer_book import compute_place
 from synaptic_crdt.rules.rows import TaskRow
-from synaptic_crdt.rules.seats.seat import ENDED, Cause, Seats, get_seats
+from synaptic_crdt.rules.seats.seat import ENDED, Cause, Seats, change_seat, get_seats
 from synaptic_crdt.rules.seats.table import advance, is_allowed
 from synaptic_crdt.rules.task_operations import TaskImprove
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -42,13 +43,16 @@ def improve_task(market: Market, op: TaskImprove, act: Act) -> Refusal | None:
     if worth > available:
         return Refusal(Verdict.BALANCE_TOO_LOW, (worth, available))
     # From here on the operation must succeed.
-    market.tasks.set(op.task, _improve(op, task))
+    improved = _improve(op, task)
+    market.tasks.set(op.task, improved)
     for seat_id, seat in living:
+        change_seat(market, seat_id, place=compute_place(improved))
         holds.add(market, seat_id, "escrow", raised * seat.shard.units)
         if is_allowed(seat, "extend"):
             advance(market, seat_id, "extend", Cause(act.now, act.entry))
         elif seat.state in ("OPEN", "RESERVED"):
             market.timers.set(seat_id, seat.opened_ms + op.window_ms)
+    matching.match_task(market, op.task, act.now)
     return None
 
 

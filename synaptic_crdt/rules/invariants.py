@@ -6,16 +6,17 @@ switched off.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
 from synaptic_crdt.rules import limits
+from synaptic_crdt.rules.book_invariants import check_book, get_living
 from synaptic_crdt.rules.devices import count_devices
 from synaptic_crdt.rules.disputes import get_dispute
+from synaptic_crdt.rules.invariant import check as _check
+from synaptic_crdt.rules.invariant import check_numbers as _check_numbers
+from synaptic_crdt.rules.invariant import get_all_seats as _get_all_seats
 from synaptic_crdt.rules.market import Market, get_rows
-from synaptic_crdt.rules.rows import SeatRow, TaskRow
-from synaptic_crdt.rules.seats.seat import ENDED, LIVE, OWED, compute_escrow, get_holder, get_seats
-from synaptic_crdt.state.tables import Table
+from synaptic_crdt.rules.rows import SeatRow
+from synaptic_crdt.rules.seats.seat import ENDED, LIVE, OWED, compute_escrow, get_holder
 
 
 def check_totals(market: Market) -> None:
@@ -46,6 +47,7 @@ def check_market(market: Market) -> None:
     _check_timers(market)
     _check_owed(market)
     _check_devices(market)
+    check_book(market)
 
 
 def _check_sums(market: Market) -> None:
@@ -98,6 +100,7 @@ def _check_timers(market: Market) -> None:
     invitations = get_rows(market.invitations, "number")
     living += [key for key, invitation in invitations if invitation.state == "OPEN"]
     living += [key for key, _ in get_rows(market.changes, "due")]
+    living += get_living(market)
     for subject in living:
         _check(market.timers.get(subject) is not None, f"{subject.hex()} has no deadline")
     (timers,) = (table for table in market.tables.get_tables() if table.name == "timers")
@@ -149,20 +152,3 @@ def _check_indexes(market: Market) -> None:
     pending = sorted(key for key, seat, _ in _get_all_seats(market) if seat.state == "PENDING")
     shown = [key for key, _ in get_rows(market.seats, "pending")]
     _check(shown == pending, "pending seats")
-
-
-def _check_numbers(table: Table[Any]) -> None:
-    numbers = [sort_key for sort_key, _ in table.index("number").ascend()]
-    places = [(place,) for place in range(1, len(table) + 1)]
-    _check(numbers == places, f"numbers of {table.name}")
-
-
-def _get_all_seats(market: Market) -> Iterator[tuple[bytes, SeatRow, TaskRow]]:
-    for task_id, task in get_rows(market.tasks, "number"):
-        for seat_id, seat in get_seats(market, task_id, task):
-            yield seat_id, seat, task
-
-
-def _check(holds: bool, message: str) -> None:  # noqa: FBT001 - a condition reads best first
-    if not holds:
-        raise AssertionError(message)

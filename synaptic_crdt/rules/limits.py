@@ -54,6 +54,10 @@ DECLINES: Final = 16  # of one seat; each excludes its provider, so this bounds 
 REDISPATCH_MAX: Final = 16  # likewise, for failures and abandonments
 OPENINGS_MAX: Final = 10**6  # accounts a day in an open market
 
+OFFERS: Final = 16  # of one account, open at a time
+OFFERS_OF_A_KIND: Final = 4
+LOOKS: Final = 64  # at offers for a task, or at tasks for an offer: the most that a match costs
+
 PRIORITY_MAX_MS: Final = HOUR_MS
 SLOT_MIN_MS: Final = MINUTE_MS  # of presence: more often than this would be a flood
 DAMPING_MAX: Final = 4  # halvings of a gain; the largest is gone by then

@@ -8,6 +8,7 @@ import msgspec
 
 from synaptic_crdt.rules.genesis import Genesis
 from synaptic_crdt.rules.limits import DAY_MS, FORGOTTEN, SCORE_MAX
+from synaptic_crdt.rules.offer_rows import OfferRow, TurnRow, is_booked
 from synaptic_crdt.rules.rows import (
     AccountRow,
     AdditionRow,
@@ -95,6 +96,7 @@ class Market:
         "invitations",
         "meetings",
         "money",
+        "offers",
         "parameters",
         "presence",
         "proposals",
@@ -109,6 +111,7 @@ class Market:
         "timers",
         "today",
         "trades",
+        "turns",
     )
 
     def __init__(self, genesis: Genesis, market: bytes, tables: Tables, timers: Timers) -> None:
@@ -165,7 +168,10 @@ class Market:
         self.seats: Final[Table[SeatRow]] = tables.declare(
             "seats",
             SeatRow,
-            {"pending": lambda _, row: () if row.state == "PENDING" else None},
+            {
+                "pending": lambda _, row: () if row.state == "PENDING" else None,
+                "book": lambda _, row: row.place if row.state == "OPEN" else None,
+            },
         )
         self.assignments: Final[Table[AssignmentRow]] = tables.declare(
             "assignments",
@@ -173,6 +179,12 @@ class Market:
             {
                 "seat": lambda _, row: (row.seat, row.number),
                 "provider": lambda _, row: (row.provider, row.number),
+                # Begun work that asks for presence, while it lasts.
+                "watched": lambda _, row: (
+                    (row.provider,)
+                    if row.present and not row.delivered_ms and not row.end
+                    else None
+                ),
             },
         )
         self.deliveries: Final[Table[DeliveryRow]] = tables.declare("deliveries", DeliveryRow)
@@ -182,6 +194,23 @@ class Market:
             "disputes", DisputeRow, {"number": lambda _, row: (row.number,)}
         )
         self.presence: Final[Table[PresenceRow]] = tables.declare("presence", PresenceRow)
+        self.offers: Final[Table[OfferRow]] = tables.declare(
+            "offers",
+            OfferRow,
+            {
+                "number": lambda _, row: (row.number,),
+                # Those that are open.
+                "account": lambda _, row: (
+                    (row.account, row.number) if row.state == "OPEN" else None
+                ),
+                "kind": lambda _, row: (
+                    (row.kind, row.ask, row.turn) if row.state == "OPEN" else None
+                ),
+                # Those that the next task may bind.
+                "book": lambda _, row: (row.kind, row.ask, row.turn) if is_booked(row) else None,
+            },
+        )
+        self.turns: Final[Table[TurnRow]] = tables.declare("turns", TurnRow)
         self.parameters: Final[Table[ParametersRow]] = tables.declare("parameters", ParametersRow)
         self.parameters.set(ONLY, make_parameters(genesis))
         self.scores: Final[Table[ScoreRow]] = tables.declare("scores", ScoreRow)

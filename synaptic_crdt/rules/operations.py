@@ -16,6 +16,7 @@ import msgspec
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Consent
 from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
 from synaptic_crdt.rules.fields import Hash, Reference, Signature
+from synaptic_crdt.rules.offer_operations import OfferPost, OfferRenew, OfferWithdraw, Presence
 from synaptic_crdt.rules.task_operations import (
     AssignmentExtend,
     AssignmentSettle,
@@ -213,6 +214,10 @@ Operation = (
     | DisputeRule
     | DisputeWithdraw
     | Feedback
+    | OfferPost
+    | OfferRenew
+    | OfferWithdraw
+    | Presence
     | ForkReport
 )
 
@@ -249,6 +254,10 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "dispute.rule": DisputeRule,
     "dispute.withdraw": DisputeWithdraw,
     "feedback": Feedback,
+    "offer.post": OfferPost,
+    "offer.renew": OfferRenew,
+    "offer.withdraw": OfferWithdraw,
+    "presence": Presence,
     "fork.report": ForkReport,
 }
 

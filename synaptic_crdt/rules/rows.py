@@ -295,11 +295,13 @@ class SeatRow(Record, frozen=True, gc=False):
 
     ``attempts`` counts the assignments that got
     beyond RESERVED; ``reopened`` and ``declined`` why it came back; ``excluded`` whom it is closed
-    to. The window runs since ``opened_ms``.
+    to. The window runs since ``opened_ms``. ``place`` is where it stands in the book while it is
+    open: auction, kind, price from the highest down, number of the task.
     """
 
     task: bytes
     number: int
+    place: tuple[str, str, int, int]
     shard: ShardRow
     state: SeatState
     end: SeatEnd

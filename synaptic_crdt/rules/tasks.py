@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from synaptic_crdt.rules import holds
+from synaptic_crdt.rules import holds, matching
 from synaptic_crdt.rules.market import Act, Market
+from synaptic_crdt.rules.offer_book import compute_place
 from synaptic_crdt.rules.rows import SeatRow, ShardRow, TaskRow
 from synaptic_crdt.rules.seats.seat import LIVE, Cause, get_seat_id, get_seats, is_min_reached
 from synaptic_crdt.rules.seats.table import advance, is_allowed
@@ -31,9 +32,13 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
     if worth > available:
         return Refusal(Verdict.BALANCE_TOO_LOW, (worth, available))
     # From here on the operation must succeed.
-    market.tasks.set(act.entry, _make_task(market, op, act))
+    task = _make_task(market, op, act)
+    market.tasks.set(act.entry, task)
     for number, shard in enumerate(op.seats * op.copies):
-        _open_seat(market, op, act, number, shard)
+        _open_seat(market, task, act, number, shard)
+    if task.opens_ms > act.now:
+        market.timers.set(act.entry, task.opens_ms)
+    matching.match_task(market, act.entry, act.now)
     return None
 
 
@@ -68,6 +73,11 @@ def cancel_task(market: Market, op: TaskCancel, act: Act) -> Refusal | None:
     for seat_id in seats:
         advance(market, seat_id, "cancel", Cause(act.now, act.entry))
     return None
+
+
+def open_to_all(market: Market, task_id: bytes, now: int) -> None:
+    """The time of priority is over: whoever waits for work may have it."""
+    matching.match_task(market, task_id, now)
 
 
 def compute_status(task: TaskRow, seats: list[tuple[bytes, SeatRow]]) -> TaskStatus:
@@ -120,16 +130,17 @@ def _make_task(market: Market, op: TaskPost, act: Act) -> TaskRow:
     )
 
 
-def _open_seat(market: Market, op: TaskPost, act: Act, number: int, shard: Shard) -> None:
+def _open_seat(market: Market, task: TaskRow, act: Act, number: int, shard: Shard) -> None:
     seat_id = get_seat_id(act.entry, number)
-    holds.lock(market, act.account, seat_id, "escrow", op.price_max * shard.units)
-    market.timers.set(seat_id, act.now + op.window_ms)
+    holds.lock(market, act.account, seat_id, "escrow", task.price_max * shard.units)
+    market.timers.set(seat_id, act.now + task.window_ms)
     payload = shard.payload
     market.seats.set(
         seat_id,
         SeatRow(
             task=act.entry,
             number=number,
+            place=compute_place(task),
             shard=ShardRow(
                 units=shard.units,
                 media_type=payload.media_type,

@@ -88,6 +88,9 @@ class Verdict(IntEnum):
     FEE_OUT_OF_RANGE = 167
     ARBITERS_INVALID = 168
     VERIFIERS_INVALID = 169
+    OFFER_UNITS_OUT_OF_RANGE = 190
+    OFFER_BOND_OUT_OF_RANGE = 191
+    PRIVACIES_INVALID = 192
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -107,6 +110,7 @@ class Verdict(IntEnum):
     ATTESTED_UNKNOWN = 220
     ATTESTATION_UNKNOWN = 221
     APPOINTED_UNKNOWN = 222
+    OFFER_UNKNOWN = 250
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -144,6 +148,7 @@ class Verdict(IntEnum):
     NOT_THE_ATTESTER = 342
     REQUESTER_BLOCKED = 343
     REQUESTER_BELOW_MIN = 344
+    NOT_THE_OFFERER = 370
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -179,6 +184,10 @@ class Verdict(IntEnum):
     OWN_CAP_UNITS = 442
     OWN_CAP_OPEN = 443
     RULES_NEWER = 444
+    OFFER_ENDED = 470
+    TOO_MANY_OFFERS = 471
+    TOO_MANY_OFFERS_OF_KIND = 472
+    NOTHING_TO_ATTEND = 473
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500
@@ -192,6 +201,9 @@ class Verdict(IntEnum):
     ATTESTATION_TOO_SHORT = 520
     ATTESTATION_TOO_LONG = 521
     OWN_CAP_DAY = 522
+    OFFER_TOO_SHORT = 550
+    OFFER_TOO_LONG = 551
+    PRESENT_ALREADY = 552
 
     # Money: the figures do not allow it.
     BALANCE_TOO_LOW = 600

@@ -4,7 +4,7 @@ Every operation names what its author saw, an assignment or a delivery, so that 
 old view never hits somebody else's work.
 """
 
-from synaptic_crdt.rules import limits
+from synaptic_crdt.rules import limits, matching
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.rows import AssignmentRow, DeliveryRow, SeatRow, TaskRow
 from synaptic_crdt.rules.seats.seat import (
@@ -35,12 +35,12 @@ def start_work(market: Market, op: TaskStart, act: Act) -> Refusal | None:
 
 def decline_work(market: Market, op: TaskDecline, act: Act) -> Refusal | None:
     """Give back what was not begun."""
-    return _work(market, op.assignment, "decline", act, op.reason)
+    return _return(market, op.assignment, "decline", act, op.reason)
 
 
 def fail_work(market: Market, op: TaskFail, act: Act) -> Refusal | None:
     """Give back what was begun."""
-    return _work(market, op.assignment, "fail", act, op.reason)
+    return _return(market, op.assignment, "fail", act, op.reason)
 
 
 def report_progress(market: Market, op: TaskProgress, act: Act) -> Refusal | None:
@@ -147,6 +147,18 @@ def check_living(assignment: AssignmentRow) -> Refusal | None:
 def check_event(seat: SeatRow, event: Event) -> Refusal | None:
     """Has the seat table a row for this?"""
     return None if is_allowed(seat, event) else Refusal(Verdict.WRONG_PHASE, (seat.state,))
+
+
+def _return(
+    market: Market, assignment_id: bytes, event: Event, act: Act, reason: str
+) -> Refusal | None:
+    """Give a seat back, to whoever waits for one."""
+    refusal = _work(market, assignment_id, event, act, reason)
+    if refusal is None:
+        assignment = market.assignments.get(assignment_id)
+        assert assignment is not None, assignment_id
+        matching.match_reopened(market, assignment.seat, act.now)
+    return refusal
 
 
 def _work(

@@ -6,7 +6,7 @@ anywhere else; what an ending means for reputation and prices is told to ``outco
 
 from msgspec.structs import replace
 
-from synaptic_crdt.rules import holds, limits, outcomes
+from synaptic_crdt.rules import holds, limits, offer_book, outcomes
 from synaptic_crdt.rules.market import TREASURY, Market
 from synaptic_crdt.rules.outcomes import Outcome
 from synaptic_crdt.rules.rows import (
@@ -119,6 +119,8 @@ def end_assignment(
     assignment = get_holder(market, seat)
     if seat.state in OWED:
         count_owed(market, assignment.provider, -1)
+    if assignment.offer and end != "SETTLED":
+        offer_book.give_back(market, assignment.offer, seat.shard.units)
     ended = replace(
         assignment, end=end, reason=reason, note=cause.note, ended_ms=cause.now, **figures
     )

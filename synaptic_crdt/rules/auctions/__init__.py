@@ -1,0 +1,1 @@
+"""Auction kinds, each a small module behind one interface; ``table`` names them all."""
