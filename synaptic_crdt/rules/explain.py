@@ -141,6 +141,10 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
         "verifiers are listed ascending, each once",
         "{}: {} of them, allowed {}",
     ),
+    Verdict.CREDENTIAL_FOUND: (
+        "a field holds what looks like a credential, and such an entry has no effect",
+        "{} in {}, from byte {} on",
+    ),
     Verdict.ACCOUNT_UNKNOWN: ("the device writes for no account that is open here", "{}"),
     Verdict.RECIPIENT_UNKNOWN: ("no such account is open here", "{}"),
     Verdict.INVITATION_UNKNOWN: ("no invitation with this one-time key was issued", "{}"),

@@ -88,6 +88,7 @@ class Verdict(IntEnum):
     FEE_OUT_OF_RANGE = 167
     ARBITERS_INVALID = 168
     VERIFIERS_INVALID = 169
+    CREDENTIAL_FOUND = 180
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
