@@ -9,7 +9,7 @@ Failure here is a verdict and not an error: replicas of different versions hold 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import msgspec
 
@@ -281,9 +281,8 @@ def name_place(operation: list[Value], path: Sequence[int]) -> str:
             inner, value = _get_field(value, place)
             name += f".{inner}"
         else:
-            assert isinstance(value, tuple)
             name += f"[{place}]"
-            value = value[place]
+            value = cast("tuple[object, ...]", value)[place]
     return name
 
 
