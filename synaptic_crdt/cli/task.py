@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synaptic_crdt.cli.arguments import DURATION
+from synaptic_crdt.cli.arguments import DURATION, allow_secret_option
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group, Member
 from synaptic_crdt.cli.output import (
@@ -104,6 +104,7 @@ def task() -> None:
 @click.option("--redispatch", type=int, help="How often a failed seat opens again.")
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
+@allow_secret_option
 def post(
     kind: str,
     title: str,

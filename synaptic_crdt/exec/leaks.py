@@ -18,12 +18,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, cast
 
 import msgspec
 
 from synaptic_crdt.errors import PolicyRefused
+from synaptic_crdt.rules.operations import Operation
 
 _ENTROPY_BITS: Final = 3.0  # a letter; words and placeholders of this length have less
 
@@ -55,23 +56,49 @@ def find_leak(data: bytes) -> Leak | None:
     return min(leaks, key=lambda leak: leak.offset, default=None)
 
 
-def check_leaks(fields: Mapping[str, str | bytes], allowed: Iterable[str]) -> None:
-    """Raise ``PolicyRefused`` when a field holds what looks like a secret and is not allowed to.
+def check_operation(operation: Operation, allowed: Sequence[str]) -> None:
+    """Raise ``PolicyRefused`` when a field of an operation holds what looks like a secret.
 
-    Fields are named as in ``seats[0].payload.inline``; who allows ``seats`` allows all within.
+    ``allowed`` names the fields that may, as in ``seats[0].payload.inline``; who allows ``seats``
+    allows all within.
     """
-    names = tuple(allowed)
+    check_leaks(dict(_list_fields("", operation)), allowed)
+
+
+def check_leaks(fields: Mapping[str, bytes], allowed: Sequence[str]) -> None:
+    """Raise ``PolicyRefused`` when one of these fields holds what looks like a secret."""
+    # All at once first: nearly always that is the end of it.
+    if find_leak(b"\n".join(fields.values())) is None:
+        return
     for field, value in fields.items():
-        leak = find_leak(value.encode() if isinstance(value, str) else value)
-        if leak is not None and not _is_allowed(field, names):
+        leak = find_leak(value)
+        if leak is not None and not _is_allowed(field, allowed):
             raise PolicyRefused(
                 f"{field} holds what looks like {leak.kind}, from byte {leak.offset} on; nothing was"
-                " signed or encrypted. What is once in the document stays there. Take it out, or, if"
-                f" it is none, say --allow-secret '{field}'"
+                " signed or encrypted, since what is once in the document stays there. Take it out,"
+                f" or, if it is no secret, say --allow-secret '{field}'"
             )
 
 
-def _is_allowed(field: str, allowed: tuple[str, ...]) -> bool:
+def _list_fields(name: str, value: object) -> Iterator[tuple[str, bytes]]:
+    """Return every text and byte field within a value, by its name."""
+    match value:
+        case bytes():
+            yield name, value
+        case str():
+            yield name, value.encode()
+        case tuple():
+            for place, item in enumerate(cast("tuple[object, ...]", value)):
+                yield from _list_fields(f"{name}[{place}]", item)
+        case msgspec.Struct():
+            for field in value.__struct_fields__:
+                inner = f"{name}.{field}" if name else field
+                yield from _list_fields(inner, getattr(value, field))
+        case _:
+            pass
+
+
+def _is_allowed(field: str, allowed: Sequence[str]) -> bool:
     return any(field == name or field.startswith((name + ".", name + "[")) for name in allowed)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import trio
 
-from synaptic_crdt.errors import Refused
+from synaptic_crdt.errors import PolicyRefused, Refused
 from synaptic_crdt.exec.desk import Appended
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.market import Market
@@ -75,11 +75,14 @@ class NodeDesk:
     async def append(self, operation: Operation) -> Appended:
         """Sign an operation, make it durable and return what became of it.
 
-        One that the contract would refuse is not written. Cancelled, it is done or not begun.
+        One that the contract would refuse, or in which a secret seems to be, is not written.
+        Cancelled, it is done or not begun.
         """
         await trio.lowlevel.checkpoint()
         try:
             outcome = self._node.append(operation)
+        except PolicyRefused as refused:
+            return Appended(b"", Verdict.CREDENTIAL_FOUND.value, str(refused))
         except Refused as refused:
             return Appended(b"", Verdict[refused.verdict].value, refused.explanation)
         entry_id = outcome.entry.id

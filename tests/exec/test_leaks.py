@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from synaptic_crdt.errors import PolicyRefused
-from synaptic_crdt.exec.leaks import check_leaks, find_leak
+from synaptic_crdt.exec.leaks import check_operation, find_leak
+from synaptic_crdt.rules.operations import Operation, TokenTransfer, get_tag
+from tests.rules.conftest import make_task
+from tests.rules.test_operations import EXAMPLES
 
 # Of one seed, so that a failure can be seen again; put together here, so that no file holds one.
 RANDOM = random.Random(7)
@@ -190,18 +194,25 @@ def test_crafted_text_takes_no_longer_than_in_proportion(unit: str) -> None:
 def test_a_field_is_refused_by_name_and_kind_never_by_value() -> None:
     kind, secret = SECRETS[9]
     with pytest.raises(PolicyRefused) as caught:
-        check_leaks({"title": "Harmless", "memo": f"with {secret}"}, [])
+        check_operation(TokenTransfer(bytes(32), 5, b"", f"with {secret}"), [])
     message = str(caught.value)
     assert message.startswith(f"memo holds what looks like {kind}, from byte 5 on")
     assert secret not in message
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("allowed", ["seats", "seats[0]", "seats[0].payload.inline"])
+@pytest.mark.parametrize("allowed", ["seats", "seats[1]", "seats[1].payload.inline"])
 def test_its_owner_may_overrule_it_field_by_field(allowed: str) -> None:
     _, secret = SECRETS[0]
-    fields = {"seats[0].payload.inline": secret.encode()}
-    check_leaks(fields, [allowed])
-    for other in ["seat", "seats[0].pay", "seats[1]", "title"]:
-        with pytest.raises(PolicyRefused, match=r"seats\[0\].payload.inline holds"):
-            check_leaks(fields, [other])
+    shard = make_task().seats[0]
+    hidden = replace(shard, payload=replace(shard.payload, inline=secret.encode()))
+    task = replace(make_task(), seats=(shard, hidden))
+    check_operation(task, [allowed])
+    for other in ["seat", "seats[1].pay", "seats[0]", "title"]:
+        with pytest.raises(PolicyRefused, match=r"seats\[1\].payload.inline holds"):
+            check_operation(task, [other])
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=get_tag)
+def test_no_ordinary_operation_is_refused(operation: Operation) -> None:
+    check_operation(operation, [])

@@ -7,6 +7,9 @@ it. The same functions serve a process that owns its home and the owner's client
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
+from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.bundles import read_bundle
 from synaptic_crdt.node.commands import (
     council,
@@ -24,6 +27,8 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 
 Command = Callable[..., Json]
+
+_ALLOW_SECRET: Final = "allow_secret"  # noqa: S105 - the name of an argument
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "invite": members.invite,
@@ -60,5 +65,21 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def run_command(node: Node, name: str, args: Mapping[str, object]) -> Json:
-    """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments."""
-    return call_named(COMMANDS, "command", node, name, args)
+    """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments.
+
+    Besides its own arguments each takes ``allow_secret``, the fields that the scan for secrets is
+    overruled in.
+    """
+    own = {key: value for key, value in args.items() if key != _ALLOW_SECRET}
+    node.allowed_secrets = _read_fields(args.get(_ALLOW_SECRET, ()))
+    try:
+        return call_named(COMMANDS, "command", node, name, own)
+    finally:
+        node.allowed_secrets = ()
+
+
+def _read_fields(value: object) -> tuple[str, ...]:
+    try:
+        return msgspec.convert(value, tuple[str, ...])
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{_ALLOW_SECRET}: {error}") from error
