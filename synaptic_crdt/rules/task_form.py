@@ -283,12 +283,21 @@ def check_payload(payload: Payload) -> Refusal | None:
     if not is_media_type(payload.media_type):
         return Refusal(Verdict.MEDIA_TYPE_INVALID, (payload.media_type,))
     if payload.inline is None:
-        return Refusal(Verdict.PAYLOAD_NOT_INLINE)
+        return _check_blob(payload.size)
     if payload.size != len(payload.inline):
         return Refusal(Verdict.PAYLOAD_SIZE_WRONG, (payload.size, len(payload.inline)))
     computed = compute_payload_hash(payload.inline)
     if payload.hash != computed:
         return Refusal(Verdict.PAYLOAD_HASH_WRONG, (payload.hash, computed))
+    return None
+
+
+def _check_blob(size: int) -> Refusal | None:
+    """Has what travels on its own a size for which that is worth it, and at which it can be had?"""
+    if size < limits.BLOB_LEAST_BYTES:
+        return Refusal(Verdict.PAYLOAD_NOT_INLINE, (size, limits.BLOB_LEAST_BYTES))
+    if size > limits.BLOB_BYTES:
+        return Refusal(Verdict.PAYLOAD_TOO_LARGE, (size, limits.BLOB_BYTES))
     return None
 
 

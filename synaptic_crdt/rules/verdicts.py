@@ -89,6 +89,7 @@ class Verdict(IntEnum):
     ARBITERS_INVALID = 168
     VERIFIERS_INVALID = 169
     CREDENTIAL_FOUND = 180
+    PAYLOAD_TOO_LARGE = 181
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200

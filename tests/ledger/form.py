@@ -258,7 +258,10 @@ def _check_payload(payload: list[Any]) -> None:
         1 <= len(media_type) <= 64 and all("\x20" <= letter <= "\x7e" for letter in media_type),
         "MEDIA_TYPE_INVALID",
     )
-    need(inline is not None, "PAYLOAD_NOT_INLINE")
+    if inline is None:
+        need(size >= 1024, "PAYLOAD_NOT_INLINE")
+        need(size <= 64 * 1024 * 1024, "PAYLOAD_TOO_LARGE")
+        return
     need(size == len(inline), "PAYLOAD_SIZE_WRONG")
     need(name == compute_hash("blob", inline), "PAYLOAD_HASH_WRONG")
 
