@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.cancel": tasks.cancel_task,
     "task.accept": tasks.accept_task,
     "task.decline": tasks.decline_assignment,
+    "task.reveal": tasks.reveal_key,
     "task.start": tasks.start_assignment,
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,
