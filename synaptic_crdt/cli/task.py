@@ -37,7 +37,9 @@ def _work(attribute: str, summary: str) -> Member:
         "accept": _work("accept", "Take a seat of a task."),
         "decline": _work("decline", "Give an assignment back before the work began."),
         "reveal": Member(
-            "synaptic_crdt.cli.private", "reveal", "Hand the key of a private payload over."
+            "synaptic_crdt.cli.private",
+            "reveal",
+            "Hand the key of a private payload to who is to work on it.",
         ),
         "start": _work("start", "Say that the payload is in hand and readable, and begin."),
         "deliver": _work("deliver", "Hand over a result."),

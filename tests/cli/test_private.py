@@ -94,3 +94,28 @@ def test_a_lost_key_cannot_be_revealed(pair: Told, run: Run, tmp_path: Path) -> 
     done = run("--home", "rita", "--json", "task", "reveal", task)
     assert done.code == 2
     assert "did not make the key" in done.error["message"]
+
+
+def test_a_large_file_travels_beside_the_market(pair: Told, run: Run, tmp_path: Path) -> None:
+    large = "line by line, page by page\n" * 10_000
+    (tmp_path / "book.txt").write_text(large, "utf-8")
+    task = accept(pair, "--file", "book.txt")
+    pair("rita", "task", "reveal", task)
+    carry(pair, "rita", "paul")
+    assert pair("paul", "task", "payload", task)["reach"] == "missing"
+    (listed,) = pair("paul", "blob", "list")["blobs"]
+    assert (listed["task"], listed["content"], listed["here"]) == (task, "payload", False)
+    assert pair("rita", "blob", "write", "folder")["written"] == 1
+    (tmp_path / "folder" / f"{'a' * 64}.blob").write_bytes(b"nothing that anybody named")
+    done = pair("paul", "blob", "read", "folder")
+    assert (done["received"], done["known"], done["refused"]) == (1, 0, 1)
+    assert pair("paul", "blob", "read", "folder")["known"] == 1
+    assert run("--home", "paul", "task", "payload", task, "--output", "copy.txt").code == 0
+    assert (tmp_path / "copy.txt").read_text("utf-8") == large
+    pair("paul", "task", "start", task)
+    pair("paul", "task", "deliver", task, "--file", "copy.txt")
+    carry(pair, "paul", "rita")
+    pair("paul", "blob", "write", "folder")
+    assert pair("rita", "blob", "read", "folder")["received"] == 1
+    assert pair("rita", "task", "result", task)["results"][0]["text"] == large
+    assert run("--home", "rita", "blob", "list").code == 0

@@ -11,6 +11,7 @@ import msgspec
 
 from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.bundles import read_bundle
+from synaptic_crdt.node.carrying import read_blobs
 from synaptic_crdt.node.commands import (
     council,
     devices,
@@ -61,6 +62,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "reissue": forks.reissue_entries,
     "fork.report": forks.report_fork,
     "bundle.read": read_bundle,
+    "blob.read": read_blobs,
     "document.read": read_document,
 }
 
