@@ -45,6 +45,7 @@ KEYS: Final = 64  # devices that one content key is sealed to in one list
 CAP_MAX: Final = 10**6  # that an account sets itself: more is no cap
 RULES_MAX: Final = 10**6
 BLOCKED: Final = 64  # accounts that a provider does not work for
+KEY_SHARES: Final = 32  # times that the parties of one assignment may hand keys to others
 EVIDENCE: Final = 8  # hashes of each side of a dispute
 PROGRESS: Final = 100  # reports of one assignment
 DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not

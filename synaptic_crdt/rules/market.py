@@ -29,6 +29,7 @@ from synaptic_crdt.rules.rows import (
     ProviderRow,
     ReviewRow,
     SeatRow,
+    ShareRow,
     SharesRow,
     TaskRow,
     TodayRow,
@@ -93,6 +94,7 @@ class Market:
         "holds",
         "id",
         "invitations",
+        "key_shares",
         "meetings",
         "money",
         "parameters",
@@ -129,6 +131,11 @@ class Market:
             },
         )
         # By device and position, 8 bytes.
+        self.key_shares: Final[Table[ShareRow]] = tables.declare(
+            "key shares",
+            ShareRow,
+            {"assignment": lambda _, row: (row.assignment, row.number)},
+        )
         self.forks: Final[Table[ForkRow]] = tables.declare("forks", ForkRow)
         self.additions: Final[Table[AdditionRow]] = tables.declare(
             "additions", AdditionRow, {"account": lambda key, _: (key[0],)}

@@ -23,6 +23,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
     DisputeRule,
     DisputeWithdraw,
+    KeyShare,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -201,6 +202,7 @@ Operation = (
     | TaskAccept
     | TaskDecline
     | TaskReveal
+    | KeyShare
     | TaskStart
     | TaskProgress
     | TaskDeliver
@@ -237,6 +239,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "task.accept": TaskAccept,
     "task.decline": TaskDecline,
     "task.reveal": TaskReveal,
+    "key.share": KeyShare,
     "task.start": TaskStart,
     "task.progress": TaskProgress,
     "task.deliver": TaskDeliver,

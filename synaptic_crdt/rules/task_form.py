@@ -20,6 +20,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeEvidence,
     DisputeOpen,
     DisputeRule,
+    KeyShare,
     Payload,
     SealedKey,
     ServiceLevel,
@@ -222,7 +223,7 @@ def _check_reason(op: TaskDecline | TaskFail) -> Refusal | None:
     return None if is_slug(op.reason) else Refusal(Verdict.REASON_INVALID, (op.reason,))
 
 
-def _check_task_reveal(op: TaskReveal) -> Refusal | None:
+def _check_handed_over(op: TaskReveal | KeyShare) -> Refusal | None:
     return _check_keys(op.keys, 1)
 
 
@@ -308,7 +309,8 @@ TASK_LADDERS: Final[Mapping[type[Any], Callable[[Any], Refusal | None]]] = {
     TaskAccept: _check_task_accept,
     TaskDecline: _check_reason,
     TaskFail: _check_reason,
-    TaskReveal: _check_task_reveal,
+    TaskReveal: _check_handed_over,
+    KeyShare: _check_handed_over,
     TaskProgress: _check_task_progress,
     TaskDeliver: _check_task_deliver,
     TaskApprove: _check_task_approve,

@@ -109,6 +109,7 @@ class Verdict(IntEnum):
     ATTESTED_UNKNOWN = 220
     ATTESTATION_UNKNOWN = 221
     APPOINTED_UNKNOWN = 222
+    KEY_DEVICE_UNKNOWN = 240
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -181,6 +182,8 @@ class Verdict(IntEnum):
     OWN_CAP_UNITS = 442
     OWN_CAP_OPEN = 443
     RULES_NEWER = 444
+    NO_KEY = 460
+    TOO_MANY_KEY_SHARES = 461
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500

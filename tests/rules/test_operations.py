@@ -29,6 +29,8 @@ from synaptic_crdt.rules.operations import (
     get_tag,
 )
 from synaptic_crdt.rules.task_operations import (
+    KeyShare,
+    SealedKey,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -74,6 +76,7 @@ EXAMPLES: list[Operation] = [
     TaskCancel(ID),
     TaskAccept(ID, 3, ()),
     TaskDecline(ID, "busy"),
+    KeyShare(ID, "payload", (SealedKey(ID, bytes(80)),)),
     TaskStart(ID),
     TaskDeliver(ID, RESULT, None, ()),
     TaskFail(ID, "broke"),
