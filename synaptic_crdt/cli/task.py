@@ -41,6 +41,9 @@ def _work(attribute: str, summary: str) -> Member:
             "reveal",
             "Hand the key of a private payload to who is to work on it.",
         ),
+        "share": Member(
+            "synaptic_crdt.cli.private", "share", "Hand the key of private work to somebody else."
+        ),
         "start": _work("start", "Say that the payload is in hand and readable, and begin."),
         "deliver": _work("deliver", "Hand over a result."),
         "fail": _work("fail", "Admit that begun work will not be delivered."),

@@ -20,13 +20,14 @@ from synaptic_crdt.rules.devices import get_active_devices
 from synaptic_crdt.rules.limits import BLOB_LEAST_BYTES, KEYS, RESULT_BYTES
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import parse_operation
-from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
 from synaptic_crdt.rules.seats.seat import get_seat, get_seat_id, get_task
 from synaptic_crdt.rules.task_form import compute_payload_hash, make_payload
 from synaptic_crdt.rules.task_operations import (
+    KeyShare,
     Payload,
     SealedKey,
     Shard,
+    SharedContent,
     TaskDeliver,
     TaskPost,
     TaskReveal,
@@ -54,6 +55,15 @@ class Content(msgspec.Struct, frozen=True):
 
     reach: Reach
     data: bytes = b""
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """A payload or result as it travels, its commitment if it is private, and the boxes of its key."""
+
+    payload: Payload
+    commitment: bytes | None
+    keys: tuple[SealedKey, ...]
+    context: Context
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -139,39 +149,41 @@ def make_reveal(node: Node, assignment_id: bytes) -> TaskReveal:
     return TaskReveal(assignment_id, key.seal(_get_exchanges(node, row.devices)))
 
 
+def make_share(node: Node, assignment_id: bytes, content: SharedContent, to: bytes) -> KeyShare:
+    """Return the handing over of a key to the devices of another account.
+
+    Raises ``UsageError`` when this home has no such key, ``Forged`` when it was given a wrong one.
+    """
+    market = node.market.contract.market
+    row = market.assignments.get(assignment_id)
+    assert row is not None, assignment_id
+    seat = get_seat(market, row.seat)
+    if content == "payload":
+        sealed = _find_payload(node, seat.task, seat.number)
+    else:
+        sealed = _find_result(node, row.delivery) if row.delivery else None
+    key = None if sealed is None else _find_key(node, sealed)
+    if key is None:
+        raise UsageError(
+            f"this home has no key of the {content} of assignment {assignment_id.hex()[:12]}: it is"
+            " public, or not there yet, or sealed to others"
+        )
+    devices = _list_devices(node, [to])
+    return KeyShare(assignment_id, content, key.seal(_get_exchanges(node, devices)))
+
+
 def open_payload(node: Node, task_id: bytes, seat_number: int) -> Content:
     """Return what a seat is to work on.
 
     Raises ``Forged`` or ``MalformedInput`` when the key that was handed over, or the content, is
     not what was committed to; ``StoreDamaged`` when it has been damaged here.
     """
-    market = node.market.contract.market
-    task = market.tasks.get(task_id)
-    seat_id = get_seat_id(task_id, seat_number)
-    seat = market.seats.get(seat_id)
-    operation = _get_operation(node, task_id)
-    assert isinstance(operation, TaskPost)
-    assert task is not None
-    assert seat is not None
-    place = get_shard_number(task, seat)
-    shard = operation.seats[place]
-    keys = [*shard.keys, *_list_revealed(node, seat_id)]
-    return _open(
-        node, shard.payload, shard.commitment, keys, _name_payload(node, task.requester, place)
-    )
+    return _open(node, _find_payload(node, task_id, seat_number))
 
 
 def open_result(node: Node, delivery_id: bytes) -> Content:
     """Return a result by its delivery; raises as ``open_payload`` does."""
-    operation = _get_operation(node, delivery_id)
-    assert isinstance(operation, TaskDeliver)
-    return _open(
-        node,
-        operation.result,
-        operation.commitment,
-        operation.keys,
-        _name_result(node, operation.assignment),
-    )
+    return _open(node, _find_result(node, delivery_id))
 
 
 def get_blob_store(node: Node) -> BlobStore:
@@ -179,29 +191,51 @@ def get_blob_store(node: Node) -> BlobStore:
     return BlobStore(node.home.blobs_path)
 
 
-def get_shard_number(task: TaskRow, seat: SeatRow) -> int:
-    """Return which shard of its posting a seat works on: all copies work on the same."""
-    return 0 if task.mode == "replicate" else seat.number
+def _find_payload(node: Node, task_id: bytes, seat_number: int) -> _Sealed:
+    market = node.market.contract.market
+    task = market.tasks.get(task_id)
+    operation = _get_operation(node, task_id)
+    assert isinstance(operation, TaskPost)
+    assert task is not None
+    # All copies of a replicated task work on the same.
+    place = 0 if task.mode == "replicate" else seat_number
+    shard = operation.seats[place]
+    return _Sealed(
+        shard.payload,
+        shard.commitment,
+        (*shard.keys, *_list_handed_over(node, get_seat_id(task_id, seat_number))),
+        _name_payload(node, task.requester, place),
+    )
 
 
-def _open(
-    node: Node,
-    payload: Payload,
-    commitment: bytes | None,
-    keys: Iterable[SealedKey],
-    context: Context,
-) -> Content:
-    key = None
-    if commitment is not None:
-        key = _get_key_ring(node).get(commitment) or open_key(keys, node.key, commitment)
-        if key is None:
-            return Content("sealed")
-    data = payload.inline
+def _find_result(node: Node, delivery_id: bytes) -> _Sealed:
+    operation = _get_operation(node, delivery_id)
+    assert isinstance(operation, TaskDeliver)
+    return _Sealed(
+        operation.result,
+        operation.commitment,
+        (*operation.keys, *_list_shared(node, operation.assignment, "result")),
+        _name_result(node, operation.assignment),
+    )
+
+
+def _open(node: Node, sealed: _Sealed) -> Content:
+    key = _find_key(node, sealed)
+    if key is None and sealed.commitment is not None:
+        return Content("sealed")
+    data = sealed.payload.inline
     if data is None:
-        data = get_blob_store(node).get(payload.hash)
+        data = get_blob_store(node).get(sealed.payload.hash)
     if data is None:
         return Content("missing")
-    return Content("open", data if key is None else key.decrypt(data, context))
+    return Content("open", data if key is None else key.decrypt(data, sealed.context))
+
+
+def _find_key(node: Node, sealed: _Sealed) -> ContentKey | None:
+    if sealed.commitment is None:
+        return None
+    own = _get_key_ring(node).get(sealed.commitment)
+    return own or open_key(sealed.keys, node.key, sealed.commitment)
 
 
 def _place(drafts: Sequence[Draft]) -> tuple[list[Payload], tuple[bytes, ...]]:
@@ -230,12 +264,22 @@ def _keep(node: Node, blobs: Iterable[bytes], keys: Iterable[ContentKey]) -> Non
         ring.keep(key)
 
 
-def _list_revealed(node: Node, seat_id: bytes) -> Iterator[SealedKey]:
-    for _, row in get_rows(node.market.contract.market.assignments, "seat", seat_id):
-        assert isinstance(row, AssignmentRow)
+def _list_handed_over(node: Node, seat_id: bytes) -> Iterator[SealedKey]:
+    """Yield the boxes of a seat's key: those of its providers, and those of others."""
+    for assignment_id, row in get_rows(node.market.contract.market.assignments, "seat", seat_id):
         if row.revealed:
             operation = _get_operation(node, row.revealed)
             assert isinstance(operation, TaskReveal)
+            yield from operation.keys
+        yield from _list_shared(node, assignment_id, "payload")
+
+
+def _list_shared(node: Node, assignment_id: bytes, content: SharedContent) -> Iterator[SealedKey]:
+    shares = get_rows(node.market.contract.market.key_shares, "assignment", assignment_id)
+    for entry_id, row in shares:
+        if row.content == content:
+            operation = _get_operation(node, entry_id)
+            assert isinstance(operation, KeyShare)
             yield from operation.keys
 
 

@@ -166,3 +166,29 @@ def test_a_worker_reads_and_delivers_private_work(founder: Node, paul: Node) -> 
             bytes.fromhex(assignment), "text/plain", b"gh" + b"p_" + b"a1B2c3D4e5F6" * 3
         )
     desk.close()
+
+
+def test_a_key_may_be_shared_with_an_arbiter_or_an_auditor(
+    founder: Node, paul: Node, join: Join
+) -> None:
+    zoe = join("Zoe", role="auditor")
+    task = post(founder, b"secret of Fay")
+    assignment = accept(paul, founder, task)
+    with pytest.raises(UsageError, match="has no key"):
+        run_command(paul, "key.share", {"assignment": assignment, "to": "Zoe"})
+    run_command(founder, "task.reveal", {"assignment": assignment})
+    carry(founder, paul)
+    run_command(paul, "task.start", {"assignment": assignment})
+    run_command(paul, "task.deliver", {"assignment": assignment, "text": "answer"})
+    carry(paul, founder)
+    run_command(paul, "key.share", {"assignment": assignment, "to": "Zoe"})
+    told = {"assignment": assignment, "to": "Zoe", "content": "result"}
+    assert len(run_command(founder, "key.share", told)["devices"]) == 1
+    carry(paul, zoe)
+    carry(founder, zoe)
+    assert read(zoe, task)["text"] == "secret of Fay"
+    (result,) = run_query(zoe, "task.result", {"task": task})["results"]
+    assert result["text"] == "answer"
+    # What was shared cannot be shared on by who is no party.
+    with pytest.raises(Refused, match="NOT_A_PARTY"):
+        run_command(zoe, "key.share", {"assignment": assignment, "to": "Zoe"})

@@ -49,6 +49,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.accept": tasks.accept_task,
     "task.decline": tasks.decline_assignment,
     "task.reveal": tasks.reveal_key,
+    "key.share": tasks.share_key,
     "task.start": tasks.start_assignment,
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,

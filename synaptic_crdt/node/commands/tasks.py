@@ -11,10 +11,11 @@ from synaptic_crdt.node.contents import (
     Draft,
     make_delivery,
     make_reveal,
+    make_share,
     open_payload,
     prepare_shards,
 )
-from synaptic_crdt.node.lookup import find_assignment, find_task
+from synaptic_crdt.node.lookup import find_account, find_assignment, find_task
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
@@ -23,6 +24,7 @@ from synaptic_crdt.rules.task_operations import (
     TOKEN,
     Release,
     ServiceLevel,
+    SharedContent,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -199,6 +201,17 @@ def reveal_key(node: Node, *, assignment: str) -> Json:
         )
     return describe_outcome(node, node.append(operation)) | {
         "assignment": found.hex(),
+        "devices": [key.device.hex() for key in operation.keys],
+    }
+
+
+def share_key(node: Node, *, assignment: str, to: str, content: SharedContent = "payload") -> Json:
+    """Hand the key of a private payload, or of its result, to another account."""
+    found = find_assignment(node, assignment)
+    operation = make_share(node, found, content, find_account(node, to))
+    return describe_outcome(node, node.append(operation)) | {
+        "assignment": found.hex(),
+        "content": content,
         "devices": [key.device.hex() for key in operation.keys],
     }
 
