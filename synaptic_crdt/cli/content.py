@@ -16,6 +16,7 @@ from synaptic_crdt.cli.output import Json, print_block, print_line, print_next, 
 
 _REACHES: Final = {
     "missing": "not here yet: it travels on its own, as a blob (`blob read`)",
+    "unreadable": "unreadable: the key or the bytes are not what was committed to; reject, or dispute",
     "sealed": "private: no key for it was sealed to this device",
 }
 _WRITTEN: Final = click.Path(dir_okay=False, path_type=Path)

@@ -152,7 +152,7 @@ def open_key(keys: Iterable[SealedKey], device: DeviceKey, commitment: bytes) ->
             return ContentKey(secret)
     raise Forged(
         "the key handed over is not the one committed to, so nothing was decrypted with it; decline"
-        " the assignment"
+        " the work, or dispute the result"
     )
 
 

@@ -36,7 +36,7 @@ from synaptic_crdt.rules.task_operations import (
 # Of all payloads of a task together, so that its entry has room for the rest.
 _INLINE_BYTES: Final = RESULT_BYTES
 
-Reach = Literal["open", "missing", "sealed"]
+Reach = Literal["open", "missing", "sealed", "unreadable"]
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -49,8 +49,8 @@ class Draft(msgspec.Struct, frozen=True):
 class Content(msgspec.Struct, frozen=True):
     """A payload or result as it can be read here.
 
-    ``data`` is there when it is open; a missing one has not come yet, and for a sealed one this
-    device was given no key.
+    ``data`` is there when it is open; a missing one has not come yet, for a sealed one this device
+    was given no key, and an unreadable one is not what it should be.
     """
 
     reach: Reach

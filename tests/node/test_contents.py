@@ -15,7 +15,8 @@ from synaptic_crdt.node.contents import get_blob_store, open_payload
 from synaptic_crdt.node.desk import NodeDesk
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
-from synaptic_crdt.rules.task_operations import TaskReveal
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import TaskDeliver, TaskReveal
 from tests.node.conftest import carry
 
 Json = dict[str, Any]
@@ -192,3 +193,16 @@ def test_a_key_may_be_shared_with_an_arbiter_or_an_auditor(
     # What was shared cannot be shared on by who is no party.
     with pytest.raises(Refused, match="NOT_A_PARTY"):
         run_command(zoe, "key.share", {"assignment": assignment, "to": "Zoe"})
+
+
+def test_a_result_with_a_wrong_key_is_named_and_hides_no_other(founder: Node, paul: Node) -> None:
+    task = post(founder, b"secret of Fay")
+    assignment = bytes.fromhex(accept(paul, founder, task))
+    run_command(founder, "task.reveal", {"assignment": assignment.hex()})
+    carry(founder, paul)
+    run_command(paul, "task.start", {"assignment": assignment.hex()})
+    wrong = ContentKey.make().seal({founder.key.public: founder.key.get_exchange_public()})
+    paul.append(TaskDeliver(assignment, make_payload("text/plain", b"?"), bytes(32), wrong))
+    carry(paul, founder)
+    (result,) = run_query(founder, "task.result", {"task": task})["results"]
+    assert (result["reach"], result["text"]) == ("unreadable", None)

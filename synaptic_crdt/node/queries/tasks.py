@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from synaptic_crdt.errors import UsageError
+from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
 from synaptic_crdt.node.contents import Content, open_payload, open_result
 from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
 from synaptic_crdt.node.node import Node
@@ -79,7 +79,15 @@ def _tell_result(node: Node, assignment: Json) -> Json:
         "provider": assignment["provider"],
         "status": assignment["status"],
         "standing": get_standing(node, outcome),
-    } | _tell_payload(operation.result, open_result(node, outcome.entry.id))
+    } | _tell_payload(operation.result, _open_result(node, outcome.entry.id))
+
+
+def _open_result(node: Node, delivery_id: bytes) -> Content:
+    # One provider's lie must not hide the results of the others.
+    try:
+        return open_result(node, delivery_id)
+    except (Forged, MalformedInput, StoreDamaged):
+        return Content("unreadable")
 
 
 def _tell_payload(payload: Payload, content: Content) -> Json:
