@@ -1,8 +1,10 @@
-"""Types of arguments beyond click's own."""
+"""Types of arguments beyond click's own, and the option that commands which write texts share."""
 
 from typing import Final
 
 import click
+
+from synaptic_crdt.cli.command import Settings
 
 # More digits than any bound of the market has; which of them was passed is the rules' to say.
 _DIGITS: Final = 18
@@ -30,3 +32,17 @@ class Duration(click.ParamType[int]):
 
 
 DURATION: Final = Duration()
+
+
+def _keep_fields(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    context.ensure_object(Settings).allow_secret = value
+
+
+allow_secret_option: Final = click.option(
+    "--allow-secret",
+    multiple=True,
+    metavar="FIELD",
+    expose_value=False,
+    callback=_keep_fields,
+    help="Write a field although it holds what looks like a secret.",
+)

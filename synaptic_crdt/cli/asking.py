@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from synaptic_crdt.cli.command import get_home_path
+from synaptic_crdt.cli.command import get_home_path, get_settings
 from synaptic_crdt.cli.output import Json, print_note
 from synaptic_crdt.errors import KeyLocked
 
@@ -30,6 +30,9 @@ def read(query: str, **args: object) -> Json:
 
 def append(command: str, **args: object) -> Json:
     """Carry out one of the node's commands."""
+    allowed = get_settings().allow_secret
+    if allowed:
+        args["allow_secret"] = allowed
     return _ask(lambda client: client.append(command, **args))
 
 

@@ -23,6 +23,7 @@ class Settings:
 
     home: Path | None = None
     as_json: bool = False
+    allow_secret: tuple[str, ...] = ()
 
 
 class Member(NamedTuple):

@@ -14,6 +14,11 @@ from synaptic_crdt.cli.asking import read
 from synaptic_crdt.cli.command import Command
 from synaptic_crdt.cli.output import Json, print_block, print_line, print_next, shorten, show
 
+_REACHES: Final = {
+    "missing": "not here yet: it travels on its own, as a blob (`blob read`)",
+    "unreadable": "unreadable: the key or the bytes are not what was committed to; reject, or dispute",
+    "sealed": "private: no key for it was sealed to this device",
+}
 _WRITTEN: Final = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -60,6 +65,8 @@ def result(task_id: str, output: Path | None) -> None:
 
 
 def _keep(content: Json, output: Path) -> None:
+    if content["reach"] != "open":
+        raise click.ClickException(_REACHES[content["reach"]])
     output.write_bytes(base64.b64decode(content["base64"]))
 
 
@@ -84,7 +91,9 @@ def _render_results(answer: Json) -> None:
 
 
 def _print_content(content: Json) -> None:
-    if content["text"] is None:
+    if content["reach"] != "open":
+        print_line(_REACHES[content["reach"]])
+    elif content["text"] is None:
         print_line("not a text: --output FILE keeps it")
     else:
         print_block(content["text"])

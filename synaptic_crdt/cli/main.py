@@ -59,6 +59,7 @@ _MEMBERS: Final = {
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
+    "blob": _member("blob", "blob", "Carry payloads and results that are too large for an entry."),
     "export": _member("document", "export", "Write the market as an Automerge document."),
     "import": _member("document", "import_file", "Merge an Automerge document into this home."),
     "state": _member("state", "state", "Show root, entries, time and supply."),

@@ -9,8 +9,8 @@ import click
 
 from synaptic_crdt.cli.output import Json
 
-# Read no further than what no entry could carry; the market's own limit is lower.
-_FILE_BYTES: Final = 1024 * 1024
+# Read no further than what no market carries: its own limit, which is of the ciphertext, is this.
+_FILE_BYTES: Final = 64 * 1024 * 1024
 
 
 def read_payload_file(path: Path) -> Json:
@@ -18,7 +18,7 @@ def read_payload_file(path: Path) -> Json:
     with path.open("rb") as file:
         data = file.read(_FILE_BYTES + 1)
     if len(data) > _FILE_BYTES:
-        raise click.UsageError(f"{path} is over {_FILE_BYTES:,} bytes, more than an entry carries")
+        raise click.UsageError(f"{path} is over {_FILE_BYTES:,} bytes, more than a market carries")
     media_type = mimetypes.guess_type(path.name)[0]
     try:
         text = data.decode()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synaptic_crdt.cli.arguments import DURATION
+from synaptic_crdt.cli.arguments import DURATION, allow_secret_option
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group, Member
 from synaptic_crdt.cli.output import (
@@ -36,6 +36,14 @@ def _work(attribute: str, summary: str) -> Member:
         "result": _content("result", "Show what was delivered for a task, or for one assignment."),
         "accept": _work("accept", "Take a seat of a task."),
         "decline": _work("decline", "Give an assignment back before the work began."),
+        "reveal": Member(
+            "synaptic_crdt.cli.private",
+            "reveal",
+            "Hand the key of a private payload to who is to work on it.",
+        ),
+        "share": Member(
+            "synaptic_crdt.cli.private", "share", "Hand the key of private work to somebody else."
+        ),
         "start": _work("start", "Say that the payload is in hand and readable, and begin."),
         "deliver": _work("deliver", "Hand over a result."),
         "fail": _work("fail", "Admit that begun work will not be delivered."),
@@ -49,7 +57,8 @@ def _work(attribute: str, summary: str) -> Member:
 def task() -> None:
     """Post, accept, run and settle tasks.
 
-    Titles, kinds, sizes and times are public, and so are payloads and results.
+    Titles, kinds, sizes and times are public. So are payloads and results, unless the task is
+    private: then who works on it reads them, with its machine and the vendor of its model.
     """
 
 
@@ -81,6 +90,9 @@ def task() -> None:
 )
 @click.option("--window", type=DURATION, help="How long it can be accepted; else the market's.")
 @click.option(
+    "--priority", type=DURATION, help="How long known providers go first; else the market's."
+)
+@click.option(
     "--response", type=DURATION, default="10m", show_default=True, help="From winning to starting."
 )
 @click.option(
@@ -102,8 +114,12 @@ def task() -> None:
 )
 @click.option("--review", type=DURATION, help="Your time to approve; then silence approves.")
 @click.option("--redispatch", type=int, help="How often a failed seat opens again.")
+@click.option(
+    "--private", is_flag=True, help="Encrypt the payloads; only who works on them reads them."
+)
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
+@allow_secret_option
 def post(
     kind: str,
     title: str,
@@ -113,6 +129,7 @@ def post(
     price: int,
     providers_min: int,
     window: int | None,
+    priority: int | None,
     response: int,
     execution: int,
     penalty: int,
@@ -120,6 +137,7 @@ def post(
     review: int | None,
     redispatch: int | None,
     *,
+    private: bool,
     dry_run: bool,
     allow_pending: bool,
 ) -> None:
@@ -138,12 +156,14 @@ def post(
         price=price,
         providers_min=providers_min,
         window_seconds=window,
+        priority_seconds=priority,
         response_seconds=response,
         execution_seconds=execution,
         penalty=penalty,
         bond=bond,
         review_seconds=review,
         redispatch=redispatch,
+        private=private,
         dry_run=dry_run,
         allow_pending=allow_pending,
     )

@@ -2,6 +2,7 @@
 
 import click
 
+from synaptic_crdt.cli.arguments import allow_secret_option
 from synaptic_crdt.cli.asking import append
 from synaptic_crdt.cli.command import Group
 from synaptic_crdt.cli.output import Json, print_line, print_next, shorten, show
@@ -23,6 +24,7 @@ def treasury() -> None:
 @click.argument("account")
 @click.argument("amount", type=int)
 @click.option("--memo", default="", help="What it is for, public.")
+@allow_secret_option
 @click.option(
     "--reference", default="", help="Of another councillor's vote: hex, to vote for the same one."
 )

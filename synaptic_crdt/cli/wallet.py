@@ -2,6 +2,7 @@
 
 import click
 
+from synaptic_crdt.cli.arguments import allow_secret_option
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group
 from synaptic_crdt.cli.output import (
@@ -66,6 +67,7 @@ def history(account: str | None, limit: int | None) -> None:
 @click.option("--memo", default="", help="A word to go with it, public.")
 @click.option("--dry-run", is_flag=True, help="Say what it would cost; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also spend what is not final yet.")
+@allow_secret_option
 def send(account: str, amount: int, memo: str, *, dry_run: bool, allow_pending: bool) -> None:
     """Give tokens to another account, named by its name or id."""
     answer = append(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from synaptic_crdt.cli.arguments import allow_secret_option
 from synaptic_crdt.cli.asking import append
 from synaptic_crdt.cli.command import Command
 from synaptic_crdt.cli.output import Json, print_line, print_next, shorten, show
@@ -62,6 +63,7 @@ def start(assignment: str) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The result, from a file.",
 )
+@allow_secret_option
 def deliver(assignment: str, text: str | None, file: Path | None) -> None:
     """Hand over a result. It is paid when approved, or when the review ends in silence."""
     if (text is None) == (file is None):

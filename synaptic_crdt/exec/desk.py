@@ -10,6 +10,7 @@ import msgspec
 
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_operations import TaskDeliver
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -18,6 +19,12 @@ class Appended(msgspec.Struct, frozen=True):
     entry: bytes
     verdict: int
     explanation: str
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A payload that is held and cannot be read: no key came for it, or a wrong one."""
+
+    reason: str
 
 
 class Desk(Protocol):
@@ -51,8 +58,15 @@ class Desk(Protocol):
         """Return this machine's clock, in ms since 1970."""
         ...
 
-    def get_payload(self, task: bytes, seat: int) -> bytes | None:
+    def get_payload(self, task: bytes, seat: int) -> bytes | Unreadable | None:
         """Return the payload of a seat by its number, or None while it is not held here."""
+        ...
+
+    def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
+        """Return the delivery of a result, sealed where it must be.
+
+        Raises ``PolicyRefused`` when the result holds what looks like a secret.
+        """
         ...
 
     def preview(self, operation: Operation) -> str | None:

@@ -133,6 +133,13 @@ def _hold_back(work: Work, situation: Situation) -> Sign | Waiting | None:
     # Final for itself, but not yet the acceptance of another provider that is needed.
     if work.state == "PENDING":
         return Waiting(work.assignment, "its epoch is not closed yet")
+    if work.state == "KEYWAIT":
+        return Waiting(work.assignment, "the key of its payload is not revealed yet")
+    if work.unreadable and work.state == "ASSIGNED":
+        # Free of blame for who begins nothing, and the seat opens for others.
+        return Sign(TaskDecline(work.assignment, "payload-unreadable"))
+    if work.unreadable:
+        return Sign(TaskFail(work.assignment, "payload-unreadable"))
     if work.payload is None:
         return Waiting(work.assignment, "its payload is not here yet")
     if work.state == "STARTED" and _get_ms_left(work, situation) <= 0:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from synaptic_crdt.exec.desk import Desk
+from synaptic_crdt.exec.desk import Desk, Unreadable
 from synaptic_crdt.exec.policy import Load
 from synaptic_crdt.rules.auctions.table import compute_limit
 from synaptic_crdt.rules.limits import DAY_MS
@@ -29,7 +29,8 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A living assignment of this device, accepted and not delivered; times are market time.
 
-    ``is_final`` speaks of its acceptance; ``payload`` is None while it is not held here.
+    ``is_final`` speaks of its acceptance; ``payload`` is None while it is not held here, or while
+    it cannot be read for the reason in ``unreadable``.
     """
 
     assignment: bytes
@@ -40,6 +41,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     media_type: str
     payload: bytes | None
+    unreadable: str
     state: SeatState
     is_final: bool
     started_ms: int
@@ -106,6 +108,7 @@ def _find_work(
 def _make_work(
     desk: Desk, assignment_id: bytes, row: AssignmentRow, seat: SeatRow, task: TaskRow
 ) -> Work:
+    payload = desk.get_payload(seat.task, seat.number)
     return Work(
         assignment=assignment_id,
         task=seat.task,
@@ -114,7 +117,8 @@ def _make_work(
         title=task.title,
         units=seat.shard.units,
         media_type=seat.shard.media_type,
-        payload=desk.get_payload(seat.task, seat.number),
+        payload=payload if isinstance(payload, bytes) else None,
+        unreadable=payload.reason if isinstance(payload, Unreadable) else "",
         state=seat.state,
         is_final=desk.is_final(assignment_id),
         started_ms=row.started_ms,

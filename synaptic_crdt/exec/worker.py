@@ -38,11 +38,9 @@ from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.fields import is_media_type
 from synaptic_crdt.rules.limits import RESULT_BYTES
 from synaptic_crdt.rules.operations import Operation
-from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskDecline,
-    TaskDeliver,
     TaskFail,
     TaskStart,
 )
@@ -250,16 +248,22 @@ class _Worker:
 
     async def _hand_in_one(self, assignment: bytes, outcome: Result | Failure) -> Event | None:
         if isinstance(outcome, Result):
-            operation = TaskDeliver(
-                assignment, make_payload(outcome.media_type, outcome.data), None, ()
-            )
-            appended = await self._append(operation)
-            if appended.verdict == Verdict.APPLIED:
-                return Delivered(assignment, appended.entry, len(outcome.data))
+            entry = await self._deliver(assignment, outcome)
+            if entry is not None:
+                return Delivered(assignment, entry, len(outcome.data))
             # Refused for what it holds, or because the assignment has ended: then so is this.
             outcome = Failure("result-refused")
         failure = TaskFail(assignment, outcome.reason)
         return _make_event(failure, await self._append(failure))
+
+    async def _deliver(self, assignment: bytes, result: Result) -> bytes | None:
+        """Return the entry of a delivery, or None when it was refused."""
+        try:
+            operation = self._desk.make_delivery(assignment, result.media_type, result.data)
+        except PolicyRefused:
+            return None
+        appended = await self._append(operation)
+        return appended.entry if appended.verdict == Verdict.APPLIED else None
 
     # -- telling -----------------------------------------------------------------------------
 

@@ -5,12 +5,13 @@ from typing import Final
 
 import trio
 
-from synaptic_crdt.errors import Refused
-from synaptic_crdt.exec.desk import Appended
+from synaptic_crdt.errors import Forged, MalformedInput, PolicyRefused, Refused, StoreDamaged
+from synaptic_crdt.exec.desk import Appended, Unreadable
+from synaptic_crdt.node.contents import Draft, make_delivery, open_payload
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.market import Market
-from synaptic_crdt.rules.operations import Operation, parse_operation
-from synaptic_crdt.rules.task_operations import TaskPost
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.task_operations import TaskDeliver
 from synaptic_crdt.rules.verdicts import Verdict
 
 
@@ -55,14 +56,22 @@ class NodeDesk:
         """Return this machine's clock, in ms since 1970."""
         return self._node.get_wall_ms()
 
-    def get_payload(self, task: bytes, seat: int) -> bytes | None:
+    def get_payload(self, task: bytes, seat: int) -> bytes | Unreadable | None:
         """Return the payload of a seat by its number, or None while it is not held here."""
-        outcome = self._node.replica.machine.get_outcome(task)
-        if outcome is None:
-            return None
-        operation = parse_operation(outcome.entry.operation)
-        assert isinstance(operation, TaskPost), task
-        return operation.seats[seat].payload.inline
+        try:
+            content = open_payload(self._node, task, seat)
+        except (Forged, MalformedInput, StoreDamaged) as error:
+            return Unreadable(str(error))
+        if content.reach == "sealed":
+            return Unreadable("no key for it was sealed to this device")
+        return content.data if content.reach == "open" else None
+
+    def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
+        """Return the delivery of a result, sealed where it must be.
+
+        Raises ``PolicyRefused`` when the result holds what looks like a secret.
+        """
+        return make_delivery(self._node, assignment, Draft(media_type, data))
 
     def preview(self, operation: Operation) -> str | None:
         """Say why the contract would refuse an operation now, or None when it would apply it."""
@@ -75,11 +84,14 @@ class NodeDesk:
     async def append(self, operation: Operation) -> Appended:
         """Sign an operation, make it durable and return what became of it.
 
-        One that the contract would refuse is not written. Cancelled, it is done or not begun.
+        One that the contract would refuse, or in which a secret seems to be, is not written.
+        Cancelled, it is done or not begun.
         """
         await trio.lowlevel.checkpoint()
         try:
             outcome = self._node.append(operation)
+        except PolicyRefused as refused:
+            return Appended(b"", Verdict.CREDENTIAL_FOUND.value, str(refused))
         except Refused as refused:
             return Appended(b"", Verdict[refused.verdict].value, refused.explanation)
         entry_id = outcome.entry.id

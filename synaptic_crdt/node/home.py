@@ -36,6 +36,8 @@ class Home:
         self.peers_path: Final = self.path / "peers.json"
         self.lock_path: Final = self.path / "lock"
         self.place_path: Final = self.path / "place.json"
+        self.blobs_path: Final = self.path / "blobs"
+        self.keys_path: Final = self.path / "keys"
 
     @property
     def name(self) -> str:

@@ -5,10 +5,11 @@ one at a time, from the thread that opened it. Own entries are durable before an
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
+from synaptic_crdt.exec.leaks import check_operation
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.readiness import Readiness, has_cause
@@ -116,6 +117,8 @@ class Node:
         # What only this process knows: since when entries wait, and how far off peers' clocks are.
         self.readiness: Final = Readiness()
         self.skews: Final[dict[str, int]] = {}
+        # The fields in which the command in hand may write what looks like a secret.
+        self.allowed_secrets: Sequence[str] = ()
 
     @classmethod
     def open(cls, home: Home, passphrase: str) -> "Node":
@@ -188,9 +191,13 @@ class Node:
         return self.append_unasked(operation, key)
 
     def append_unasked(self, operation: Operation, key: DeviceKey | None = None) -> Outcome:
-        """Sign and keep an operation whose cause may not be held here yet, as when joining."""
+        """Sign and keep an operation whose cause may not be held here yet, as when joining.
+
+        Raises ``PolicyRefused`` when a field holds what looks like a secret of its author's.
+        """
         key = key or self.key
         self.check_may_write(key.public)
+        check_operation(operation, self.allowed_secrets)
         fields = encode_operation(operation)
         try:
             body = encode_body(self._next_timestamp(key.public, operation, fields), fields)

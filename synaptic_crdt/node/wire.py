@@ -15,7 +15,7 @@ from synaptic_crdt.errors import LinkFailed, Refused, SynapticError, VersionMism
 from synaptic_crdt.state.limits import MIB
 
 OWNER_VERSION: Final = 1
-REQUEST_BYTES: Final = 16 * MIB  # a task with 64 inline payloads, in base64
+REQUEST_BYTES: Final = 96 * MIB  # a task with the largest payload there is, in base64
 ANSWER_BYTES: Final = 256 * MIB  # a whole log is the largest answer
 
 Json = dict[str, Any]

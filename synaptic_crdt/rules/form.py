@@ -11,6 +11,7 @@ from synaptic_crdt.rules import account_form, limits
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, Consent
 from synaptic_crdt.rules.bounds import check_length, check_range
 from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
+from synaptic_crdt.rules.credentials import Credential, find_credential
 from synaptic_crdt.rules.offer_form import OFFER_LADDERS
 from synaptic_crdt.rules.operations import (
     AccountOpen,
@@ -20,6 +21,7 @@ from synaptic_crdt.rules.operations import (
     Operation,
     TokenTransfer,
     TreasuryPay,
+    name_place,
     parse_operation,
 )
 from synaptic_crdt.rules.task_form import TASK_LADDERS
@@ -31,6 +33,10 @@ from synaptic_crdt.state.statements.fork import Fork, read_fork
 
 def read_operation(operation: list[Value]) -> Operation | Refusal:
     """Return the operation of ``[tag, field, ...]``, well-formed to the last field, or why not."""
+    # Before anything else: another refusal could name the value itself in its explanation.
+    credential = find_credential(operation)
+    if credential is not None:
+        return _refuse_credential(operation, credential)
     parsed = parse_operation(operation)
     if isinstance(parsed, Refusal):
         return parsed
@@ -48,6 +54,11 @@ def decode_proof(proof: bytes) -> list[Value]:
     """Return a proof's fields as a statement has them. Raises ``MalformedInput``."""
     fields = decode(proof, FORK_PROOF_BYTES)
     return fields if isinstance(fields, list) else []
+
+
+def _refuse_credential(operation: list[Value], credential: Credential) -> Refusal:
+    field = name_place(operation, credential.path)
+    return Refusal(Verdict.CREDENTIAL_FOUND, (credential.shape, field, credential.offset))
 
 
 def _check_account_open(op: AccountOpen) -> Refusal | None:

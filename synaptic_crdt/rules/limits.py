@@ -5,7 +5,7 @@ They are part of the rules version: another limit is another contract.
 
 from typing import Final
 
-from synaptic_crdt.state.limits import KIB
+from synaptic_crdt.state.limits import KIB, MIB
 
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
@@ -28,6 +28,8 @@ MEMO_BYTES: Final = 256
 CRITERIA_BYTES: Final = 1_000  # kept in the state, unlike a payload
 STATEMENT_BYTES: Final = 1_000  # of a dispute, likewise
 REFERENCE_BYTES: Final = 32
+BLOB_LEAST_BYTES: Final = KIB  # smaller ones travel in their entry: one thing less to withhold
+BLOB_BYTES: Final = 64 * MIB  # a payload or result that travels on its own; held in memory whole
 RESULT_BYTES: Final = 48 * KIB  # leaves room in a body of 64 KiB for the seal of a private one
 
 KINDS: Final = 64
@@ -43,6 +45,7 @@ KEYS: Final = 64  # devices that one content key is sealed to in one list
 CAP_MAX: Final = 10**6  # that an account sets itself: more is no cap
 RULES_MAX: Final = 10**6
 BLOCKED: Final = 64  # accounts that a provider does not work for
+KEY_SHARES: Final = 32  # times that the parties of one assignment may hand keys to others
 EVIDENCE: Final = 8  # hashes of each side of a dispute
 PROGRESS: Final = 100  # reports of one assignment
 DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not

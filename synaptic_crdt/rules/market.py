@@ -30,6 +30,7 @@ from synaptic_crdt.rules.rows import (
     ProviderRow,
     ReviewRow,
     SeatRow,
+    ShareRow,
     SharesRow,
     TaskRow,
     TodayRow,
@@ -94,6 +95,7 @@ class Market:
         "holds",
         "id",
         "invitations",
+        "key_shares",
         "meetings",
         "money",
         "offers",
@@ -132,6 +134,11 @@ class Market:
             },
         )
         # By device and position, 8 bytes.
+        self.key_shares: Final[Table[ShareRow]] = tables.declare(
+            "key shares",
+            ShareRow,
+            {"assignment": lambda _, row: (row.assignment, row.number)},
+        )
         self.forks: Final[Table[ForkRow]] = tables.declare("forks", ForkRow)
         self.additions: Final[Table[AdditionRow]] = tables.declare(
             "additions", AdditionRow, {"account": lambda key, _: (key[0],)}

@@ -8,8 +8,8 @@ looked at again for its form. Those along the life of a task stand in ``task_ope
 Failure here is a verdict and not an error: replicas of different versions hold the same entries.
 """
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
     DisputeRule,
     DisputeWithdraw,
+    KeyShare,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -202,6 +203,7 @@ Operation = (
     | TaskAccept
     | TaskDecline
     | TaskReveal
+    | KeyShare
     | TaskStart
     | TaskProgress
     | TaskDeliver
@@ -242,6 +244,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "task.accept": TaskAccept,
     "task.decline": TaskDecline,
     "task.reveal": TaskReveal,
+    "key.share": KeyShare,
     "task.start": TaskStart,
     "task.progress": TaskProgress,
     "task.deliver": TaskDeliver,
@@ -275,6 +278,26 @@ def parse_operation(operation: list[Value]) -> Operation | Refusal:
         return Refusal(Verdict.MALFORMED, (_name_field(kind, str(error)),))
 
 
+def name_place(operation: list[Value], path: Sequence[int]) -> str:
+    """Return the name of a place in ``[tag, field, ...]``, as in ``seats[0].payload.inline``."""
+    first, *rest = path
+    if first == 0:
+        return "tag"
+    value: object = parse_operation(operation)
+    if isinstance(value, Refusal):
+        # Of what has not the fields of its kind, nobody knows the names.
+        return f"field {first}"
+    name, value = _get_field(value, first - 1)
+    for place in rest:
+        if isinstance(value, msgspec.Struct):
+            inner, value = _get_field(value, place)
+            name += f".{inner}"
+        else:
+            name += f"[{place}]"
+            value = cast("tuple[object, ...]", value)[place]
+    return name
+
+
 def encode_operation(operation: Operation) -> list[Value]:
     """Return ``[tag, field, ...]`` as it goes into a body."""
     return _to_list(msgspec.to_builtins(operation, builtin_types=(bytes,)))
@@ -285,6 +308,11 @@ def get_tag(operation: Operation) -> str:
     tag = operation.__struct_config__.tag
     assert isinstance(tag, str)
     return tag
+
+
+def _get_field(value: msgspec.Struct, place: int) -> tuple[str, object]:
+    field = value.__struct_fields__[place]
+    return field, getattr(value, field)
 
 
 def _to_list(value: list[Value]) -> list[Value]:

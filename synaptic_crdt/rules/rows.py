@@ -15,6 +15,7 @@ from synaptic_crdt.rules.task_operations import (
     Release,
     Score,
     ServiceLevel,
+    SharedContent,
 )
 from synaptic_crdt.state.tables import Record
 
@@ -413,6 +414,16 @@ class DisputeRow(Record, frozen=True, gc=False):
     arbiters: tuple[bytes, ...]
     needed: int
     rulings: tuple[Ruling, ...]
+
+
+class ShareRow(Record, frozen=True, gc=False):
+    """That a party handed a content key to others, by the entry whose boxes they are."""
+
+    number: int
+    assignment: bytes
+    account: bytes
+    content: SharedContent
+    shared_ms: int
 
 
 class ForkRow(Record, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeEvidence,
     DisputeOpen,
     DisputeRule,
+    KeyShare,
     Payload,
     SealedKey,
     ServiceLevel,
@@ -222,7 +223,7 @@ def _check_reason(op: TaskDecline | TaskFail) -> Refusal | None:
     return None if is_slug(op.reason) else Refusal(Verdict.REASON_INVALID, (op.reason,))
 
 
-def _check_task_reveal(op: TaskReveal) -> Refusal | None:
+def _check_handed_over(op: TaskReveal | KeyShare) -> Refusal | None:
     return _check_keys(op.keys, 1)
 
 
@@ -283,12 +284,21 @@ def check_payload(payload: Payload) -> Refusal | None:
     if not is_media_type(payload.media_type):
         return Refusal(Verdict.MEDIA_TYPE_INVALID, (payload.media_type,))
     if payload.inline is None:
-        return Refusal(Verdict.PAYLOAD_NOT_INLINE)
+        return _check_blob(payload.size)
     if payload.size != len(payload.inline):
         return Refusal(Verdict.PAYLOAD_SIZE_WRONG, (payload.size, len(payload.inline)))
     computed = compute_payload_hash(payload.inline)
     if payload.hash != computed:
         return Refusal(Verdict.PAYLOAD_HASH_WRONG, (payload.hash, computed))
+    return None
+
+
+def _check_blob(size: int) -> Refusal | None:
+    """Has what travels on its own a size for which that is worth it, and at which it can be had?"""
+    if size < limits.BLOB_LEAST_BYTES:
+        return Refusal(Verdict.PAYLOAD_NOT_INLINE, (size, limits.BLOB_LEAST_BYTES))
+    if size > limits.BLOB_BYTES:
+        return Refusal(Verdict.PAYLOAD_TOO_LARGE, (size, limits.BLOB_BYTES))
     return None
 
 
@@ -299,7 +309,8 @@ TASK_LADDERS: Final[Mapping[type[Any], Callable[[Any], Refusal | None]]] = {
     TaskAccept: _check_task_accept,
     TaskDecline: _check_reason,
     TaskFail: _check_reason,
-    TaskReveal: _check_task_reveal,
+    TaskReveal: _check_handed_over,
+    KeyShare: _check_handed_over,
     TaskProgress: _check_task_progress,
     TaskDeliver: _check_task_deliver,
     TaskApprove: _check_task_approve,

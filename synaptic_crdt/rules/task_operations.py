@@ -14,6 +14,7 @@ from synaptic_crdt.rules.fields import Hash
 Mode = Literal["split", "replicate"]
 Privacy = Literal["public", "private", "confidential"]
 AuctionKind = Literal["first-accept", "dutch"]
+SharedContent = Literal["payload", "result"]
 Policy = Literal["requester", "both", "quorum"]
 
 # A content key of 32 bytes, sealed to an exchange key: an ephemeral key, the key, a tag.
@@ -198,6 +199,16 @@ class TaskReveal(
     """Hand the content key to the provider: sealed to devices recorded at its acceptance."""
 
     assignment: Hash
+    keys: tuple[SealedKey, ...]
+
+
+class KeyShare(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="key.share"
+):
+    """Hand the key of a payload or of a result to others, as a party: to an arbiter, an auditor."""
+
+    assignment: Hash
+    content: SharedContent
     keys: tuple[SealedKey, ...]
 
 

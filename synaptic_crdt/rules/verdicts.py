@@ -91,6 +91,8 @@ class Verdict(IntEnum):
     OFFER_UNITS_OUT_OF_RANGE = 190
     OFFER_BOND_OUT_OF_RANGE = 191
     PRIVACIES_INVALID = 192
+    CREDENTIAL_FOUND = 180
+    PAYLOAD_TOO_LARGE = 181
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -111,6 +113,7 @@ class Verdict(IntEnum):
     ATTESTATION_UNKNOWN = 221
     APPOINTED_UNKNOWN = 222
     OFFER_UNKNOWN = 250
+    KEY_DEVICE_UNKNOWN = 240
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -188,6 +191,8 @@ class Verdict(IntEnum):
     TOO_MANY_OFFERS = 471
     TOO_MANY_OFFERS_OF_KIND = 472
     NOTHING_TO_ATTEND = 473
+    NO_KEY = 460
+    TOO_MANY_KEY_SHARES = 461
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500

@@ -37,6 +37,7 @@ HashKind = Literal[
     "terms",
     "bundle",
     "blob",
+    "content key",
     "home",
     "ticket",
 ]

@@ -18,7 +18,8 @@ from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation, encode_operation, parse_operation
-from synaptic_crdt.rules.task_operations import TaskFail, TaskPost
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import TaskDeliver, TaskFail, TaskPost
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.simulation.scenario import Peer, Scenario
 
@@ -71,6 +72,9 @@ class PeerDesk:
         post = parse_operation(outcome.entry.operation)
         assert isinstance(post, TaskPost)
         return post.seats[seat].payload.inline
+
+    def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
+        return TaskDeliver(assignment, make_payload(media_type, data), None, ())
 
     def preview(self, operation: Operation) -> str | None:
         verdict = self.peer.preview(operation)

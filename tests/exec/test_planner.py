@@ -32,6 +32,7 @@ WORK = Work(
     units=1,
     media_type="text/plain",
     payload=b"count the vowels",
+    unreadable="",
     state="ASSIGNED",
     is_final=True,
     started_ms=0,
@@ -103,6 +104,20 @@ def test_the_default_policy_accepts_nothing_and_starts_nothing() -> None:
     )
     assert "not opted in" in get_reason(plan(work=(WORK,), policy=Policy()))
     assert "not opted in" in get_reason(plan(work=(STARTED,), policy=Policy()))
+
+
+def test_a_payload_whose_key_is_awaited_is_waited_for() -> None:
+    waiting = change_work(WORK, state="KEYWAIT", payload=None, unreadable="no key")
+    assert "not revealed yet" in get_reason(plan(work=(waiting,)))
+
+
+def test_a_payload_that_cannot_be_read_is_given_back_e19() -> None:
+    sealed = change_work(WORK, payload=None, unreadable="a wrong key")
+    (step,) = plan(work=(sealed,))
+    assert step == Sign(TaskDecline(MINE, "payload-unreadable"))
+    begun = change_work(STARTED, payload=None, unreadable="a wrong key")
+    (step,) = plan(work=(begun,))
+    assert step == Sign(TaskFail(MINE, "payload-unreadable"))
 
 
 @pytest.mark.parametrize(

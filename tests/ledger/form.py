@@ -5,6 +5,7 @@ bounds, in the order in which they are asked.
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ MONTH: Final = 30 * DAY
 SUPPLY_MAX: Final = 2**53 - 1
 PRICE_MAX: Final = 10**12
 UNITS_MAX: Final = 10**9
+
+_SECRET: Final = re.compile(rb"sk-ant-[A-Za-z0-9_-]{40}|-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY-----")
 
 Shape = Any
 
@@ -112,6 +115,7 @@ def need(holds: bool, reason: str) -> None:
 
 def check_form(operation: list[Any]) -> None:
     """Refuse what its own bytes already show to be wrong."""
+    need(not _holds_secret(operation), "CREDENTIAL_FOUND")
     tag, fields = operation[0], operation[1:]
     need(tag in FIELDS, "UNKNOWN_OPERATION")
     need(_fits(fields, FIELDS[tag]), "MALFORMED")
@@ -147,6 +151,13 @@ def check_form(operation: list[Any]) -> None:
             read_fork(proof)
         case _:
             pass
+
+
+def _holds_secret(value: Any) -> bool:  # noqa: ANN401 - whatever was decoded
+    if isinstance(value, list):
+        return any(_holds_secret(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    data = value.encode() if isinstance(value, str) else value
+    return isinstance(data, bytes) and _SECRET.search(data) is not None
 
 
 def read_fork(proof: bytes) -> list[Any]:
@@ -247,7 +258,10 @@ def _check_payload(payload: list[Any]) -> None:
         1 <= len(media_type) <= 64 and all("\x20" <= letter <= "\x7e" for letter in media_type),
         "MEDIA_TYPE_INVALID",
     )
-    need(inline is not None, "PAYLOAD_NOT_INLINE")
+    if inline is None:
+        need(size >= 1024, "PAYLOAD_NOT_INLINE")
+        need(size <= 64 * 1024 * 1024, "PAYLOAD_TOO_LARGE")
+        return
     need(size == len(inline), "PAYLOAD_SIZE_WRONG")
     need(name == compute_hash("blob", inline), "PAYLOAD_HASH_WRONG")
 

@@ -132,6 +132,8 @@ def _climb_work(ladder: Ladder, op: TaskPost, good: TaskPost) -> TaskPost:
         ladder.expect(V.MEDIA_TYPE_INVALID, "nobody", with_shards(payload=payload))
     op = with_shards(payload=replace(PAYLOAD, inline=None))
     wrong(V.PAYLOAD_NOT_INLINE)
+    op = with_shards(payload=replace(PAYLOAD, size=64 * 1024 * 1024 + 1, inline=None))
+    wrong(V.PAYLOAD_TOO_LARGE)
     op = with_shards(payload=replace(PAYLOAD, size=1, hash=bytes(32)))
     wrong(V.PAYLOAD_SIZE_WRONG)
     op = with_shards(payload=replace(PAYLOAD, hash=bytes(32)))

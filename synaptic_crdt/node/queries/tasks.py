@@ -3,7 +3,8 @@
 import base64
 from typing import Any
 
-from synaptic_crdt.errors import UsageError
+from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
+from synaptic_crdt.node.contents import Content, open_payload, open_result
 from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import Standing, get_standing
@@ -37,11 +38,14 @@ def show_payload(node: Node, *, task: str, seat: int = 0) -> Json:
     task_id = find_task(node, task)
     operation = parse_operation(_get_outcome(node, task_id).entry.operation)
     assert isinstance(operation, TaskPost)
-    if not 0 <= seat < len(operation.seats):
-        raise UsageError(f"task {task_id.hex()[:12]} has seats 0 to {len(operation.seats) - 1}")
-    shard = operation.seats[seat]
+    row = node.market.contract.market.tasks.get(task_id)
+    assert row is not None
+    if not 0 <= seat < row.seats:
+        raise UsageError(f"task {task_id.hex()[:12]} has seats 0 to {row.seats - 1}")
+    shard = operation.seats[0 if row.mode == "replicate" else seat]
+    content = open_payload(node, task_id, seat)
     return {"task": task_id.hex(), "seat": seat, "units": shard.units} | _tell_payload(
-        shard.payload
+        shard.payload, content
     )
 
 
@@ -75,22 +79,34 @@ def _tell_result(node: Node, assignment: Json) -> Json:
         "provider": assignment["provider"],
         "status": assignment["status"],
         "standing": get_standing(node, outcome),
-    } | _tell_payload(operation.result)
+    } | _tell_payload(operation.result, _open_result(node, outcome.entry.id))
 
 
-def _tell_payload(payload: Payload) -> Json:
-    """Return a payload: as text where it is text, in base64 always."""
-    data = payload.inline
-    assert data is not None
+def _open_result(node: Node, delivery_id: bytes) -> Content:
+    # One provider's lie must not hide the results of the others.
+    try:
+        return open_result(node, delivery_id)
+    except (Forged, MalformedInput, StoreDamaged):
+        return Content("unreadable")
+
+
+def _tell_payload(payload: Payload, content: Content) -> Json:
+    """Return a payload: as text where it is text, in base64 always, if it is open here.
+
+    Size and hash are those of what travels; of what is private, that is the ciphertext.
+    """
     told: Json = {
         "media_type": payload.media_type,
         "size": payload.size,
         "hash": payload.hash.hex(),
-        "base64": base64.b64encode(data).decode(),
+        "reach": content.reach,
+        "base64": None,
         "text": None,
     }
-    if payload.media_type.startswith("text/"):
-        told["text"] = data.decode("utf-8", errors="replace")
+    if content.reach == "open":
+        told["base64"] = base64.b64encode(content.data).decode()
+        if payload.media_type.startswith("text/"):
+            told["text"] = content.data.decode("utf-8", errors="replace")
     return told
 
 
