@@ -7,7 +7,7 @@ import nacl.exceptions
 import nacl.signing
 
 from synaptic_crdt.state.codec import encode
-from tests.ledger.form import need
+from tests.ledger.words import need
 
 PAPER_AGE: Final = -1
 _SIGNED: Final = b"synaptic-crdt 1 "

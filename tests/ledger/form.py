@@ -11,14 +11,8 @@ from typing import Any, Final
 
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state.codec import decode
-from synaptic_crdt.state.hashes import compute_hash
-
-SECOND: Final = 1_000
-DAY: Final = 86_400 * SECOND
-MONTH: Final = 30 * DAY
-SUPPLY_MAX: Final = 2**53 - 1
-PRICE_MAX: Final = 10**12
-UNITS_MAX: Final = 10**9
+from tests.ledger.words import SUPPLY_MAX, UNITS_MAX, No, is_ascending, is_slug, need
+from tests.ledger.work_form import check_work
 
 _SECRET: Final = re.compile(rb"sk-ant-[A-Za-z0-9_-]{40}|-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY-----")
 
@@ -91,26 +85,33 @@ FIELDS: Final[dict[str, list[Shape]]] = {
         ("many", "hash"),
         "int",
     ],
+    "task.improve": ["hash", *["int"] * 9],
     "task.cancel": ["hash"],
     "task.accept": ["hash", "int", ("many", "text")],
     "task.decline": ["hash", "text"],
+    "task.reveal": ["hash", ("many", _KEY)],
     "task.start": ["hash"],
+    "task.progress": ["hash", "int"],
     "task.deliver": ["hash", _PAYLOAD, ("or nothing", "hash"), ("many", _KEY)],
     "task.fail": ["hash", "text"],
     "task.approve": ["hash", "flag", ("many", ["text", "int"])],
+    "assignment.extend": ["hash", "int"],
+    "assignment.settle": ["hash", "int"],
+    "dispute.open": ["hash", "text", "text", ("many", "hash")],
+    "dispute.evidence": ["hash", ("many", "hash")],
+    "dispute.rule": ["hash", "int"],
+    "dispute.withdraw": ["hash"],
     "feedback": ["hash", "int", "text"],
     "fork.report": ["bytes"],
 }
 
-
-class No(Exception):
-    """The ledger does not take this entry; its argument is the name of the reason."""
-
-
-def need(holds: bool, reason: str) -> None:
-    """Refuse for ``reason`` unless it holds."""
-    if not holds:
-        raise No(reason)
+# The fields of a task by the names that the ledger gives them.
+POST: Final = (
+    *("kind", "title", "criteria", "after", "mode", "copies", "shards", "privacy", "verifier"),
+    *("asset", "auction", "low", "price", "most", "bond", "least", "window", "priority"),
+    *("capabilities", "reputation", "only", "exclude", "redispatch", "service", "release"),
+    *("evaluator", "reveal", "review", "arbiters", "quorum"),
+)
 
 
 def check_form(operation: list[Any]) -> None:
@@ -120,6 +121,7 @@ def check_form(operation: list[Any]) -> None:
     need(tag in FIELDS, "UNKNOWN_OPERATION")
     need(_fits(fields, FIELDS[tag]), "MALFORMED")
     _check_said(tag, fields)
+    check_work(tag, fields)
     match [tag, *fields]:
         case ["account.open", name, _, _, certificate, proof]:
             need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")
@@ -135,15 +137,6 @@ def check_form(operation: list[Any]) -> None:
             need(amount != 0, "AMOUNT_ZERO")
             need(1 <= amount <= SUPPLY_MAX, "AMOUNT_OUT_OF_RANGE")
             need(len(memo.encode()) <= 256, "MEMO_LENGTH")
-        case ["task.post", *_]:
-            _check_post(fields)
-        case ["task.accept", _, ask]:
-            need(1 <= ask <= PRICE_MAX, "ASK_OUT_OF_RANGE")
-        case ["task.decline" | "task.fail", _, reason]:
-            need(_is_slug(reason), "REASON_INVALID")
-        case ["task.deliver", _, result]:
-            need(result[3] is None or len(result[3]) <= 48 * 1024, "RESULT_TOO_LARGE")
-            _check_payload(result)
         case ["feedback", _, rating, comment]:
             need(1 <= rating <= 5, "RATING_OUT_OF_RANGE")
             need(len(comment.encode()) <= 256, "COMMENT_LENGTH")
@@ -178,27 +171,6 @@ def read_fork(proof: bytes) -> list[Any]:
     return fields[1:]
 
 
-def _check_post(fields: list[Any]) -> None:
-    kind, title, _, shards, _, price, least, window, service, bond, _, review, redispatch = fields
-    need(_is_slug(kind), "KIND_INVALID")
-    need(1 <= len(title.encode()) <= 200, "TITLE_LENGTH")
-    need(1 <= len(shards) <= 64, "SEATS_OUT_OF_RANGE")
-    for units, payload in shards:
-        need(1 <= units <= UNITS_MAX, "UNITS_OUT_OF_RANGE")
-        _check_payload(payload)
-    need(sum(units for units, _ in shards) <= UNITS_MAX, "UNITS_OUT_OF_RANGE")
-    need(1 <= price <= PRICE_MAX, "PRICE_OUT_OF_RANGE")
-    need(1 <= least <= len(shards), "PROVIDERS_MIN_OUT_OF_RANGE")
-    need(SECOND <= window <= MONTH, "WINDOW_OUT_OF_RANGE")
-    response, execution, penalty = service
-    need(SECOND <= response <= MONTH, "RESPONSE_OUT_OF_RANGE")
-    need(SECOND <= execution <= MONTH, "EXECUTION_OUT_OF_RANGE")
-    need(0 <= penalty <= PRICE_MAX, "PENALTY_OUT_OF_RANGE")
-    need(0 <= bond <= price, "BOND_OUT_OF_RANGE")
-    need(SECOND <= review <= MONTH, "REVIEW_OUT_OF_RANGE")
-    need(0 <= redispatch <= 16, "REDISPATCH_OUT_OF_RANGE")
-
-
 def _check_said(tag: str, fields: list[Any]) -> None:
     """What members say of themselves and others, and the council of the market."""
     match [tag, *fields]:
@@ -207,9 +179,9 @@ def _check_said(tag: str, fields: list[Any]) -> None:
         case ["consent", _, caps, least, blocked]:
             _check_caps(*caps)
             need(-1000 <= least <= 1000, "REQUESTER_MIN_OUT_OF_RANGE")
-            need(_is_ascending(blocked, 64), "BLOCKED_INVALID")
+            need(is_ascending(blocked, 64), "BLOCKED_INVALID")
         case ["attest", _, claim, _, _]:
-            need(_is_slug(claim), "CLAIM_INVALID")
+            need(is_slug(claim), "CLAIM_INVALID")
         case ["market.set", *changes, _]:
             _check_changes(*changes)
         case _:
@@ -221,7 +193,7 @@ def _check_caps(
 ) -> None:
     for cap, most in ((a_day, 10**6), (a_task, UNITS_MAX), (at_once, 10**6)):
         need(cap is None or 0 <= cap <= most, "CAP_OUT_OF_RANGE")
-    are_kinds = kinds is None or (_is_ascending(kinds, 64) and all(map(_is_slug, kinds)))
+    are_kinds = kinds is None or (is_ascending(kinds, 64) and all(map(is_slug, kinds)))
     need(are_kinds, "KINDS_INVALID")
 
 
@@ -237,42 +209,15 @@ def _check_changes(
     need(any(each is not None for each in given), "CHANGE_EMPTY")
     if kinds is not None:
         slugs = [slug for slug, _ in kinds]
-        is_named = bool(slugs) and _is_ascending(slugs, 64) and all(map(_is_slug, slugs))
+        is_named = bool(slugs) and is_ascending(slugs, 64) and all(map(is_slug, slugs))
         need(is_named and all(1 <= len(unit.encode()) <= 64 for _, unit in kinds), "KINDS_INVALID")
     need(fee is None or 0 <= fee <= 10**6, "FEE_OUT_OF_RANGE")
     if arbiters is not None:
         accounts, quorum = arbiters
-        is_panel = _is_ascending(accounts, 15) and 1 <= quorum <= len(accounts)
+        is_panel = is_ascending(accounts, 15) and 1 <= quorum <= len(accounts)
         need(is_panel, "ARBITERS_INVALID")
-    need(_is_ascending(verifiers or [], 15), "VERIFIERS_INVALID")
+    need(is_ascending(verifiers or [], 15), "VERIFIERS_INVALID")
     need(rules is None or 1 <= rules <= 10**6, "RULES_OUT_OF_RANGE")
-
-
-def _is_ascending(items: list[Any], most: int) -> bool:
-    return len(items) <= most and items == sorted(set(items))
-
-
-def _check_payload(payload: list[Any]) -> None:
-    media_type, size, name, inline = payload
-    need(
-        1 <= len(media_type) <= 64 and all("\x20" <= letter <= "\x7e" for letter in media_type),
-        "MEDIA_TYPE_INVALID",
-    )
-    if inline is None:
-        need(size >= 1024, "PAYLOAD_NOT_INLINE")
-        need(size <= 64 * 1024 * 1024, "PAYLOAD_TOO_LARGE")
-        return
-    need(size == len(inline), "PAYLOAD_SIZE_WRONG")
-    need(name == compute_hash("blob", inline), "PAYLOAD_HASH_WRONG")
-
-
-def _is_slug(text: str) -> bool:
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    return (
-        1 <= len(text) <= 48
-        and text[0] in letters
-        and all(letter in letters + ".-" for letter in text)
-    )
 
 
 def _fits(value: Any, shape: Shape) -> bool:  # noqa: ANN401 - whatever was decoded

@@ -13,12 +13,14 @@ from synaptic_crdt.state.codec import decode, encode
 from synaptic_crdt.state.hashes import compute_hash
 from tests.ledger.devices import Devices, Said, is_signed
 from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
-from tests.ledger.form import DAY, MONTH, No, check_form, need, read_fork
+from tests.ledger.form import check_form, read_fork
 from tests.ledger.members import Members
 from tests.ledger.money import TREASURY, Money
+from tests.ledger.orders import Orders
 from tests.ledger.parameters import Parameters
 from tests.ledger.scores import Scores
-from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
+from tests.ledger.seats import Terms, Work
+from tests.ledger.words import DAY, MONTH, No, need
 
 
 @dataclass
@@ -71,6 +73,9 @@ class Ledger:
             self.money,
             Terms(
                 contest=fields[19],
+                arbitration=fields[20],
+                deposit_ppm=fields[12],
+                slot=fields[21],
                 finality_wait=fields[27],
                 sandbox=fields[26],
             ),
@@ -79,6 +84,9 @@ class Ledger:
         self.devices: Final = Devices(self.market)
         self.roles: Final[dict[bytes, str]] = {}
         self.names: Final[dict[bytes, str]] = {}
+        self.orders: Final = Orders(
+            self.work, self.money, self.devices, self.members, self.parameters, self.roles
+        )
         self.invitations: Final[dict[bytes, Invitation]] = {}
         self.votes: Final[dict[bytes, Votes]] = {}
         self.paid: Final[dict[int, int]] = {}
@@ -104,6 +112,7 @@ class Ledger:
         seats = [seat for task in self.work.tasks.values() for seat in task.seats]
         waiting = [(s.deadline, s.id) for s in seats if s.state not in ("SETTLED", "CLOSED")]
         waiting += [(i.expiry, key) for key, i in self.invitations.items() if i.state == "OPEN"]
+        waiting += [(t.opens, key) for key, t in self.work.tasks.items() if t.is_early]
         return sorted(waiting + self.parameters.get_deadlines())
 
     def get_seats(self) -> dict[bytes, tuple[str, str, bytes]]:
@@ -126,10 +135,11 @@ class Ledger:
             if subject.decode("latin-1") in self.parameters.pending:
                 self.parameters.pass_deadline(subject)
                 continue
-            for task in self.work.tasks.values():
+            for key, task in self.work.tasks.items():
+                task.is_early = task.is_early and key != subject
                 for seat in task.seats:
                     if seat.id == subject:
-                        self.work.pass_deadline(task, seat, self.now)
+                        self.orders.judging.pass_deadline(task, seat, self.now)
 
     # -- entries -----------------------------------------------------------------------------
 
@@ -167,17 +177,10 @@ class Ledger:
             "market.set": self._set,
             "token.transfer": self._transfer,
             "treasury.pay": self._pay,
-            "task.post": self._post,
-            "task.cancel": self._cancel,
-            "task.accept": self._accept,
-            "task.decline": self._decline,
-            "task.start": self._start,
-            "task.deliver": self._deliver,
-            "task.fail": self._fail,
-            "task.approve": self._approve,
-            "feedback": self._rate,
             "fork.report": self._report,
+            **self.orders.rules,
         }
+        self.orders.now = self.now
         rules[tag](fields, said)
 
     # -- accounts ----------------------------------------------------------------------------
@@ -353,104 +356,3 @@ class Ledger:
         self._check_vote(said)
         if self._vote(said).decided:
             self.parameters.decide(fields, self.now)
-
-    # -- tasks -------------------------------------------------------------------------------
-
-    def _post(self, fields: list[Any], said: Said) -> None:
-        kind, shards, price = fields[0], fields[6], fields[12]
-        worth = price * sum(units for units, *_ in shards)
-        need(worth <= self.parameters.supply, "LOCK_OVER_SUPPLY")
-        kinds = [slug for slug, _ in self.parameters.figures["kinds"]]
-        need(kind in kinds, "KIND_UNKNOWN")
-        self._check_member(said)
-        need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
-        fee_ppm = self.parameters.figures["fee_ppm"]
-        self.work.post(said.id, said.account, fields, self.now, fee_ppm)
-
-    def _cancel(self, fields: list[Any], said: Said) -> None:
-        task = self._get_task(fields[0])
-        need(task.requester == said.account, "NOT_THE_REQUESTER")
-        closable = [seat for seat in task.seats if seat.state in ("OPEN", "RESERVED")]
-        need(bool(closable), "NOTHING_TO_CANCEL")
-        self.work.cancel(task)
-
-    def _accept(self, fields: list[Any], said: Said) -> None:
-        name, ask, _ = fields
-        task, who = self._get_task(name), said.account
-        free = [seat for seat in task.seats if seat.state == "OPEN"]
-        need(bool(free), "NO_FREE_SEAT")
-        need(who != task.requester, "PROVIDER_IS_REQUESTER")
-        self._check_member(said)
-        terms = self.members.get_terms(who)
-        need(terms is not None, "NOT_OPTED_IN")
-        need(terms == self.parameters.figures["terms"], "TERMS_OLD")
-        free = [seat for seat in free if who not in seat.excluded]
-        need(bool(free), "EXCLUDED")
-        reserved = [seat.holder for seat in task.seats if seat.state == "RESERVED"]
-        need(who not in [holder.provider for holder in reserved if holder], "ALREADY_RESERVED")
-        owed = self.work.count_owed(who)
-        self.members.check_caps(who, task.kind, free[0].units, owed, self.now)
-        need(owed < 10, "TOO_MANY_ASSIGNMENTS")
-        self.members.check_requester(who, task.requester, 0)
-        need(ask <= task.price, "ASK_ABOVE_LIMIT")
-        need(task.bond <= self.money.free[who], "BOND_SHORT")
-        self.members.taken[who, self.now // DAY] += 1
-        self.work.accept(task, free[0], Assignment(said.id, who, ask), self.now)
-
-    def _decline(self, fields: list[Any], said: Said) -> None:
-        self.work.decline(*self._get_seat(fields[0], said), self.now)
-
-    def _start(self, fields: list[Any], said: Said) -> None:
-        self.work.start(*self._get_seat(fields[0], said), self.now)
-
-    def _deliver(self, fields: list[Any], said: Said) -> None:
-        self.work.deliver(*self._get_seat(fields[0], said), said.id, self.now)
-
-    def _fail(self, fields: list[Any], said: Said) -> None:
-        self.work.fail(*self._get_seat(fields[0], said), self.now)
-
-    def _get_seat(self, name: bytes, said: Said) -> tuple[Task, Seat]:
-        """Find the seat that an assignment of the writer has now."""
-        for task in self.work.tasks.values():
-            for assignment in task.assignments:
-                if assignment.id == name:
-                    need(assignment.provider == said.account, "NOT_THE_PROVIDER")
-                    return task, _get_held_seat(task, assignment)
-        raise No("ASSIGNMENT_UNKNOWN")
-
-    def _approve(self, fields: list[Any], said: Said) -> None:
-        delivery, approve = fields
-        for task in self.work.tasks.values():
-            for assignment in task.assignments:
-                if assignment.delivery == delivery:
-                    need(task.requester == said.account, "NOT_THE_REQUESTER")
-                    seat = _get_held_seat(task, assignment)
-                    self.work.review(task, seat, approve=approve, now=self.now)
-                    return
-        raise No("DELIVERY_UNKNOWN")
-
-    def _rate(self, fields: list[Any], said: Said) -> None:
-        name, rating, _ = fields
-        for task in self.work.tasks.values():
-            for assignment in task.assignments:
-                if assignment.id == name:
-                    parties = (assignment.provider, task.requester)
-                    need(said.account in parties, "NOT_A_PARTY")
-                    need(assignment.end == "SETTLED", "NOT_SETTLED")
-                    side = "provider" if said.account == task.requester else "requester"
-                    need((name, side) not in self.scores.ratings, "FEEDBACK_GIVEN")
-                    need(self.now - assignment.ended < MONTH, "FEEDBACK_TOO_LATE")
-                    worth = assignment.ask * assignment.units
-                    self.scores.rate(name, parties, (side, rating, worth), self.now)
-                    return
-        raise No("ASSIGNMENT_UNKNOWN")
-
-    def _get_task(self, name: bytes) -> Task:
-        need(name in self.work.tasks, "TASK_UNKNOWN")
-        return self.work.tasks[name]
-
-
-def _get_held_seat(task: Task, assignment: Assignment) -> Seat:
-    need(assignment.end == "", "ASSIGNMENT_CLOSED")
-    (seat,) = [seat for seat in task.seats if seat.holder is assignment]
-    return seat

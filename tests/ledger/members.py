@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.ledger.form import DAY, need
+from tests.ledger.words import DAY, need
 
 
 @dataclass
@@ -14,6 +14,7 @@ class Word:
     verifier: bytes
     account: bytes
     claim: str
+    expiry: int
     state: str = "STANDING"
 
 
@@ -43,6 +44,15 @@ class Members:
         need(requester not in blocked, "REQUESTER_BLOCKED")
         need(score >= least, "REQUESTER_BELOW_MIN")
 
+    def is_attested(self, account: bytes, verifier: bytes, now: int) -> bool:
+        """Does a verifier's word that an account may see what is confidential stand?"""
+        return any(
+            (word.verifier, word.account, word.claim, word.state)
+            == (verifier, account, "confidential", "STANDING")
+            and now < word.expiry
+            for word in self.words.values()
+        )
+
     def attest(self, name: bytes, verifier: bytes, fields: list[Any], now: int) -> None:
         """A verifier says something of an account, instead of what it said before."""
         account, claim, expiry, _ = fields
@@ -53,7 +63,7 @@ class Members:
             said = (word.verifier, word.account, word.claim, word.state)
             if said == (verifier, account, claim, "STANDING"):
                 word.state = "RENEWED"
-        self.words[name] = Word(verifier, account, claim)
+        self.words[name] = Word(verifier, account, claim, expiry)
 
     def revoke(self, name: bytes, account: bytes) -> None:
         """A word is taken back by who gave it."""

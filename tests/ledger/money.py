@@ -38,6 +38,13 @@ class Money:
             self.holds[subject, purpose] = (payer, amount)
         self.check()
 
+    def add(self, subject: bytes, purpose: Purpose, amount: int) -> None:
+        """Lock more of the same payer's for the same."""
+        payer, held = self.holds[subject, purpose]
+        self.free[payer] -= amount
+        self.holds[subject, purpose] = (payer, held + amount)
+        self.check()
+
     def unlock(self, subject: bytes, purpose: Purpose, shares: dict[bytes, int]) -> None:
         """End a hold: so much to each of some accounts, what is left to who paid."""
         payer, amount = self.holds.pop((subject, purpose), (TREASURY, 0))

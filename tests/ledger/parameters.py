@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tests.ledger.form import DAY, need
+from tests.ledger.words import DAY, need
 
 # In the order of the operation's fields; each is the name under which its timer is known, too.
 NAMES: Final = ("kinds", "terms", "fee_ppm", "arbiters", "verifiers", "rules")

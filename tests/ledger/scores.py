@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.ledger.form import DAY, MONTH
+from tests.ledger.words import DAY, MONTH
 
 HOUR: Final = 3_600_000
 Pair = frozenset[bytes]
@@ -71,6 +71,9 @@ class Scores:
         is_early: bool,
         faults: int,
         now: int,
+        is_ruled: bool = False,
+        is_disputed: bool = False,
+        has_gains: bool = True,
     ) -> None:
         """A provider and a requester are done with each other; terms are kind, ask, units."""
         provider, requester = parties
@@ -78,15 +81,19 @@ class Scores:
         pair = frozenset(self.get_group(account) for account in parties)
         half = 2 ** self.count_meetings(pair, now)
         points, asked = 0, 0
-        if ask * units >= self.floor:
+        if has_gains and ask * units >= self.floor:
             asked = 2 // half
             if share >= 500_000:
                 points = 10 // half + (2 // half if is_early else 0)
-        self.events.append((provider, "provider", now, points - min(20, 5 * faults)))
+        points -= min(20, 5 * faults)
+        if is_ruled:
+            points -= 25 if share <= 250_000 else 0
+            asked -= 25 if share >= 750_000 else 0
+        self.events.append((provider, "provider", now, points))
         self.events.append((requester, "requester", now, asked))
         self.meetings.append((pair, now))
         self.ends.append((provider, kind, share >= 500_000))
-        if share == 1_000_000:
+        if share == 1_000_000 and not is_disputed:
             self.trades.append(Trade(assignment, kind, now, ask, units, pair))
 
     def lose(self, provider: bytes, kind: str, end: str, now: int) -> None:
@@ -97,6 +104,10 @@ class Scores:
     def decline(self, provider: bytes, now: int) -> None:
         """Work was assigned and given back."""
         self.events.append((provider, "provider", now, -2))
+
+    def withhold(self, requester: bytes, now: int) -> None:
+        """A key was awaited in vain."""
+        self.events.append((requester, "requester", now, -10))
 
     def fork(self, account: bytes, now: int) -> None:
         """A device of the account has two histories."""

@@ -12,11 +12,12 @@ import pytest
 from synaptic_crdt.state.codec import encode
 from synaptic_crdt.state.hashes import compute_hash
 from tests.ledger.document import EpochEnd, Placed, arrange
-from tests.ledger.form import No, check_form
+from tests.ledger.form import POST, check_form
 from tests.ledger.ledger import Ledger
 from tests.ledger.money import TREASURY, Money
 from tests.ledger.scores import Scores
 from tests.ledger.seats import Assignment, Terms, Work
+from tests.ledger.words import No
 
 MARKET = b"m" * 32
 ONE, OTHER, REQUESTER, PROVIDER = (letter * 32 for letter in (b"1", b"2", b"r", b"p"))
@@ -64,21 +65,27 @@ def make_work() -> tuple[Money, Work]:
 
 def post(work: Work, fee_ppm: int = 0) -> None:
     """Three units at 100 each, a minute to respond, two to execute, 40 for each violation."""
-    service = [MINUTE, 2 * MINUTE, 40]
-    shards: list[Any] = [[3, []]]
-    fields: list[Any] = [
-        "kind",
-        "title",
-        "split",
-        shards,
-        "first-accept",
-        100,
-        1,
-        MINUTE,
-        service,
-        30,
-    ]
-    work.post(ONE, REQUESTER, [*fields, "requester", MINUTE, 1], now=0, fee_ppm=fee_ppm)
+    terms: dict[str, Any] = dict.fromkeys(POST, 0) | {
+        "kind": "kind",
+        "mode": "split",
+        "copies": 1,
+        "shards": [[3, [], None, []]],
+        "privacy": "public",
+        "auction": "first-accept",
+        "low": 100,
+        "price": 100,
+        "most": 100,
+        "bond": 30,
+        "least": 1,
+        "window": MINUTE,
+        "redispatch": 1,
+        "service": [MINUTE, 2 * MINUTE, 0, 40, []],
+        "release": ["requester", [], 1, 0],
+        "evaluator": None,
+        "review": MINUTE,
+        "arbiters": [],
+    }
+    work.post(ONE, REQUESTER, list(terms.values()), now=0, fee_ppm=fee_ppm)
 
 
 def test_a_late_delivery_is_paid_less_the_penalty_and_the_fee() -> None:
@@ -87,13 +94,13 @@ def test_a_late_delivery_is_paid_less_the_penalty_and_the_fee() -> None:
     assert money.free[REQUESTER] == 200
     task = work.tasks[ONE]
     (seat,) = task.seats
-    work.accept(task, seat, Assignment(OTHER, PROVIDER, ask=80), now=1)
+    work.accept(task, seat, Assignment(OTHER, seat, PROVIDER, ask=80), now=1)
     assert money.free[PROVIDER] == 70
     work.close_epoch(now=10)
     work.start(task, seat, now=10 + MINUTE)
     # In time to the millisecond, then late by one.
     work.deliver(task, seat, ONE, now=10 + 3 * MINUTE + 1)
-    work.review(task, seat, approve=True, now=10 + 4 * MINUTE)
+    work.settle(task, seat, now=10 + 4 * MINUTE)
     # 3 x 80 is 240, less 40 is 200, a tenth of it the fee; 300 were locked.
     assert money.free == {TREASURY: 420, REQUESTER: 300, PROVIDER: 280}
     assert money.holds == {}
@@ -111,7 +118,7 @@ def test_silence_after_starting_costs_the_bond_and_failing_half_of_it() -> None:
         post(work)
         task = work.tasks[ONE]
         (seat,) = task.seats
-        work.accept(task, seat, Assignment(OTHER, PROVIDER, ask=80), now=1)
+        work.accept(task, seat, Assignment(OTHER, seat, PROVIDER, ask=80), now=1)
         work.close_epoch(now=1)
         work.start(task, seat, now=2)
         if fails:
@@ -119,7 +126,7 @@ def test_silence_after_starting_costs_the_bond_and_failing_half_of_it() -> None:
         else:
             # The hard limit of two minutes is ten minutes more.
             assert seat.deadline == 2 + 12 * MINUTE
-            work.pass_deadline(task, seat, now=seat.deadline)
+            work.pass_waiting(task, seat, now=seat.deadline)
         assert seat.state == "OPEN"
         assert money.free[PROVIDER] == 70 + bond_left
         assert money.free[REQUESTER] == 200 + 30 - bond_left
