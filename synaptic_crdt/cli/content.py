@@ -94,6 +94,6 @@ def _print_content(content: Json) -> None:
     if content["reach"] != "open":
         print_line(_REACHES[content["reach"]])
     elif content["text"] is None:
-        print_line("not a text: --output FILE keeps it")
+        print_line("not a text, or a large one: --output FILE keeps it")
     else:
         print_block(content["text"])

@@ -25,7 +25,7 @@ def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
     [
         ("memo", ("wallet", "send", "paul", "5", "--memo", f"for {TOKEN}")),
         ("title", ("task", "post", "--kind", "text.answer", "--title", TOKEN, "--price", "5")),
-        ("seats[0].payload.inline", (*POST, "--text", f"use {TOKEN}")),
+        ("seats[0].payload", (*POST, "--text", f"use {TOKEN}")),
     ],
 )
 def test_a_field_with_a_secret_is_not_signed_c3(

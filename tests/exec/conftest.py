@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from synaptic_crdt.errors import StoreFailed
+from synaptic_crdt.errors import PolicyRefused, StoreFailed
 from synaptic_crdt.exec.desk import Appended
 from synaptic_crdt.exec.events import Event, Started
 from synaptic_crdt.exec.executors.base import Executor
@@ -44,6 +44,7 @@ class PeerDesk:
         # What goes wrong, if anything: the disk, or the contract's answer to a kind of operation.
         self.failure: StoreFailed | None = None
         self.refused: type[Operation] | None = None
+        self.secret = b""
         self.attempts = 0
         self.disk_seconds = 0.0
 
@@ -74,6 +75,8 @@ class PeerDesk:
         return post.seats[seat].payload.inline
 
     def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
+        if self.secret and self.secret in data:
+            raise PolicyRefused("result holds what looks like a secret")
         return TaskDeliver(assignment, make_payload(media_type, data), None, ())
 
     def preview(self, operation: Operation) -> str | None:

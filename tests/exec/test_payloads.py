@@ -87,6 +87,13 @@ def test_chunks_that_were_moved_dropped_or_repeated_do_not_decrypt() -> None:
             KEY.decrypt(header + b"".join(order), PLACE)
 
 
+def test_nothing_follows_the_end() -> None:
+    whole = KEY.encrypt(bytes(64 * 1024 - 8), PLACE)
+    assert len(whole) == 24 + CHUNK
+    with pytest.raises(Forged, match="goes on behind its end"):
+        KEY.decrypt(whole + whole[24:], PLACE)
+
+
 def test_chunks_of_two_ciphertexts_do_not_mix() -> None:
     header, chunks = split(CIPHERTEXT)
     _, others = split(KEY.encrypt(CONTENT, PLACE))

@@ -398,6 +398,19 @@ async def test_a_result_that_the_contract_refuses_is_failed_not_tried_again() ->
     assert bench.desk.appended[-1] == bench.make_failure("result-refused")
 
 
+async def test_a_result_with_a_secret_is_failed_and_not_signed() -> None:
+    bench = Bench(Scripted(DONE))
+    bench.desk.secret = DONE.data
+    bench.requester.post()
+    bench.sync()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: bench.work(once=True))
+        await bench.wait_for(Accepted)
+        bench.settle()
+    assert bench.desk.appended[-1] == bench.make_failure("result-refused")
+    assert "task.deliver" not in bench.desk.get_tags()
+
+
 async def test_a_store_that_fails_ends_the_worker_with_its_own_error() -> None:
     bench = Bench(Scripted(DONE, seconds=NEVER))
     bench.requester.post()

@@ -1,7 +1,7 @@
 """Tasks: what was asked for, who took it, why it ended, and what was delivered."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
 from synaptic_crdt.node.contents import Content, open_payload, open_result
@@ -12,7 +12,10 @@ from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import parse_operation
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
 from synaptic_crdt.rules.task_views import view_assignment, view_task, view_tasks
+from synaptic_crdt.state.limits import MIB
 from synaptic_crdt.state.machine import Outcome
+
+_TEXT_BYTES: Final = MIB  # shown beside its base64 up to here: escaped, it can be six times as long
 
 
 def list_tasks(node: Node, *, status: str | None = None) -> Json:
@@ -105,7 +108,7 @@ def _tell_payload(payload: Payload, content: Content) -> Json:
     }
     if content.reach == "open":
         told["base64"] = base64.b64encode(content.data).decode()
-        if payload.media_type.startswith("text/"):
+        if payload.media_type.startswith("text/") and len(content.data) <= _TEXT_BYTES:
             told["text"] = content.data.decode("utf-8", errors="replace")
     return told
 
