@@ -49,6 +49,9 @@ _MEMBERS: Final = {
     "terms": _member("consent", "terms", "Read the terms in force."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),
     "task": _member("task", "task", "Post, accept, run and settle tasks."),
+    "offer": _member(
+        "offer", "offer", "Offer work: a standing offer takes the next task that fits."
+    ),
     "feedback": _member("reputation", "feedback", "Rate the other party of settled work."),
     "reputation": _member("reputation", "reputation", "Show scores, tier and how work ended."),
     "prices": _member("prices", "prices", "Show what work was paid for, raw and organic."),
@@ -75,7 +78,9 @@ _MEMBERS: Final = {
     "doctor": _member("doctor", "doctor", "Say what is the matter with the market and this home."),
     "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
     "market": _member(
-        "parameters", "market", "See the market's parameters; change them, as the council."
+        "parameters",
+        "market",
+        "See the order book, health and parameters; change these, as the council.",
     ),
     "attest": _member("attest", "attest", "Vouch for accounts, as a verifier."),
 }

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from synaptic_crdt.cli.asking import append, read
-from synaptic_crdt.cli.command import Group
+from synaptic_crdt.cli.command import GroupWithDefault, Member
 from synaptic_crdt.cli.output import (
     Json,
     format_time,
@@ -35,9 +35,20 @@ class KindText(click.ParamType[tuple[str, str]]):
         return slug, unit
 
 
-@click.group(cls=Group, examples=("market show", "market set --fee-ppm 20000"))
+@click.group(
+    cls=GroupWithDefault,
+    default="book",
+    members={
+        "book": Member(
+            "synaptic_crdt.cli.book",
+            "book",
+            "Show open auctions and offers by kind, and how the market is.",
+        ),
+    },
+    examples=("market", "market text.answer", "market show", "market set --fee-ppm 20000"),
+)
 def market() -> None:
-    """See the market's parameters; change them, as the council."""
+    """See the order book, health and parameters; change these, as the council."""
 
 
 @market.command("show", examples=("market show", "market show --json"))

@@ -67,6 +67,7 @@ def task() -> None:
     examples=(
         "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
         "task post --kind text.summarize --title Report --file a.txt --file b.txt --price 20",
+        "task post --kind text.answer --title Q --text Why? --price 2 --auction dutch --price-max 6",
     ),
 )
 @click.option("--kind", required=True, help="What kind of work, of those the market knows.")
@@ -80,7 +81,23 @@ def task() -> None:
     help="A payload from a file: one seat each time it is given.",
 )
 @click.option("--units", type=int, default=1, show_default=True, help="Of work, a seat.")
-@click.option("--price", type=int, required=True, help="At most, for one unit.")
+@click.option("--price", type=int, required=True, help="For one unit; at most, unless told.")
+@click.option(
+    "--auction",
+    type=click.Choice(["first-accept", "dutch"]),
+    default="first-accept",
+    show_default=True,
+    help="dutch: the price rises through the window.",
+)
+@click.option(
+    "--premium-up-to",
+    "--price-max",
+    "price_max",
+    type=int,
+    help="For one unit, to the best, or at a dutch auction's end; else the price.",
+)
+@click.option("--newcomers-from", "price_low", type=int, help="For one unit, to anybody.")
+@click.option("--capability", "capabilities", multiple=True, help="What a provider must offer.")
 @click.option(
     "--providers-min",
     type=int,
@@ -127,6 +144,10 @@ def post(
     files: tuple[Path, ...],
     units: int,
     price: int,
+    auction: str,
+    price_max: int | None,
+    price_low: int | None,
+    capabilities: tuple[str, ...],
     providers_min: int,
     window: int | None,
     priority: int | None,
@@ -164,6 +185,10 @@ def post(
         review_seconds=review,
         redispatch=redispatch,
         private=private,
+        auction=auction,
+        price_low=price_low,
+        price_max=price_max,
+        capabilities=list(capabilities),
         dry_run=dry_run,
         allow_pending=allow_pending,
     )

@@ -50,8 +50,8 @@ class Desk(Protocol):
         """The state after every entry held; to be read, never written, and never kept."""
         ...
 
-    def is_final(self, entry_id: bytes) -> bool:
-        """Is an entry in a counted checkpoint whose root, as all before it, is also ours?"""
+    def is_final(self, assignment: bytes) -> bool:
+        """Was an assignment made in a counted epoch whose root, as all before it, is also ours?"""
         ...
 
     def get_wall_ms(self) -> int:

@@ -9,6 +9,7 @@ from synaptic_crdt.errors import Forged, MalformedInput, PolicyRefused, Refused,
 from synaptic_crdt.exec.desk import Appended, Unreadable
 from synaptic_crdt.node.contents import Draft, make_delivery, open_payload
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.outcomes import get_assignment_standing
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import TaskDeliver
@@ -47,10 +48,9 @@ class NodeDesk:
         """The state after every entry held; to be read, never written, and never kept."""
         return self._node.market.contract.market
 
-    def is_final(self, entry_id: bytes) -> bool:
-        """Is an entry in a counted checkpoint whose root, as all before it, is also ours?"""
-        outcome = self._node.replica.machine.get_outcome(entry_id)
-        return outcome is not None and self._node.replica.is_final(outcome)
+    def is_final(self, assignment: bytes) -> bool:
+        """Was an assignment made in a counted epoch whose root, as all before it, is also ours?"""
+        return get_assignment_standing(self._node, assignment) == "final"
 
     def get_wall_ms(self) -> int:
         """Return this machine's clock, in ms since 1970."""

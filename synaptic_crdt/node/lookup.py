@@ -51,6 +51,13 @@ def find_assignment(node: Node, text: str, provider: bytes | None = None) -> byt
     return living[0]
 
 
+def find_offer(node: Node, text: str) -> bytes:
+    """Return the offer that a prefix of its id names uniquely."""
+    offers = node.market.contract.market.offers
+    ids = [key for _, key in offers.index("number").ascend() if isinstance(key, bytes)]
+    return find_id("offer", text, ids)
+
+
 def read_device(text: str) -> bytes:
     """Return the device that 64 hexadecimal digits name."""
     device = text.lower()

@@ -26,6 +26,21 @@ def get_standing(node: Node, outcome: Outcome) -> Standing:
     return "diverged" if outcome.epoch else "pending"
 
 
+def get_assignment_standing(node: Node, assignment_id: bytes) -> Standing:
+    """Return what an assignment is worth: its acceptance's standing, or that of a match.
+
+    No entry makes a match. It is as final as the epoch that it was made in.
+    """
+    outcome = node.replica.machine.get_outcome(assignment_id)
+    if outcome is not None:
+        return get_standing(node, outcome)
+    market = node.market.contract.market
+    if market.tables.get_settled(market.assignments, assignment_id) is None:
+        return "pending"
+    is_ours = node.replica.final_epoch >= node.replica.machine.epoch
+    return "final" if is_ours else "diverged"
+
+
 def describe_outcome(node: Node, outcome: Outcome) -> Json:
     """Return an entry and what became of it."""
     return _describe(

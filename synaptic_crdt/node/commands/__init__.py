@@ -20,6 +20,7 @@ from synaptic_crdt.node.commands import (
     forks,
     members,
     money,
+    offers,
     tasks,
 )
 from synaptic_crdt.node.documents import read_document
@@ -54,6 +55,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,
     "task.approve": tasks.approve_delivery,
+    "offer.post": offers.post_offer,
+    "offer.renew": offers.renew_offer,
+    "offer.withdraw": offers.withdraw_offer,
+    "presence": offers.show_presence,
     "feedback": feedback.give_feedback,
     "checkpoint": epochs.make_checkpoint,
     "cosign": epochs.cosign,

@@ -22,6 +22,7 @@ from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.seats.seat import get_seat
 from synaptic_crdt.rules.task_operations import (
     TOKEN,
+    AuctionKind,
     Release,
     ServiceLevel,
     SharedContent,
@@ -64,10 +65,14 @@ def post_task(
     review_seconds: int | None = None,
     redispatch: int | None = None,
     private: bool = False,
+    auction: AuctionKind = "first-accept",
+    price_low: int | None = None,
+    price_max: int | None = None,
+    capabilities: Sequence[str] = (),
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
-    """Post a task and lock price x units of every seat.
+    """Post a task and lock the highest price x units of every seat.
 
     What is not given is the market's default. Payloads of a private one leave only encrypted.
     """
@@ -86,15 +91,15 @@ def post_task(
         privacy="private" if private else "public",
         verifier=None,
         asset=TOKEN,
-        auction="first-accept",
-        price_low=price,
+        auction=auction,
+        price_low=price if price_low is None else price_low,
         price=price,
-        price_max=price,
+        price_max=price if price_max is None else price_max,
         bond=bond,
         providers_min=providers_min,
         window_ms=_to_ms(window_seconds, genesis.window_ms),
         priority_ms=_to_ms(priority_seconds, genesis.priority_ms),
-        capabilities=(),
+        capabilities=tuple(sorted(set(capabilities))),
         reputation_min=0,
         only=(),
         exclude=(),
@@ -109,7 +114,7 @@ def post_task(
         arbiters=(),
         quorum=0,
     )
-    locked = price * sum(shard.units for shard in shards)
+    locked = operation.price_max * sum(shard.units for shard in shards)
     node.preview(operation)
     if not dry_run:
         prepared.keep(node)

@@ -10,6 +10,7 @@ from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.proofs import prove
 from synaptic_crdt.node.queries import (
+    book,
     forks,
     history,
     market,
@@ -32,6 +33,8 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "device.list": members.list_devices,
     "wallet": wallet.show_wallet,
     "wallet.history": movements.show_history,
+    "book": book.show_book,
+    "offer.list": book.list_offers,
     "task.list": tasks.list_tasks,
     "task.show": tasks.show_task,
     "task.payload": tasks.show_payload,

@@ -7,7 +7,7 @@ from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageErro
 from synaptic_crdt.node.contents import Content, open_payload, open_result
 from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
 from synaptic_crdt.node.node import Node
-from synaptic_crdt.node.outcomes import Standing, get_standing
+from synaptic_crdt.node.outcomes import Standing, get_assignment_standing, get_standing
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import parse_operation
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
@@ -30,7 +30,7 @@ def show_task(node: Node, *, task: str) -> Json:
     view = view_task(node.market.contract.market, find_task(node, task))
     assert view is not None
     assignments = [
-        assignment | _tell_standing(node, assignment["assignment"])
+        assignment | _tell_assignment_standing(node, assignment["assignment"])
         for assignment in view["assignments"]
     ]
     return view | _tell_standing(node, view["task"]) | {"assignments": assignments}
@@ -115,6 +115,11 @@ def _tell_payload(payload: Payload, content: Content) -> Json:
 
 def _tell_standing(node: Node, entry_id: str) -> Json:
     standing: Standing = get_standing(node, _get_outcome(node, bytes.fromhex(entry_id)))
+    return {"standing": standing, "final": standing == "final"}
+
+
+def _tell_assignment_standing(node: Node, assignment_id: str) -> Json:
+    standing = get_assignment_standing(node, bytes.fromhex(assignment_id))
     return {"standing": standing, "final": standing == "final"}
 
 
