@@ -76,13 +76,17 @@ _MEMBERS: Final = {
         "handover", "handover", "Replace a lost or stolen sequencer, and the witnesses."
     ),
     "doctor": _member("doctor", "doctor", "Say what is the matter with the market and this home."),
-    "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
+    "treasury": _member(
+        "treasury", "treasury", "Pay from the treasury, or add to it, as the council."
+    ),
     "market": _member(
         "parameters",
         "market",
         "See the order book, health and parameters; change these, as the council.",
     ),
-    "attest": _member("attest", "attest", "Vouch for accounts, as a verifier."),
+    "attest": _member(
+        "attest", "attest", "Vouch for accounts, as a verifier; see who vouched for whom."
+    ),
 }
 
 

@@ -37,6 +37,9 @@ _UNHEARD: Final = frozenset({"INVITATION_UNKNOWN", "DEVICE_NOT_ADDED"})
 @click.option(
     "--fund", type=click.IntRange(min=0), help="What the treasury pays you; else a day's cap."
 )
+@click.option(
+    "--mint-cap", type=click.IntRange(min=0), help="How many more the council may ever make; none."
+)
 @click.option("--open", "is_open", is_flag=True, help="Let anybody join, within a daily rate.")
 @click.option(
     "--witness",
@@ -52,6 +55,7 @@ def init(
     symbol: str,
     supply: int | None,
     fund: int | None,
+    mint_cap: int | None,
     witnesses: tuple[str, ...],
     *,
     is_open: bool,
@@ -75,6 +79,7 @@ def init(
         is_open=is_open,
         fund=fund,
         supply=DEFAULT_SUPPLY if supply is None else supply,
+        mint_cap=mint_cap or 0,
         witnesses=witnesses,
         wall_ms=_get_wall_ms(),
     )

@@ -33,7 +33,7 @@ from synaptic_crdt.cli.standing import print_standing
 )
 @click.pass_context
 def wallet(context: click.Context, account: str | None) -> None:
-    """Show what you have; send tokens."""
+    """Show what you have and what moved it; send tokens."""
     if context.invoked_subcommand is not None:
         return
     arguments = {} if account is None else {"account": account}

@@ -41,6 +41,7 @@ def found_market(
     sandbox: bool = False,
     is_open: bool = False,
     supply: int = DEFAULT_SUPPLY,
+    mint_cap: int = 0,
     fund: int | None = None,
     witnesses: Sequence[str] = (),
     wall_ms: int,
@@ -69,6 +70,7 @@ def found_market(
             sandbox=sandbox,
             openings_per_day=_OPENINGS_PER_DAY if is_open else 0,
             supply=supply,
+            mint_cap=mint_cap,
             witnesses=named,
         )
         fund = genesis.treasury_day_cap if fund is None else fund

@@ -4,6 +4,9 @@ import pytest
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.node.node import Market
+from synaptic_crdt.rules.account_operations import Attest
+from synaptic_crdt.rules.consents import make_consent
+from synaptic_crdt.rules.council_operations import TokenMint
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
@@ -11,6 +14,7 @@ from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.inspection import Admission
 from tests.simulation.agreement import find_differences
 from tests.simulation.scenario import (
+    DAY_MS,
     HOUR_MS,
     MINUTE_MS,
     SECOND_MS,
@@ -263,6 +267,42 @@ def test_c1_only_who_opted_in_is_given_work(scenario: Scenario) -> None:
     # Work in hand may be finished.
     assert provider.start(assignment).verdict == Verdict.APPLIED
     assert provider.deliver(assignment).verdict == Verdict.APPLIED
+    scenario.settle()
+    scenario.check_converged()
+
+
+def test_c2_new_terms_have_to_be_accepted_first(scenario: Scenario) -> None:
+    requester, provider = scenario.add(1_000), scenario.add()
+    scenario.sync()
+    new = bytes(range(32))
+    task = requester.post(units=(1, 1), window_ms=3 * DAY_MS)
+    scenario.founder.set_market(terms=new)
+    scenario.settle(DAY_MS - MINUTE_MS)
+    # Announced, and not in force yet.
+    assert provider.write(make_consent(new)).verdict == Verdict.TERMS_OLD
+    first = provider.accept(task)
+    assert first.verdict == Verdict.APPLIED
+    scenario.settle(MINUTE_MS)
+    refused = provider.accept(task)
+    assert refused.verdict == Verdict.TERMS_OLD
+    explanation = provider.market.contract.explain(refused.entry.id, refused.verdict)
+    assert new.hex() in explanation
+    # What was taken under the old ones may be finished.
+    assert provider.start(first).verdict == Verdict.APPLIED
+    assert provider.opt_in().verdict == Verdict.APPLIED
+    assert provider.accept(task).verdict == Verdict.APPLIED
+    scenario.settle()
+    scenario.check_converged()
+
+
+def test_s4_nobody_but_the_council_and_verifiers_does_what_is_theirs(scenario: Scenario) -> None:
+    member, other = scenario.add(1_000), scenario.add()
+    scenario.sync()
+    assert member.set_market(fee_ppm=1).verdict == Verdict.NOT_COUNCIL
+    assert member.write(TokenMint(1, b"", "")).verdict == Verdict.NOT_COUNCIL
+    assert member.pay(member, 1).verdict == Verdict.NOT_COUNCIL
+    word = Attest(other.account, "known", scenario.wall_ms + DAY_MS, "word")
+    assert member.write(word).verdict == Verdict.NOT_A_VERIFIER
     scenario.settle()
     scenario.check_converged()
 

@@ -173,7 +173,8 @@ def read_fork(proof: bytes) -> list[Any]:
 
 def _check_said(tag: str, fields: list[Any]) -> None:
     """What members say of themselves and others, and the council of the market."""
-    match [tag, *fields]:
+    said: list[Any] = [tag, *fields]
+    match said:
         case ["account.update", name]:
             need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")
         case ["consent", _, caps, least, blocked]:

@@ -351,7 +351,10 @@ class Ledger:
             self.money.mint(amount)
 
     def _set(self, fields: list[Any], said: Said) -> None:
-        appointed = [*(fields[3] or [[]])[0], *(fields[4] or [])]
+        arbiters, verifiers = fields[3], fields[4]
+        appointed: list[bytes] = list(verifiers or [])
+        if arbiters is not None:
+            appointed += arbiters[0]
         need(all(account in self.roles for account in appointed), "APPOINTED_UNKNOWN")
         self._check_vote(said)
         if self._vote(said).decided:

@@ -51,6 +51,9 @@ START_MS: Final = 1_700_000_000_000
 EXCHANGE: Final = b"x" * 32
 PAYLOAD: Final = make_payload("text/plain", b"count the vowels")
 RESULT: Final = make_payload("text/plain", b"five")
+NO_CHANGE: Final = MarketSet(
+    kinds=None, terms=None, fee_ppm=None, arbiters=None, verifiers=None, rules=None, reference=b""
+)
 Dump = dict[str, Any]
 
 
@@ -112,8 +115,7 @@ def make_task(
 
 def make_change(**changes: Any) -> MarketSet:  # noqa: ANN401 - any of the fields
     """A change of parameters that changes nothing but what is named."""
-    fields = dict.fromkeys(("kinds", "terms", "fee_ppm", "arbiters", "verifiers", "rules"))
-    return MarketSet(**{**fields, "reference": b"", **changes})
+    return replace(NO_CHANGE, **changes)
 
 
 def make_accept(task: bytes, ask: int) -> TaskAccept:

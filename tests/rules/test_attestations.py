@@ -3,9 +3,18 @@
 from synaptic_crdt.rules.account_operations import Attest, AttestRevoke
 from synaptic_crdt.rules.attestations import is_attested
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
+from synaptic_crdt.rules.task_operations import Shard
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_attestations
-from tests.rules.conftest import Ladder, Stage, make_change, make_key
+from tests.rules.conftest import (
+    PAYLOAD,
+    Ladder,
+    Stage,
+    make_accept,
+    make_change,
+    make_key,
+    make_task,
+)
 
 VERA = make_key("vera").public
 
@@ -88,3 +97,19 @@ def test_the_word_of_a_verifier_no_more_counts_no_more_and_can_be_taken_back() -
     assert not counts(stage)
     assert stage.send("vera", make_attest(stage)) == Verdict.NOT_A_VERIFIER
     stage.did("vera", AttestRevoke(word))
+
+
+def test_a_confidential_task_is_for_whom_its_verifier_vouches() -> None:
+    stage = make_stage()
+    task = stage.did(
+        "founder",
+        make_task(
+            privacy="confidential",
+            verifier=VERA,
+            seats=(Shard(1, PAYLOAD, b"c" * 32, ()),),
+        ),
+    )
+    assert stage.send("ana", make_accept(task, 100)) == Verdict.NOT_ATTESTED
+    assert stage.explain().endswith(VERA.hex())
+    stage.did("vera", make_attest(stage))
+    stage.did("ana", make_accept(task, 100))

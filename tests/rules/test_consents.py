@@ -1,5 +1,7 @@
 """Consent: opting in and out, own caps, and for whom an account works."""
 
+from typing import Any
+
 import pytest
 
 from synaptic_crdt.rules.account_operations import Caps, Consent
@@ -43,7 +45,14 @@ def test_repair_ladder(stage: Stage) -> None:
 
 def test_caps_are_whole_numbers_or_nothing() -> None:
     array = encode_operation(make_consent(None))
-    for caps in ([None] * 3, [None] * 5, [True, None, None, None], [None, None, None, [1]], None):
+    strangers: list[Any] = [
+        [None] * 3,
+        [None] * 5,
+        [True, None, None, None],
+        [None, None, None, [1]],
+        None,
+    ]
+    for caps in strangers:
         refusal = read_operation([array[0], array[1], caps, *array[3:]])
         assert isinstance(refusal, Refusal)
         assert refusal.verdict == Verdict.MALFORMED

@@ -20,7 +20,7 @@ from synaptic_crdt.rules.certificates import (
     make_proof,
 )
 from synaptic_crdt.rules.consents import NO_CAPS, make_consent
-from synaptic_crdt.rules.council_operations import Arbitration, MarketSet, TokenMint
+from synaptic_crdt.rules.council_operations import Arbitration, TokenMint
 from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
@@ -62,6 +62,7 @@ from tests.simulation.scenario import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
+    NO_CHANGE,
     SECOND_MS,
     Peer,
     Scenario,
@@ -134,31 +135,28 @@ _CAPS: Final = (
     Caps(-1, None, None, None),
     Caps(None, None, None, ("b", "a")),
 )
-_NO_CHANGE: Final = MarketSet(
-    kinds=None, terms=None, fee_ppm=None, arbiters=None, verifiers=None, rules=None, reference=b""
-)
 _CHANGES: Final = (
-    replace(_NO_CHANGE, fee_ppm=100_000),
-    replace(_NO_CHANGE, fee_ppm=0, terms=_TERMS),
-    replace(_NO_CHANGE, terms=DEFAULT_TERMS_HASH),
-    replace(_NO_CHANGE, kinds=(Kind("poem", "verse"), Kind("text.answer", "answer"))),
-    replace(_NO_CHANGE, kinds=(Kind("poem", "verse"),), rules=1),
-    replace(_NO_CHANGE, kinds=(Kind("text.answer", "one question"),)),
-    replace(_NO_CHANGE, verifiers=()),
-    replace(_NO_CHANGE, rules=1),
+    replace(NO_CHANGE, fee_ppm=100_000),
+    replace(NO_CHANGE, fee_ppm=0, terms=_TERMS),
+    replace(NO_CHANGE, terms=DEFAULT_TERMS_HASH),
+    replace(NO_CHANGE, kinds=(Kind("poem", "verse"), Kind("text.answer", "answer"))),
+    replace(NO_CHANGE, kinds=(Kind("poem", "verse"),), rules=1),
+    replace(NO_CHANGE, kinds=(Kind("text.answer", "one question"),)),
+    replace(NO_CHANGE, verifiers=()),
+    replace(NO_CHANGE, rules=1),
 )
 _BAD_CHANGES: Final = (
-    _NO_CHANGE,
-    replace(_NO_CHANGE, fee_ppm=-1),
-    replace(_NO_CHANGE, kinds=()),
-    replace(_NO_CHANGE, kinds=(Kind("b", "u"), Kind("a", "u"))),
-    replace(_NO_CHANGE, arbiters=Arbitration((), 1)),
-    replace(_NO_CHANGE, verifiers=(_NOBODY, _NOBODY)),
-    replace(_NO_CHANGE, rules=0),
+    NO_CHANGE,
+    replace(NO_CHANGE, fee_ppm=-1),
+    replace(NO_CHANGE, kinds=()),
+    replace(NO_CHANGE, kinds=(Kind("b", "u"), Kind("a", "u"))),
+    replace(NO_CHANGE, arbiters=Arbitration((), 1)),
+    replace(NO_CHANGE, verifiers=(_NOBODY, _NOBODY)),
+    replace(NO_CHANGE, rules=0),
 )
 _GENESES: Final[tuple[dict[str, Any], ...]] = (
-    {},
-    {"fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
+    {"verifiers": (make_key(1).public,)},
+    {"verifiers": (make_key(1).public,), "fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
     {
         "council": (make_key(1).public, make_key(3).public),
         "council_needed": 2,
@@ -581,10 +579,27 @@ class Play:
         least = self._pick((-1_000, -1_000, 0, 1, 1_001), step.c // 4)
         consent = make_consent(chosen, caps=caps, requester_min=least, blocked=blocked)
         self._write(actor, consent, step)
-        # While the conditions stand; then freely, or soon nobody would work any more.
-        for number in range(3):
-            self.accept(actor, Step(step.what, step.who, number, 1, 0))
+        # Freely again, or soon nobody would work any more.
         self._write(actor, make_consent(terms), step)
+
+    def pick_work(self, actor: Peer, step: Step) -> None:
+        """Say what one does not want, and be offered just that."""
+        requester = self.scenario.peers[1]
+        task = requester.post(units=(2,), price=1)
+        actor.pull(requester)
+        terms = actor.market.contract.market.get_parameters().terms
+        free = make_consent(terms)
+        for consent in (
+            replace(free, caps=Caps(None, None, None, ())),
+            replace(free, caps=Caps(None, 1, None, None)),
+            replace(free, caps=Caps(None, None, 0, None)),
+            replace(free, caps=Caps(0, None, None, None)),
+            replace(free, blocked=(requester.account,)),
+            replace(free, requester_min=1_000),
+            free,
+        ):
+            self._write(actor, consent, step)
+            self._write(actor, TaskAccept(task.entry.id, 1, ()), step)
 
     def change(self, actor: Peer, step: Step) -> None:
         """The council changes the market, or says nonsense; some who have no voice try, too."""
@@ -609,7 +624,7 @@ class Play:
     def renew_rules(self, actor: Peer, step: Step) -> None:
         """The council goes on to rules that nobody here knows, and comes back."""
         for rules in (2, 1):
-            change = replace(_NO_CHANGE, rules=rules, reference=bytes((step.b, step.c)))
+            change = replace(NO_CHANGE, rules=rules, reference=bytes((step.b, step.c)))
             for peer in (self.scenario.founder, self.scenario.peers[1]):
                 if peer.can_write:
                     self._write(peer, change, step)
@@ -647,7 +662,8 @@ class Play:
                 speaker.market.contract.market.attestations, "account", peer.account
             )
         ]
-        word = self._pick([*words[::-1], _NOBODY], step.c // 4)
+        word = self._pick([*words[::-1], _NOBODY], step.c // 32)
+        actor.pull(speaker)
         for peer in (actor, speaker, speaker)[step.a % 4 :]:
             self._write(peer, AttestRevoke(word), step)
 
@@ -827,7 +843,8 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.crowd, 1),
     (Play.trade, 3),
     (Play.rate, 3),
-    (Play.consent, 3),
+    (Play.consent, 2),
+    (Play.pick_work, 1),
     (Play.change, 2),
     (Play.mint, 1),
     (Play.renew_rules, 1),

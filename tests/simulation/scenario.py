@@ -8,9 +8,12 @@ is that plus its skew. Keys come from small numbers, so one program of calls has
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
 from synaptic_crdt.rules.consents import make_consent
+from synaptic_crdt.rules.council_operations import MarketSet
 from synaptic_crdt.rules.genesis import encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
@@ -58,6 +61,10 @@ FOUNDER: Final = 1
 RECOVERY: Final = 2
 _ONE_TIME: Final = 1_000_000
 _CAUSE_WAIT_MS: Final = 10 * MINUTE_MS
+
+NO_CHANGE: Final = MarketSet(
+    kinds=None, terms=None, fee_ppm=None, arbiters=None, verifiers=None, rules=None, reference=b""
+)
 
 IsReady = Callable[[Outcome], bool]
 
@@ -203,7 +210,7 @@ class Peer:
 
     def opt_in(self) -> Outcome:
         """Consent to the terms in force."""
-        return self.write(make_consent(self.market.genesis.terms))
+        return self.write(make_consent(self.market.contract.market.get_parameters().terms))
 
     def opt_out(self) -> Outcome:
         """Take the consent back."""
@@ -216,6 +223,10 @@ class Peer:
     def pay(self, to: "Peer", amount: int, reference: bytes = b"") -> Outcome:
         """Vote for a payment out of the treasury."""
         return self.write(TreasuryPay(to.account, amount, reference, ""))
+
+    def set_market(self, **changes: Any) -> Outcome:  # noqa: ANN401 - any of the fields
+        """Vote for other parameters; what is not named stays as it is."""
+        return self.write(replace(NO_CHANGE, **changes))
 
     def post(self, **changes: Any) -> Outcome:  # noqa: ANN401 - see make_post
         """Post a task: one seat of one unit at 100, unless told otherwise."""

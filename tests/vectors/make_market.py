@@ -2,7 +2,8 @@
 
 ``market-life.json`` is the life of a few tasks, piece by piece as one peer heard of it, with the
 state root after each; ``market-devices.json`` is that of an account with several devices, one of
-them lost; ``market-forms.json`` are operations whose own bytes decide their verdict.
+them lost; ``market-council.json`` that of parameters, consent and attestations;
+``market-forms.json`` are operations whose own bytes decide their verdict.
 Keys are made from the seeds given, all bytes are hexadecimal. What is in the files never changes:
 to change it is to make another contract.
 
@@ -17,9 +18,12 @@ import msgspec
 from msgspec.structs import replace
 
 from synaptic_crdt.node.node import Market
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
 from synaptic_crdt.rules.certificates import get_paper_voucher, make_paper
+from synaptic_crdt.rules.consents import make_consent
+from synaptic_crdt.rules.council_operations import Arbitration, MarketSet, TokenMint
 from synaptic_crdt.rules.form import read_operation
-from synaptic_crdt.rules.genesis import decode_genesis
+from synaptic_crdt.rules.genesis import Kind, decode_genesis
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
@@ -41,6 +45,7 @@ from synaptic_crdt.rules.task_operations import (
     TaskPost,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+from synaptic_crdt.rules.views import view_attestations, view_consent, view_parameters
 from synaptic_crdt.state.codec import Value, encode
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
@@ -52,6 +57,7 @@ from tests.simulation.scenario import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
+    NO_CHANGE,
     SECOND_MS,
     Peer,
     Scenario,
@@ -72,6 +78,7 @@ def make_vectors() -> dict[str, dict[str, Any]]:
     return {
         "market-life.json": make_life(),
         "market-devices.json": make_household(),
+        "market-council.json": make_council(),
         "market-forms.json": make_forms(),
     }
 
@@ -174,6 +181,67 @@ def make_household() -> dict[str, Any]:
             for key, row in get_rows(inside.devices, "account")
         },
         "void": [entry.id.hex() for entry in listener.market.replica.get_void()],
+    }
+
+
+def make_council() -> dict[str, Any]:
+    """Return a market whose council changes it, and whose members say on what terms they work."""
+    founder_key, other_key = make_key(1).public, make_key(3).public
+    scenario = Scenario(
+        fund=0,
+        openings_per_day=5,
+        council=sorted((founder_key, other_key)),
+        council_needed=2,
+        mint_cap=1_000,
+    )
+    founder = scenario.founder
+    listener = Listener(scenario)
+    councillor, provider = scenario.add_stranger(), scenario.add_stranger()
+    for peer in (councillor, provider):
+        peer.pull(founder)
+        peer.open("somebody")
+        founder.pull(peer)
+    scenario.sync()
+    for peer in (founder, councillor):
+        peer.pay(founder, 1_000)
+        peer.write(TokenMint(400, b"once", "a first emission"))
+        peer.set_market(
+            terms=_HASH,
+            fee_ppm=100_000,
+            kinds=(Kind("poem", "one verse"), Kind("text.answer", "one question")),
+            verifiers=(founder.account,),
+            arbiters=Arbitration((councillor.account,), 1),
+        )
+        councillor.pull(peer)
+    provider.write(AccountUpdate("somebody else"))
+    provider.write(make_consent(founder.market.genesis.terms, caps=Caps(1, 2, 2, ("text.answer",))))
+    scenario.sync()
+    old = founder.post(units=(1, 3), window_ms=3 * DAY_MS)
+    provider.pull(founder)
+    provider.accept(old)
+    provider.accept(old)
+    listener.hear(founder, councillor, provider)
+    listener.close()
+    scenario.wait(DAY_MS)
+    new = founder.post(kind="poem")
+    founder.write(Attest(provider.account, "confidential", scenario.wall_ms + DAY_MS, "word"))
+    provider.pull(founder)
+    provider.accept(new)
+    provider.opt_in()
+    provider.accept(new)
+    listener.hear(founder, provider)
+    listener.close()
+    for peer in (founder, councillor):
+        peer.write(TokenMint(601, b"twice", ""))
+        listener.hear(peer)
+        councillor.pull(peer)
+    listener.close()
+    _check_agreement(scenario, listener)
+    market = listener.market.contract.market
+    return _describe_story(scenario, listener) | {
+        "parameters": view_parameters(market),
+        "consent": view_consent(market, provider.account),
+        "attestations": view_attestations(market, provider.account, scenario.wall_ms),
     }
 
 
@@ -367,6 +435,19 @@ def _list_forms() -> dict[str, list[Value]]:
     transfer = TokenTransfer(_HASH, 5, b"reference", "memo")
     opening = AccountOpen("name", _HASH, None, None, None)
     issue = InviteIssue(_HASH, "member", 5, 10**12, False)
+    conditions = Caps(10, 10**9, 3, ("a", "b"))
+    consent = make_consent(_HASH, caps=conditions, requester_min=-1_000, blocked=(_HASH,))
+    crowd = tuple(bytes((number,)) * 32 for number in range(65))
+    word = Attest(_HASH, "confidential", 10**12, "word")
+    change = MarketSet(
+        kinds=(Kind("a", "one unit"),),
+        terms=_HASH,
+        fee_ppm=20_000,
+        arbiters=Arbitration((_HASH,), 1),
+        verifiers=(_HASH,),
+        rules=1,
+        reference=b"reference",
+    )
     typed: dict[str, Operation] = {
         "post": post,
         "transfer": transfer,
@@ -384,6 +465,34 @@ def _list_forms() -> dict[str, list[Value]]:
         "amount below nothing": replace(transfer, amount=-1),
         "amount of all there can be": replace(transfer, amount=2**53 - 1),
         "amount of more than there can be": replace(transfer, amount=2**53),
+        "renaming": AccountUpdate("name"),
+        "renaming to nothing": AccountUpdate(""),
+        "consent on conditions": consent,
+        "opting out": make_consent(None),
+        "cap below nothing": replace(consent, caps=Caps(-1, None, None, None)),
+        "caps of nothing": replace(consent, caps=Caps(0, 0, 0, ())),
+        "kinds out of order": replace(consent, caps=Caps(None, None, None, ("b", "a"))),
+        "requester's score below all": replace(consent, requester_min=-1_001),
+        "64 blocked accounts": replace(consent, blocked=crowd[:64]),
+        "65 blocked accounts": replace(consent, blocked=crowd),
+        "blocked twice": replace(consent, blocked=(_HASH, _HASH)),
+        "attestation": word,
+        "attestation of two words": replace(word, claim="two words"),
+        "taking a word back": AttestRevoke(_HASH),
+        "minting": TokenMint(5, b"reference", "memo"),
+        "minting nothing": TokenMint(0, b"", ""),
+        "all parameters": change,
+        "no parameters": NO_CHANGE,
+        "no kinds": replace(NO_CHANGE, kinds=()),
+        "kind twice": replace(NO_CHANGE, kinds=(Kind("a", "u"), Kind("a", "u"))),
+        "kind of no unit": replace(NO_CHANGE, kinds=(Kind("a", ""),)),
+        "fee of all": replace(NO_CHANGE, fee_ppm=10**6),
+        "fee above that": replace(NO_CHANGE, fee_ppm=10**6 + 1),
+        "no arbiters": replace(NO_CHANGE, arbiters=Arbitration((), 0)),
+        "quorum above the arbiters": replace(NO_CHANGE, arbiters=Arbitration((_HASH,), 2)),
+        "no verifiers": replace(NO_CHANGE, verifiers=()),
+        "16 verifiers": replace(NO_CHANGE, verifiers=crowd[:16]),
+        "rules of version 0": replace(NO_CHANGE, rules=0),
         "memo of 256 bytes": replace(transfer, memo="m" * 256),
         "memo of 257 bytes": replace(transfer, memo="m" * 257),
         "kind in capitals": replace(post, kind="Text"),
@@ -441,9 +550,9 @@ def _list_forms() -> dict[str, list[Value]]:
     written: dict[str, list[Value]] = {
         "unknown operation": ["task.dance", 1],
         "operation without fields": ["consent"],
-        "field too many": ["consent", None, None],
-        "number for a hash": ["consent", 1],
-        "hash of 31 bytes": ["consent", bytes(31)],
+        "field too many": ["attest.revoke", _HASH, None],
+        "number for a hash": ["attest.revoke", 1],
+        "hash of 31 bytes": ["attest.revoke", bytes(31)],
         "flag for a number": ["task.accept", _HASH, True],
         "number for a flag": ["task.approve", _HASH, 1],
         "bytes for text": ["task.decline", _HASH, b"busy"],

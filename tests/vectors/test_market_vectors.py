@@ -21,7 +21,7 @@ def test_the_code_still_makes_the_published_vectors(name: str) -> None:
     assert VECTORS[name] == read(name)
 
 
-@pytest.mark.parametrize("name", ["market-life.json", "market-devices.json"])
+@pytest.mark.parametrize("name", ["market-life.json", "market-devices.json", "market-council.json"])
 def test_the_published_bytes_still_fold_to_the_published_roots(name: str) -> None:
     published = read(name)
     assert replay_life(published) == published["steps"]
@@ -48,6 +48,17 @@ def test_the_household_shows_who_may_end_whom() -> None:
     refused = [Verdict(verdict).name for _, _, _, verdict in order if verdict]
     assert refused == ["BALANCE_TOO_LOW", "DEVICE_IS_OLDER"]
     assert sum(household["balances"].values()) == 5_000
+
+
+def test_the_council_shows_what_changes_and_what_is_refused_meanwhile() -> None:
+    council = VECTORS["market-council.json"]
+    order = council["id, epoch, effective time, verdict in order"]
+    refused = [Verdict(verdict).name for _, _, _, verdict in order if verdict]
+    assert refused == ["OWN_CAP_UNITS", "TERMS_OLD", "MINT_OVER_CAP"]
+    parameters = council["parameters"]
+    assert (parameters["supply"], parameters["mintable"]) == (1_000_400, 600)
+    assert (parameters["fee_ppm"], parameters["changes"]) == (100_000, [])
+    assert council["attestations"][0]["counts"]
 
 
 def test_every_verdict_of_form_is_shown() -> None:
