@@ -50,6 +50,7 @@ from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import encode_body
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.machine import Outcome
 from synaptic_crdt.state.statements import encode_statement
 from tests.forking import sign_fork
 from tests.simulation.agreement import get_settled_balances
@@ -542,6 +543,34 @@ class Play:
         for _ in range(1 + step.c % 2):
             self._write(actor, ForkReport(proof[:-1] if step.b % 8 == 0 else proof), step)
 
+    def trade(self, actor: Peer, step: Step) -> None:
+        """One piece of work from its posting to its payment, and what is said of it."""
+        requester = self._pick(self.scenario.peers, step.a)
+        if requester.can_write and actor.can_write:
+            task = requester.post(
+                units=(1 + step.b % 4,), price=5 + step.c % 16, penalty=step.a % 2
+            )
+            actor.pull(requester)
+            self._do_all(actor, requester, task, step)
+        self.rate(actor, step)
+
+    def _do_all(self, actor: Peer, requester: Peer, task: Outcome, step: Step) -> None:
+        """Either may learn on the way that its device was revoked."""
+        if not actor.can_write:
+            return
+        won = actor.accept(task)
+        self.checkpoint(actor, step)
+        actor.pull(self.scenario.founder)
+        if not actor.can_write:
+            return
+        self.scenario.wait((0, 30 * SECOND_MS, 61 * SECOND_MS)[step.b // 4 % 3])
+        actor.start(won)
+        delivery = actor.deliver(won, b"")
+        requester.pull(actor)
+        if requester.can_write:
+            requester.approve(delivery)
+            actor.pull(requester)
+
     def rate(self, actor: Peer, step: Step) -> None:
         """Say what work was like: settled or not, the actor's or not, soon or much later."""
         rows = [*get_rows(actor.market.contract.market.assignments, "provider")]
@@ -679,6 +708,7 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.lose, 3),
     (Play.crowd, 1),
     (Play.consent, 2),
+    (Play.trade, 3),
     (Play.rate, 3),
     (Play.report, 2),
     (Play.write_rubbish, 2),
