@@ -47,6 +47,10 @@ _MEMBERS: Final = {
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),
     "task": _member("task", "task", "Post, accept, run and settle tasks."),
+    "feedback": _member("reputation", "feedback", "Rate the other party of settled work."),
+    "reputation": _member("reputation", "reputation", "Show scores, tier and how work ended."),
+    "prices": _member("prices", "prices", "Show what work was paid for, raw and organic."),
+    "quote": _member("prices", "quote", "Say what a task would cost, and how that compares."),
     "provide": _member(
         "provide", "provide", "Work: accept what the local policy allows, run it, deliver."
     ),

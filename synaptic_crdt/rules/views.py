@@ -19,6 +19,7 @@ from synaptic_crdt.rules.rows import (
     SeatRow,
     TaskRow,
 )
+from synaptic_crdt.rules.score_views import view_ratings
 from synaptic_crdt.rules.seats.seat import get_seat, get_seat_id, get_seats, get_task
 from synaptic_crdt.rules.tasks import compute_status
 
@@ -281,6 +282,7 @@ def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -
         "delivered_ms": row.delivered_ms,
         "ended_ms": row.ended_ms,
         "delivery": row.delivery.hex(),
+        "feedback": view_ratings(market, assignment_id),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import read_bundle
-from synaptic_crdt.node.commands import devices, epochs, forks, members, money, tasks
+from synaptic_crdt.node.commands import devices, epochs, feedback, forks, members, money, tasks
 from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "task.deliver": tasks.deliver_result,
     "task.fail": tasks.fail_assignment,
     "task.approve": tasks.approve_delivery,
+    "feedback": feedback.give_feedback,
     "checkpoint": epochs.make_checkpoint,
     "cosign": epochs.cosign,
     "handover": epochs.recover,

@@ -8,7 +8,7 @@ from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.proofs import prove
-from synaptic_crdt.node.queries import forks, history, market, members, tasks, wallet
+from synaptic_crdt.node.queries import forks, history, market, members, scores, tasks, wallet
 from synaptic_crdt.node.wire import Json
 
 QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
@@ -22,6 +22,9 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "task.show": tasks.show_task,
     "task.payload": tasks.show_payload,
     "task.result": tasks.show_results,
+    "reputation": scores.show_reputation,
+    "prices": scores.show_prices,
+    "quote": scores.show_quote,
     "state": market.show_state,
     "doctor": market.show_health,
     "handover.show": market.show_handovers,
