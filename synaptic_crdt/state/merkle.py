@@ -11,6 +11,8 @@ Nodes are immutable tuples, shared between versions of the tree.
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+import msgspec
+
 from synaptic_crdt.state.codec import encode_trusted
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.tables import Key, Record
@@ -39,8 +41,8 @@ def compute_plain_leaf(row_key: bytes, row: object) -> bytes:
 
 
 def to_plain(value: object) -> object:
-    """Turn a record into the array of its fields, records inside it too."""
-    if isinstance(value, Record):
+    """Turn a record into the array of its fields, records and other structures inside it too."""
+    if isinstance(value, msgspec.Struct):
         return [to_plain(getattr(value, field)) for field in value.__struct_fields__]
     if isinstance(value, tuple):
         return [to_plain(item) for item in cast("tuple[object, ...]", value)]
