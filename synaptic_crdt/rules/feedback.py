@@ -9,8 +9,8 @@ from typing import Final
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.operations import Feedback
-from synaptic_crdt.rules.reputation import Side, add_points, count_meetings, get_pair
-from synaptic_crdt.rules.rows import AssignmentRow
+from synaptic_crdt.rules.reputation import add_points, count_meetings, get_pair
+from synaptic_crdt.rules.rows import AssignmentRow, Side
 from synaptic_crdt.rules.score_rows import RatingRow
 from synaptic_crdt.rules.seats.seat import get_seat, get_task
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -39,20 +39,19 @@ def give_feedback(market: Market, op: Feedback, act: Act) -> Refusal | None:
     if act.now >= end_ms:
         return Refusal(Verdict.FEEDBACK_TOO_LATE, (act.now, end_ms))
     # From here on the operation must succeed.
-    price = assignment.ask * seat.shard.units
-    points = _compute_points(
-        market, op.rating, rated, price, _get_damping(market, assignment, requester, act)
-    )
+    is_worth_it = assignment.ask * seat.shard.units >= market.genesis.gain_floor
+    damping = _get_damping(market, assignment, requester, act)
+    points = _compute_points(op.rating, rated, damping, is_worth_it=is_worth_it)
     account = assignment.provider if rated == "provider" else requester
     add_points(market, account, rated, points, act.now)
     market.ratings.set((op.assignment, rated), RatingRow(op.rating, op.comment, points, act.now))
     return None
 
 
-def _compute_points(market: Market, rating: int, rated: Side, price: int, damping: int) -> int:
+def _compute_points(rating: int, rated: Side, damping: int, *, is_worth_it: bool) -> int:
     praise, blame = _POINTS[rated]
     if rating >= _GOOD:
-        return praise >> damping if price >= market.genesis.gain_floor else 0
+        return praise >> damping if is_worth_it else 0
     return -(blame >> damping) if rating <= _BAD else 0
 
 

@@ -45,6 +45,7 @@ PROGRESS: Final = 100  # reports of one assignment
 DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not
 OPEN_ASSIGNMENTS: Final = 10  # work that one account owes at a time; more with a good score
 SCORE_A_SEAT: Final = 25  # points that allow one assignment more
+SCORE_MAX: Final = 1_000  # so that no past, good or bad, outweighs for ever what comes after it
 PRIORITY_SCORE: Final = 100  # who has as much need not wait for a task to open to all
 DECLINES: Final = 16  # of one seat; each excludes its provider, so this bounds the list
 REDISPATCH_MAX: Final = 16  # likewise, for failures and abandonments
@@ -52,8 +53,6 @@ OPENINGS_MAX: Final = 10**6  # accounts a day in an open market
 
 PRIORITY_MAX_MS: Final = HOUR_MS
 SLOT_MIN_MS: Final = MINUTE_MS  # of presence: more often than this would be a flood
-SCORE_MIN: Final = -1_000
-SCORE_MAX: Final = 1_000  # so that no past, good or bad, outweighs for ever what comes after it
 DAMPING_MAX: Final = 4  # halvings of a gain; the largest is gone by then
 MEETINGS: Final = DAMPING_MAX + 1  # kept of two groups: one of them may be what is being rated
 WEIGHT_MIN: Final = 50  # percent of the price that a score makes of it, at least and at most

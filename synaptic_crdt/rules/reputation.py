@@ -9,7 +9,7 @@ halved for every settlement between their groups within 30 days and gone after f
 worth less than the market's floor gains nothing. Does not answer friends who are invited apart.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.groups import get_group
 from synaptic_crdt.rules.market import Market, drop_oldest
+from synaptic_crdt.rules.rows import Side
 from synaptic_crdt.rules.score_rows import FigureRow, MeetingRow, ScoreRow
 
-Side = Literal["provider", "requester"]
 Pair = tuple[bytes, bytes]
 
 _BEGINNING: Final = ScoreRow(provider=0, provider_ms=0, requester=0, requester_ms=0)
@@ -183,7 +183,7 @@ def count_meetings(market: Market, pair: Pair, now: int) -> int:
 
 def _add(score: int, since_ms: int, points: int, now: int) -> tuple[int, int]:
     read = compute_score(score, since_ms, now)
-    changed = max(limits.SCORE_MIN, min(limits.SCORE_MAX, read + points))
+    changed = max(-limits.SCORE_MAX, min(limits.SCORE_MAX, read + points))
     if changed >= 0:
         return changed, 0
     return changed, since_ms + (read - score) * limits.DAY_MS if read < 0 else now

@@ -56,7 +56,7 @@ class Ledger:
         self.council: Final[list[bytes]] = fields[28]
         self.needed: Final[int] = fields[29]
         self.money: Final = Money(self.supply)
-        self.scores: Final = Scores(self.founder, is_open=self.rate > 0, floor=10)
+        self.scores: Final = Scores(self.founder, is_open=self.rate > 0, floor=fields[13])
         self.work: Final = Work(
             self.money,
             Terms(

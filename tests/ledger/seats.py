@@ -95,10 +95,9 @@ class Work:
         shards, price, bond, least, window = fields[6], fields[12], *fields[14:17]
         redispatch, service, review = fields[22], fields[23], fields[27]
         response, execution, _, penalty, _ = service
-        kind = fields[0]
         task = Task(
             requester=requester,
-            kind=kind,
+            kind=fields[0],
             price=price,
             least=least,
             window=window,

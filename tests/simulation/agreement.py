@@ -213,7 +213,7 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
 
 def _describe_past(inside: Inside, accounts: list[bytes], now: int) -> Iterator[tuple[str, Any]]:
     sides: tuple[Side, ...] = ("provider", "requester")
-    kinds = sorted(kind.slug for kind in inside.get_parameters().kinds)
+    kinds = [kind.slug for kind in inside.get_parameters().kinds]
     names = [(key, side) for key, _ in get_rows(inside.assignments, "provider") for side in sides]
     yield (
         "scores",
