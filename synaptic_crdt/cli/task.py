@@ -71,7 +71,9 @@ def task() -> None:
     help="A payload from a file: one seat each time it is given.",
 )
 @click.option("--units", type=int, default=1, show_default=True, help="Of work, a seat.")
-@click.option("--price", type=int, required=True, help="At most, for one unit.")
+@click.option("--price", type=int, required=True, help="For one unit; at most, unless spread.")
+@click.option("--premium-up-to", type=int, help="For one unit, to the best; else the price.")
+@click.option("--newcomers-from", type=int, help="For one unit, to anybody; else the price.")
 @click.option(
     "--providers-min",
     type=int,
@@ -80,6 +82,9 @@ def task() -> None:
     help="Nobody begins before so many accepted.",
 )
 @click.option("--window", type=DURATION, help="How long it can be accepted; else the market's.")
+@click.option(
+    "--priority", type=DURATION, help="How long for well-known providers only; else the market's."
+)
 @click.option(
     "--response", type=DURATION, default="10m", show_default=True, help="From winning to starting."
 )
@@ -111,8 +116,11 @@ def post(
     files: tuple[Path, ...],
     units: int,
     price: int,
+    premium_up_to: int | None,
+    newcomers_from: int | None,
     providers_min: int,
     window: int | None,
+    priority: int | None,
     response: int,
     execution: int,
     penalty: int,
@@ -125,7 +133,8 @@ def post(
 ) -> None:
     """Post a task, and lock its price: units x price for every seat.
 
-    What is not paid out comes back when the task ends.
+    What is not paid out comes back when the task ends. Who accepts is paid what it asks: the price
+    at most, or with the spread options what its reputation allows between the two.
     """
     payloads = [{"text": text} for text in texts] + [read_payload_file(file) for file in files]
     if not payloads:
@@ -136,8 +145,11 @@ def post(
         title=title,
         seats=[{"units": units, **payload} for payload in payloads],
         price=price,
+        price_low=newcomers_from,
+        price_max=premium_up_to,
         providers_min=providers_min,
         window_seconds=window,
+        priority_seconds=priority,
         response_seconds=response,
         execution_seconds=execution,
         penalty=penalty,

@@ -10,7 +10,18 @@ from tests.cli.conftest import copy_homes
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
-POST = ("task", "post", "--kind", "text.answer", "--title", "A question", "--price", "50")
+POST = (
+    "task",
+    "post",
+    "--kind",
+    "text.answer",
+    "--title",
+    "A question",
+    "--price",
+    "50",
+    "--priority",
+    "0s",
+)
 
 
 def play_pair(told: Told) -> None:

@@ -48,8 +48,11 @@ def post_task(
     title: str,
     seats: Sequence[SeatArgs],
     price: int,
+    price_low: int | None = None,
+    price_max: int | None = None,
     providers_min: int = 1,
     window_seconds: int | None = None,
+    priority_seconds: int | None = None,
     response_seconds: int = 600,
     execution_seconds: int = 3_600,
     penalty: int = 0,
@@ -59,9 +62,9 @@ def post_task(
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
-    """Post a task and lock price x units of every seat.
+    """Post a task and lock the highest price x units of every seat.
 
-    What is not given is the market's default.
+    What is not given is the market's default; the three prices are one unless they are spread.
     """
     genesis = node.market.genesis
     shards = tuple(_read_shard(seat) for seat in seats)
@@ -77,13 +80,13 @@ def post_task(
         verifier=None,
         asset=TOKEN,
         auction="first-accept",
-        price_low=price,
+        price_low=price if price_low is None else price_low,
         price=price,
-        price_max=price,
+        price_max=price if price_max is None else price_max,
         bond=bond,
         providers_min=providers_min,
         window_ms=_to_ms(window_seconds, genesis.window_ms),
-        priority_ms=genesis.priority_ms,
+        priority_ms=_to_ms(priority_seconds, genesis.priority_ms),
         capabilities=(),
         reputation_min=0,
         only=(),
@@ -99,7 +102,7 @@ def post_task(
         arbiters=(),
         quorum=0,
     )
-    locked = price * sum(shard.units for shard in shards)
+    locked = operation.price_max * sum(shard.units for shard in shards)
     told = spend(node, operation, locked, dry_run=dry_run, allow_pending=allow_pending)
     if not dry_run:
         told["task"] = told["entry"]
