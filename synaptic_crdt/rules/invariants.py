@@ -14,6 +14,7 @@ from synaptic_crdt.rules.devices import count_devices
 from synaptic_crdt.rules.disputes import get_dispute
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import SeatRow, TaskRow
+from synaptic_crdt.rules.score_invariants import check_past
 from synaptic_crdt.rules.seats.seat import ENDED, LIVE, OWED, compute_escrow, get_holder, get_seats
 from synaptic_crdt.state.tables import Table
 
@@ -43,6 +44,7 @@ def check_market(market: Market) -> None:
     _check_timers(market)
     _check_owed(market)
     _check_devices(market)
+    check_past(market)
 
 
 def _check_sums(market: Market) -> None:
