@@ -43,8 +43,10 @@ _MEMBERS: Final = {
         "device", "device", "Use several machines for one account; revoke lost ones."
     ),
     "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
-    "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
+    "account": _member("account", "account", "Change what others see of your account."),
+    "wallet": _member("wallet", "wallet", "Show what you have and what moved it; send tokens."),
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),
+    "terms": _member("consent", "terms", "Read the terms in force."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),
     "task": _member("task", "task", "Post, accept, run and settle tasks."),
     "feedback": _member("reputation", "feedback", "Rate the other party of settled work."),
@@ -71,6 +73,10 @@ _MEMBERS: Final = {
     ),
     "doctor": _member("doctor", "doctor", "Say what is the matter with the market and this home."),
     "treasury": _member("treasury", "treasury", "Pay from the treasury, as the council."),
+    "market": _member(
+        "parameters", "market", "See the market's parameters; change them, as the council."
+    ),
+    "attest": _member("attest", "attest", "Vouch for accounts, as a verifier."),
 }
 
 

@@ -1,4 +1,4 @@
-"""The council's hand in the treasury."""
+"""The council's hand in the treasury: payments and new tokens."""
 
 import click
 
@@ -10,7 +10,7 @@ from synaptic_crdt.cli.standing import print_standing
 
 @click.group(cls=Group, examples=("treasury pay paul 1000 --memo 'a first budget'",))
 def treasury() -> None:
-    """Pay from the treasury, as the council."""
+    """Pay from the treasury, or add to it, as the council."""
 
 
 @treasury.command(
@@ -31,6 +31,23 @@ def pay(account: str, amount: int, memo: str, reference: str) -> None:
     answer = append("treasury.pay", to=account, amount=amount, memo=memo, reference=reference)
     show(answer, _render_vote)
     print_next(f"wallet --account {shorten(answer['to'])}")
+
+
+@treasury.command("mint", examples=("treasury mint 1000000 --memo 'decided on Monday'",))
+@click.argument("amount", type=int)
+@click.option("--memo", default="", help="What it is for, public.")
+@click.option(
+    "--reference", default="", help="Of another councillor's vote: hex, to vote for the same one."
+)
+def mint(amount: int, memo: str, reference: str) -> None:
+    """Vote for new tokens for the treasury, within what the founder allowed for ever."""
+    show(append("treasury.mint", amount=amount, memo=memo, reference=reference), _render_mint)
+    print_next("market show")
+
+
+def _render_mint(answer: Json) -> None:
+    print_line(f"voted to make {answer['amount']:,}, reference {answer['reference']}")
+    print_standing(answer)
 
 
 def _render_vote(answer: Json) -> None:

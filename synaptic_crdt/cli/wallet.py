@@ -1,17 +1,31 @@
-"""What an account has, and sending it."""
+"""What an account has, what moved it, and sending it."""
 
 import click
 
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group
-from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, shorten, show
+from synaptic_crdt.cli.output import (
+    Json,
+    format_time,
+    print_fields,
+    print_line,
+    print_next,
+    print_table,
+    shorten,
+    show,
+)
 from synaptic_crdt.cli.standing import print_standing
 
 
 @click.group(
     cls=Group,
     invoke_without_command=True,
-    examples=("wallet", "wallet --account paul", "wallet send paul 250 --memo 'thanks'"),
+    examples=(
+        "wallet",
+        "wallet --account paul",
+        "wallet history",
+        "wallet send paul 250 --memo 'thanks'",
+    ),
 )
 @click.option(
     "--account", default=None, help="Another account: its name, id or the id's beginning."
@@ -23,6 +37,21 @@ def wallet(context: click.Context, account: str | None) -> None:
         return
     arguments = {} if account is None else {"account": account}
     show(read("wallet", **arguments), _render_wallet)
+
+
+@wallet.command(
+    "history",
+    examples=("wallet history", "wallet history --account paul --limit 20"),
+)
+@click.option(
+    "--account", default=None, help="Another account: its name, id or the id's beginning."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="The newest ones alone.")
+def history(account: str | None, limit: int | None) -> None:
+    """Show everything that moved your tokens: payments, locks, returns, each with its reason."""
+    arguments = {} if account is None else {"account": account}
+    show(read("wallet.history", limit=limit, **arguments), _render_history)
+    print_next("wallet", "log")
 
 
 @wallet.command(
@@ -61,6 +90,33 @@ def _render_wallet(answer: Json) -> None:
         ("bonded", f"{answer['bonded']:,}"),
         ("granted", f"{answer['granted']:,}"),
     )
+
+
+def _render_history(answer: Json) -> None:
+    print_table(
+        ("time", "entry", "cause", "change", "locked", "available", "standing", "with", "about"),
+        [
+            (
+                format_time(row["time_ms"]),
+                shorten(row["entry"]),
+                row["cause"],
+                row["change"],
+                row["locked_change"],
+                row["available"],
+                row["standing"],
+                shorten(_get_other(row, answer["account"])),
+                row["memo"] or row["explanation"],
+            )
+            for row in answer["movements"]
+        ],
+    )
+
+
+def _get_other(row: Json, account: str) -> str:
+    """Return the other party of a payment, or the task."""
+    if row["counterparty"]:
+        return row["by"] if row["counterparty"] == account else row["counterparty"]
+    return row["task"] or ""
 
 
 def _render_sent(answer: Json) -> None:

@@ -5,19 +5,24 @@ a ``Candidate``. Answers self-hire, judges with a stake, and copies of one task 
 hand.
 """
 
+from typing import Final
+
 import msgspec
 
-from synaptic_crdt.rules import holds, limits, reputation
+from synaptic_crdt.rules import consents, holds, limits, reputation
+from synaptic_crdt.rules.attestations import is_attested
 from synaptic_crdt.rules.auctions import compute_limit
 from synaptic_crdt.rules.devices import get_active_devices
 from synaptic_crdt.rules.groups import get_group
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
-from synaptic_crdt.rules.seats.ending import count_owed
 from synaptic_crdt.rules.seats.seat import Cause, Seats, get_holder, get_seats
 from synaptic_crdt.rules.seats.table import advance, is_allowed
 from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+
+# What a verifier vouches for when a task is confidential.
+CONFIDENTIAL: Final = "confidential"
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -69,8 +74,8 @@ def find_seat(
     score = reputation.get_score(market, candidate.account, "provider", now)
     refusal = (
         _check_others(market, task, candidate, seats)
-        or _check_merit(task, candidate, score)
-        or _check_load(market, candidate, score)
+        or _check_merit(market, task, candidate, score, now)
+        or _check_load(market, task, seat, candidate, score, now)
         or _check_price(market, task, seat, candidate, score, now)
     )
     return seat_id if refusal is None else refusal
@@ -86,7 +91,7 @@ def assign_seat(
 ) -> None:
     """Give a seat to a candidate that passed every rung, under the id of the assignment."""
     holds.lock(market, candidate.account, seat_id, "bond", task.bond)
-    count_owed(market, candidate.account, 1)
+    consents.count_acceptance(market, candidate.account, now)
     # Only a key needs to know whom it may be sealed to.
     devices = () if task.privacy == "public" else get_active_devices(market, candidate.account)
     market.assignments.set(
@@ -140,13 +145,7 @@ def _check_interest(task: TaskRow, candidate: Candidate) -> Refusal | None:
 def _check_consent(market: Market, candidate: Candidate) -> Refusal | None:
     if market.is_auditor(candidate.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
-    accepted = market.get_provider(candidate.account).terms
-    if accepted is None:
-        return Refusal(Verdict.NOT_OPTED_IN)
-    in_force = market.get_parameters().terms
-    if accepted != in_force:
-        return Refusal(Verdict.TERMS_OLD, (accepted, in_force))
-    return None
+    return consents.check_consent(market, candidate.account)
 
 
 def _check_lists(task: TaskRow, candidate: Candidate) -> Refusal | None:
@@ -179,21 +178,34 @@ def _is_taken(seat: SeatRow) -> bool:
     return seat.assignment != b""
 
 
-def _check_merit(task: TaskRow, candidate: Candidate, score: int) -> Refusal | None:
+def _check_merit(
+    market: Market, task: TaskRow, candidate: Candidate, score: int, now: int
+) -> Refusal | None:
     for capability in task.capabilities:
         if capability not in candidate.capabilities:
             return Refusal(Verdict.CAPABILITY_MISSING, (capability,))
     if score < task.reputation_min:
         return Refusal(Verdict.REPUTATION_TOO_LOW, (score, task.reputation_min))
+    if task.privacy == "confidential" and not is_attested(
+        market, candidate.account, CONFIDENTIAL, task.verifier, now
+    ):
+        return Refusal(Verdict.NOT_ATTESTED, (task.verifier,))
     return None
 
 
-def _check_load(market: Market, candidate: Candidate, score: int) -> Refusal | None:
+def _check_load(
+    market: Market, task: TaskRow, seat: SeatRow, candidate: Candidate, score: int, now: int
+) -> Refusal | None:
+    units = seat.shard.units
+    refusal = consents.check_caps(market, candidate.account, task.kind, units, now)
+    if refusal is not None:
+        return refusal
     owed = market.get_provider(candidate.account).owed
     allowed = limits.OPEN_ASSIGNMENTS + max(0, score) // limits.SCORE_A_SEAT
     if owed >= allowed:
         return Refusal(Verdict.TOO_MANY_ASSIGNMENTS, (owed, allowed))
-    return None
+    requester_score = reputation.get_score(market, task.requester, "requester", now)
+    return consents.check_requester(market, candidate.account, task.requester, requester_score)
 
 
 def _check_price(

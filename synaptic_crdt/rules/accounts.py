@@ -1,10 +1,16 @@
-"""Accounts: opened by the first entry of a feed; opted in or out of providing."""
+"""Accounts: opened by the first entry of a feed, renamed at will.
+
+Nothing depends on a name: an account is named by the key that opened it, and names may be equal.
+"""
+
+from msgspec.structs import replace
 
 from synaptic_crdt.rules import devices, invitations
+from synaptic_crdt.rules.account_operations import AccountUpdate
 from synaptic_crdt.rules.groups import compute_group
 from synaptic_crdt.rules.market import ONLY, Act, Market
-from synaptic_crdt.rules.operations import AccountOpen, Consent, Role
-from synaptic_crdt.rules.rows import AccountRow, BalanceRow, ProviderRow, TodayRow
+from synaptic_crdt.rules.operations import AccountOpen, Role
+from synaptic_crdt.rules.rows import AccountRow, BalanceRow, TodayRow
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 
@@ -38,15 +44,11 @@ def open_account(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
     return None
 
 
-def set_consent(market: Market, op: Consent, act: Act) -> Refusal | None:
-    """Opt in to the market's terms, or out; work already taken may be finished."""
-    if market.is_auditor(act.account):
-        return Refusal(Verdict.AUDITOR_MAY_NOT)
-    in_force = market.get_parameters().terms
-    if op.terms is not None and op.terms != in_force:
-        return Refusal(Verdict.TERMS_OLD, (op.terms, in_force))
-    provider = market.get_provider(act.account)
-    market.providers.set(act.account, ProviderRow(terms=op.terms, owed=provider.owed))
+def update_account(market: Market, op: AccountUpdate, act: Act) -> Refusal | None:
+    """Take another name, from here on; what was signed before stays as it is."""
+    row = market.accounts.get(act.account)
+    assert row is not None, act.account
+    market.accounts.set(act.account, replace(row, name=op.name))
     return None
 
 

@@ -11,23 +11,27 @@ from synaptic_crdt.rules import (
     acceptance,
     accounts,
     arguing,
+    attestations,
+    consents,
     devices,
     feedback,
     forks,
     improving,
     invitations,
+    parameters,
     signing,
     tasks,
     tokens,
     work,
 )
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Consent
+from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
 from synaptic_crdt.rules.explain import explain
 from synaptic_crdt.rules.form import read_operation
 from synaptic_crdt.rules.genesis import Genesis
 from synaptic_crdt.rules.market import Act, Market, get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
-    Consent,
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
@@ -69,14 +73,19 @@ Rule = Callable[[Market, Any, Act], Refusal | None]
 
 RULES: Final[Mapping[type[Operation], Rule]] = {
     AccountOpen: accounts.open_account,
+    AccountUpdate: accounts.update_account,
     InviteIssue: invitations.issue_invitation,
     InviteRevoke: invitations.revoke_invitation,
     DeviceAdd: devices.add_device,
     DeviceJoin: devices.join_account,
     DeviceRevoke: devices.revoke_device,
-    Consent: accounts.set_consent,
+    Consent: consents.set_consent,
+    Attest: attestations.attest,
+    AttestRevoke: attestations.revoke_attestation,
     TokenTransfer: tokens.transfer_tokens,
+    TokenMint: tokens.mint_tokens,
     TreasuryPay: tokens.pay_from_treasury,
+    MarketSet: parameters.set_parameters,
     TaskPost: tasks.post_task,
     TaskCancel: tasks.cancel_task,
     TaskAccept: acceptance.accept_task,
@@ -127,14 +136,17 @@ class MarketContract:
         """Carry out the default of a deadline that has come."""
         if self.market.seats.get(subject) is not None:
             advance(self.market, subject, "deadline", Cause(now))
+        elif self.market.changes.get(subject) is not None:
+            parameters.apply_change(self.market, subject)
         else:
             invitations.expire_invitation(self.market, subject)
 
     def close_epoch(self, now: int, epoch: int) -> dict[bytes, bytes]:  # noqa: ARG002 - the protocol's signature
-        """Let every acceptance go on that waited for a counted checkpoint; end revoked devices."""
+        """Go on with acceptances that waited for a counted checkpoint, end devices and rules."""
         pending = [seat_id for seat_id, _ in get_rows(self.market.seats, "pending")]
         for seat_id in pending:
             advance(self.market, seat_id, "epoch", Cause(now))
+        parameters.begin_rules(self.market)
         return devices.close_revoked(self.market)
 
     def explain(self, entry_id: bytes, verdict: int) -> str:
@@ -159,6 +171,10 @@ class MarketContract:
             account = device
         else:
             return Refusal(Verdict.ACCOUNT_UNKNOWN, (device,))
+        if kind is not MarketSet:
+            newer = parameters.check_rules(self.market)
+            if newer is not None:
+                return newer
         act = Act(now, account, device, position, entry_id)
         return RULES[kind](self.market, operation, act)  # type: ignore[index]
 

@@ -3,13 +3,15 @@
 Equal means the same operation to the byte. Once decided, the same bytes decide nothing again.
 """
 
+from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
 from synaptic_crdt.rules.market import ONLY, Act, Market
 from synaptic_crdt.rules.operations import InviteIssue, TreasuryPay, encode_operation
 from synaptic_crdt.rules.rows import ProposalRow, TodayRow
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.state.codec import encode_trusted
 
-Proposed = TreasuryPay | InviteIssue
+Paid = TreasuryPay | InviteIssue
+Proposed = Paid | TokenMint | MarketSet
 
 
 def check_vote(market: Market, op: Proposed, act: Act) -> Refusal | None:
@@ -24,7 +26,7 @@ def check_vote(market: Market, op: Proposed, act: Act) -> Refusal | None:
     return None
 
 
-def check_treasury(market: Market, op: Proposed, act: Act, amount: int) -> Refusal | None:
+def check_treasury(market: Market, op: Paid, act: Act, amount: int) -> Refusal | None:
     """Can the treasury give ``amount`` today, if this voice is the one that decides?"""
     if not _is_decided_by_next(market, _get_proposal(market, op, act)):
         return None
@@ -35,6 +37,15 @@ def check_treasury(market: Market, op: Proposed, act: Act, amount: int) -> Refus
     if amount > treasury:
         return Refusal(Verdict.TREASURY_TOO_LOW, (amount, treasury))
     return None
+
+
+def check_mint(market: Market, op: TokenMint, act: Act) -> Refusal | None:
+    """May so many tokens be made, if this voice is the one that decides?"""
+    if not _is_decided_by_next(market, _get_proposal(market, op, act)):
+        return None
+    cap = market.genesis.mint_cap
+    left = cap - (market.get_parameters().supply - market.genesis.supply)
+    return None if op.amount <= left else Refusal(Verdict.MINT_OVER_CAP, (op.amount, left, cap))
 
 
 def vote(market: Market, op: Proposed, act: Act) -> ProposalRow:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from synaptic_crdt.errors import MalformedInput
-from synaptic_crdt.rules import limits
+from synaptic_crdt.rules import account_form, limits
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, Consent
 from synaptic_crdt.rules.bounds import check_length, check_range
+from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Feedback,
@@ -60,7 +62,7 @@ def _check_invite_issue(op: InviteIssue) -> Refusal | None:
     return check_range(Verdict.GRANT_OUT_OF_RANGE, op.grant, 0, limits.SUPPLY_MAX)
 
 
-def _check_payment(op: TokenTransfer | TreasuryPay) -> Refusal | None:
+def _check_payment(op: TokenTransfer | TreasuryPay | TokenMint) -> Refusal | None:
     if op.amount == 0:
         return Refusal(Verdict.AMOUNT_ZERO)
     if not 1 <= op.amount <= limits.SUPPLY_MAX:
@@ -85,10 +87,15 @@ def _check_fork_report(op: ForkReport) -> Refusal | None:
 # Operations that are not here have only ids and flags, which their types bound in full.
 _LADDERS: Final[Mapping[type[Operation], Callable[[Any], Refusal | None]]] = {
     AccountOpen: _check_account_open,
+    AccountUpdate: account_form.check_account_update,
+    Consent: account_form.check_consent,
+    Attest: account_form.check_attest,
+    MarketSet: account_form.check_market_set,
     InviteIssue: _check_invite_issue,
     TokenTransfer: _check_payment,
     TreasuryPay: _check_payment,
     Feedback: _check_feedback,
+    TokenMint: _check_payment,
     ForkReport: _check_fork_report,
     **TASK_LADDERS,
 }

@@ -29,10 +29,13 @@ def check_totals(market: Market) -> None:
     ):
         _check(value >= 0, f"{name} {value} below nothing")
     total = money.treasury + money.available + money.held
+    supply = market.get_parameters().supply
     _check(
-        total == market.genesis.supply,
-        f"treasury, balances and holds are {total}, supply is {market.genesis.supply}",
+        total == supply,
+        f"treasury, balances and holds are {total}, supply is {supply}",
     )
+    minted, cap = supply - market.genesis.supply, market.genesis.mint_cap
+    _check(0 <= minted <= cap, f"{minted} minted, allowed {cap}")
 
 
 def check_market(market: Market) -> None:
@@ -96,6 +99,7 @@ def _check_timers(market: Market) -> None:
     living = [key for key, seat, _ in _get_all_seats(market) if seat.state not in ENDED]
     invitations = get_rows(market.invitations, "number")
     living += [key for key, invitation in invitations if invitation.state == "OPEN"]
+    living += [key for key, _ in get_rows(market.changes, "due")]
     for subject in living:
         _check(market.timers.get(subject) is not None, f"{subject.hex()} has no deadline")
     (timers,) = (table for table in market.tables.get_tables() if table.name == "timers")

@@ -40,6 +40,9 @@ CAPABILITIES: Final = 16
 METRICS: Final = 8
 LISTED: Final = 32  # accounts that a task is only for, or is closed to
 KEYS: Final = 64  # devices that one content key is sealed to in one list
+CAP_MAX: Final = 10**6  # that an account sets itself: more is no cap
+RULES_MAX: Final = 10**6
+BLOCKED: Final = 64  # accounts that a provider does not work for
 EVIDENCE: Final = 8  # hashes of each side of a dispute
 PROGRESS: Final = 100  # reports of one assignment
 DEVICES: Final = 8  # of one account: the paper device and added ones count, revoked ones do not
@@ -62,6 +65,8 @@ FORGOTTEN: Final = 2  # rows older than 30 days that leave for each one that com
 RATING_MAX: Final = 5
 COMMENT_BYTES: Final = 256
 
+NOTICE_MS: Final = DAY_MS  # between a decision of the council and the parameters' change
+ATTESTATION_MAX_MS: Final = 366 * DAY_MS  # a word that nobody renews is worth less every day
 DURATION_MIN_MS: Final = SECOND_MS
 DURATION_MAX_MS: Final = 30 * DAY_MS  # money is never locked longer than this by one deadline
 HARD_FACTOR: Final = 4  # hard(x) = max(4x, x + 10 min): late is a penalty, this is the end

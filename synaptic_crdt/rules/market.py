@@ -7,12 +7,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from synaptic_crdt.rules.genesis import Genesis
-from synaptic_crdt.rules.limits import DAY_MS, FORGOTTEN
+from synaptic_crdt.rules.limits import DAY_MS, FORGOTTEN, SCORE_MAX
 from synaptic_crdt.rules.rows import (
     AccountRow,
     AdditionRow,
     AssignmentRow,
+    AttestationRow,
     BalanceRow,
+    ChangeRow,
+    ConsentRow,
     DeliveryRow,
     DeviceRow,
     DisputeRow,
@@ -48,6 +51,16 @@ TREASURY: Final = b""
 
 R = TypeVar("R", bound=Record)
 
+_NO_CONSENT: Final = ConsentRow(
+    terms=None,
+    tasks_per_day=None,
+    units_per_task=None,
+    open_assignments=None,
+    kinds=None,
+    requester_min=-SCORE_MAX,
+    blocked=(),
+)
+
 
 class Act(msgspec.Struct, frozen=True, gc=False):
     """Who acts, with which entry, at which effective time in ms."""
@@ -66,8 +79,11 @@ class Market:
         "accounts",
         "additions",
         "assignments",
+        "attestations",
         "balances",
         "candles",
+        "changes",
+        "consents",
         "deliveries",
         "devices",
         "disputes",
@@ -126,6 +142,21 @@ class Market:
         self.invitations: Final[Table[InvitationRow]] = tables.declare(
             "invitations", InvitationRow, {"number": lambda _, row: (row.number,)}
         )
+        # By the parameter's name.
+        self.changes: Final[Table[ChangeRow]] = tables.declare(
+            "changes", ChangeRow, {"due": lambda key, row: (row.due_ms, key)}
+        )
+        self.attestations: Final[Table[AttestationRow]] = tables.declare(
+            "attestations",
+            AttestationRow,
+            {
+                "account": lambda _, row: (row.account, row.number),
+                "standing": lambda _, row: (
+                    (row.account, row.claim, row.verifier) if row.state == "STANDING" else None
+                ),
+            },
+        )
+        self.consents: Final[Table[ConsentRow]] = tables.declare("consents", ConsentRow)
         self.proposals: Final[Table[ProposalRow]] = tables.declare("proposals", ProposalRow)
         self.providers: Final[Table[ProviderRow]] = tables.declare("providers", ProviderRow)
         self.tasks: Final[Table[TaskRow]] = tables.declare(
@@ -215,9 +246,14 @@ class Market:
         return row is not None and row.role == "auditor"
 
     def get_provider(self, account: bytes) -> ProviderRow:
-        """Return an account's standing as provider; who never asked is not opted in."""
+        """Return what an account owes as provider; who never took work owes nothing."""
         provider = self.providers.get(account)
-        return ProviderRow(terms=None, owed=0) if provider is None else provider
+        return ProviderRow(owed=0, day=0, taken=0) if provider is None else provider
+
+    def get_consent(self, account: bytes) -> ConsentRow:
+        """Return an account's word on working for others; who never spoke is not opted in."""
+        consent = self.consents.get(account)
+        return _NO_CONSENT if consent is None else consent
 
 
 def make_parameters(genesis: Genesis) -> ParametersRow:
@@ -229,6 +265,9 @@ def make_parameters(genesis: Genesis) -> ParametersRow:
         arbiters=genesis.arbiters,
         quorum=genesis.quorum,
         verifiers=genesis.verifiers,
+        rules=genesis.rules,
+        rules_due=0,
+        supply=genesis.supply,
     )
 
 

@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Consent
+from synaptic_crdt.rules.council_operations import MarketSet, TokenMint
 from synaptic_crdt.rules.fields import Hash, Reference, Signature
 from synaptic_crdt.rules.task_operations import (
     AssignmentExtend,
@@ -135,14 +137,6 @@ class DeviceRevoke(
     device: Hash
 
 
-class Consent(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="consent"
-):
-    """Opt in to the terms of this hash, or out of all with null."""
-
-    terms: Hash | None
-
-
 class TokenTransfer(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="token.transfer"
 ):
@@ -188,14 +182,19 @@ class ForkReport(
 
 Operation = (
     AccountOpen
+    | AccountUpdate
     | InviteIssue
     | InviteRevoke
     | DeviceAdd
     | DeviceJoin
     | DeviceRevoke
     | Consent
+    | Attest
+    | AttestRevoke
     | TokenTransfer
+    | TokenMint
     | TreasuryPay
+    | MarketSet
     | TaskPost
     | TaskImprove
     | TaskCancel
@@ -219,14 +218,19 @@ Operation = (
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     "account.open": AccountOpen,
+    "account.update": AccountUpdate,
     "invite.issue": InviteIssue,
     "invite.revoke": InviteRevoke,
     "device.add": DeviceAdd,
     "device.join": DeviceJoin,
     "device.revoke": DeviceRevoke,
     "consent": Consent,
+    "attest": Attest,
+    "attest.revoke": AttestRevoke,
     "token.transfer": TokenTransfer,
+    "token.mint": TokenMint,
     "treasury.pay": TreasuryPay,
+    "market.set": MarketSet,
     "task.post": TaskPost,
     "task.improve": TaskImprove,
     "task.cancel": TaskCancel,

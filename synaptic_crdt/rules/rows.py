@@ -22,6 +22,7 @@ Purpose = Literal["escrow", "bond", "deposit", "grant"]
 Side = Literal["requester", "provider"]
 DeviceState = Literal["ACTIVE", "REVOKED", "CLOSED"]
 InvitationState = Literal["OPEN", "USED", "REVOKED", "EXPIRED"]
+AttestationState = Literal["STANDING", "RENEWED", "REVOKED"]
 SeatState = Literal[
     "OPEN",
     "RESERVED",
@@ -104,7 +105,11 @@ class AdditionRow(Record, frozen=True, gc=False):
 
 
 class ParametersRow(Record, frozen=True, gc=False):
-    """What the council may change, as it is in force: the genesis says how it began."""
+    """What the council may change, as it is in force: the genesis says how it began.
+
+    ``rules_due`` is the rules version that follows at the end of the next epoch, 0 for none.
+    ``supply`` grows by what is minted.
+    """
 
     terms: bytes
     kinds: tuple[Kind, ...]
@@ -112,6 +117,9 @@ class ParametersRow(Record, frozen=True, gc=False):
     arbiters: tuple[bytes, ...]
     quorum: int
     verifiers: tuple[bytes, ...]
+    rules: int
+    rules_due: int
+    supply: int
 
 
 class BalanceRow(Record, frozen=True, gc=False):
@@ -169,11 +177,52 @@ class ProposalRow(Record, frozen=True, gc=False):
     decided: bool
 
 
-class ProviderRow(Record, frozen=True, gc=False):
-    """The terms an account opted in to, if any, and the work it owes: accepted, not delivered."""
+class ChangeRow(Record, frozen=True, gc=False):
+    """A decided change of one parameter, by that one's name; what is None does not change.
+
+    The timer of the same name carries it out; ``entry`` decided it.
+    """
+
+    entry: bytes
+    due_ms: int
+    kinds: tuple[Kind, ...] | None
+    terms: bytes | None
+    fee_ppm: int | None
+    verifiers: tuple[bytes, ...] | None
+    rules_due: int | None
+
+
+class ConsentRow(Record, frozen=True, gc=False):
+    """The terms an account opted in to, if any, and on which conditions; a cap of None is none."""
 
     terms: bytes | None
+    tasks_per_day: int | None
+    units_per_task: int | None
+    open_assignments: int | None
+    kinds: tuple[str, ...] | None
+    requester_min: int
+    blocked: tuple[bytes, ...]
+
+
+class ProviderRow(Record, frozen=True, gc=False):
+    """The work an account owes: accepted, not delivered; and how much it took on its last day."""
+
     owed: int
+    day: int
+    taken: int
+
+
+class AttestationRow(Record, frozen=True, gc=False):
+    """The word of a verifier for an account, by its entry's id."""
+
+    number: int
+    verifier: bytes
+    account: bytes
+    claim: str
+    proof: str
+    attested_ms: int
+    expiry_ms: int
+    state: AttestationState
 
 
 class PresenceRow(Record, frozen=True, gc=False):

@@ -49,21 +49,7 @@ def make_payload(media_type: str, data: bytes) -> Payload:
 
 
 def _check_task_post(op: TaskPost) -> Refusal | None:
-    return (
-        _check_work(op)
-        or _check_prices(op)
-        or _check_providers(op)
-        or _check_judges(op)
-        or _check_supported(op)
-    )
-
-
-def _check_supported(op: TaskPost) -> Refusal | None:
-    """Refuse what the rules do not carry out yet."""
-    for name, is_plain in (("privacy", op.privacy != "confidential"),):
-        if not is_plain:
-            return Refusal(Verdict.FIELD_NOT_SUPPORTED, (name,))
-    return None
+    return _check_work(op) or _check_prices(op) or _check_providers(op) or _check_judges(op)
 
 
 def _check_work(op: TaskPost) -> Refusal | None:

@@ -17,8 +17,9 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
     """Lock price_max x units for every seat and open them all for the window."""
     worth = op.price_max * op.copies * sum(shard.units for shard in op.seats)
     # Before anything is looked up: beyond this bound a sum has no meaning.
-    if worth > market.genesis.supply:
-        return Refusal(Verdict.LOCK_OVER_SUPPLY, (worth, market.genesis.supply))
+    supply = market.get_parameters().supply
+    if worth > supply:
+        return Refusal(Verdict.LOCK_OVER_SUPPLY, (worth, supply))
     if not market.is_kind(op.kind):
         return Refusal(Verdict.KIND_UNKNOWN, (op.kind,))
     refusal = _check_judges(market, op)

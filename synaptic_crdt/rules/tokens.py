@@ -1,6 +1,9 @@
-"""Transfers between accounts and payments from the treasury."""
+"""Transfers between accounts, payments from the treasury, and new tokens for it."""
+
+from msgspec.structs import replace
 
 from synaptic_crdt.rules import council
+from synaptic_crdt.rules.council_operations import TokenMint
 from synaptic_crdt.rules.market import ONLY, Act, Market
 from synaptic_crdt.rules.operations import TokenTransfer, TreasuryPay
 from synaptic_crdt.rules.rows import BalanceRow, MoneyRow
@@ -42,4 +45,18 @@ def pay_from_treasury(market: Market, op: TreasuryPay, act: Act) -> Refusal | No
             MoneyRow(money.treasury - op.amount, money.available + op.amount, money.held),
         )
         market.balances.set(op.to, BalanceRow(recipient.available + op.amount))
+    return None
+
+
+def mint_tokens(market: Market, op: TokenMint, act: Act) -> Refusal | None:
+    """Count one voice of the council; the deciding one makes tokens for the treasury."""
+    refusal = council.check_vote(market, op, act) or council.check_mint(market, op, act)
+    if refusal is not None:
+        return refusal
+    # From here on the operation must succeed.
+    if council.vote(market, op, act).decided:
+        parameters, money = market.get_parameters(), market.get_money()
+        supply = parameters.supply + op.amount
+        market.parameters.set(ONLY, replace(parameters, supply=supply))
+        market.money.set(ONLY, MoneyRow(money.treasury + op.amount, money.available, money.held))
     return None

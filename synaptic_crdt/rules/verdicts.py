@@ -76,9 +76,18 @@ class Verdict(IntEnum):
     EVIDENCE_DISORDERED = 153
     STATEMENT_LENGTH = 154
     PROGRESS_OUT_OF_RANGE = 155
-    FIELD_NOT_SUPPORTED = 156
     RATING_OUT_OF_RANGE = 170
     COMMENT_LENGTH = 171
+    CAP_OUT_OF_RANGE = 160
+    KINDS_INVALID = 161
+    REQUESTER_MIN_OUT_OF_RANGE = 162
+    BLOCKED_INVALID = 163
+    CLAIM_INVALID = 164
+    CHANGE_EMPTY = 165
+    RULES_OUT_OF_RANGE = 166
+    FEE_OUT_OF_RANGE = 167
+    ARBITERS_INVALID = 168
+    VERIFIERS_INVALID = 169
 
     # Existence: it names what is not there, or not there yet.
     ACCOUNT_UNKNOWN = 200
@@ -95,6 +104,9 @@ class Verdict(IntEnum):
     ARBITER_UNKNOWN = 211
     VERIFIER_UNKNOWN = 212
     DISPUTE_UNKNOWN = 213
+    ATTESTED_UNKNOWN = 220
+    ATTESTATION_UNKNOWN = 221
+    APPOINTED_UNKNOWN = 222
 
     # Authority: somebody else might do this.
     CERTIFICATE_MISSING = 300
@@ -127,6 +139,11 @@ class Verdict(IntEnum):
     NOT_A_PARTY = 327
     NOT_AN_ARBITER = 328
     NOT_THE_OPENER = 329
+    NOT_A_VERIFIER = 340
+    ATTESTS_ITSELF = 341
+    NOT_THE_ATTESTER = 342
+    REQUESTER_BLOCKED = 343
+    REQUESTER_BELOW_MIN = 344
 
     # Phase: right once, or later, or before.
     ACCOUNT_EXISTS = 400
@@ -157,6 +174,11 @@ class Verdict(IntEnum):
     RESULT_SEALED = 425
     NOT_SETTLED = 450
     FEEDBACK_GIVEN = 451
+    ATTESTATION_ENDED = 440
+    OWN_CAP_KINDS = 441
+    OWN_CAP_UNITS = 442
+    OWN_CAP_OPEN = 443
+    RULES_NEWER = 444
 
     # Time: too late, too soon, too often.
     INVITATION_EXPIRED = 500
@@ -167,6 +189,9 @@ class Verdict(IntEnum):
     NOT_OPEN_YET = 505
     EXTENSION_TOO_LONG = 506
     FEEDBACK_TOO_LATE = 530
+    ATTESTATION_TOO_SHORT = 520
+    ATTESTATION_TOO_LONG = 521
+    OWN_CAP_DAY = 522
 
     # Money: the figures do not allow it.
     BALANCE_TOO_LOW = 600
@@ -174,6 +199,7 @@ class Verdict(IntEnum):
     ASK_ABOVE_LIMIT = 602
     BOND_SHORT = 603
     DEPOSIT_SHORT = 604
+    MINT_OVER_CAP = 620
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ anything, and none of it is under the root.
 from typing import Any
 
 from synaptic_crdt.rules import holds
+from synaptic_crdt.rules.attestations import is_attested
 from synaptic_crdt.rules.devices import PAPER_NUMBER
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.market import Market, get_rows
@@ -14,6 +15,7 @@ from synaptic_crdt.rules.rows import (
     AccountRow,
     AssignmentRow,
     BalanceRow,
+    ChangeRow,
     DeviceRow,
     Purpose,
     SeatRow,
@@ -51,7 +53,7 @@ def view_supply(market: Market) -> View:
     """Where all tokens are; the three parts add up to the supply."""
     money = market.get_money()
     return {
-        "supply": market.genesis.supply,
+        "supply": market.get_parameters().supply,
         "balances": money.available,
         "holds": money.held,
         "treasury": money.treasury,
@@ -91,13 +93,61 @@ def view_devices(market: Market, account: bytes) -> list[View]:
 
 
 def view_consent(market: Market, account: bytes) -> View:
-    """Whether an account may be given work, and how much it owes."""
-    provider = market.get_provider(account)
+    """Whether an account may be given work, on which conditions, and how much it owes."""
+    consent, provider = market.get_consent(account), market.get_provider(account)
     return {
-        "opted_in": provider.terms == market.get_parameters().terms,
-        "terms": None if provider.terms is None else provider.terms.hex(),
+        "opted_in": consent.terms == market.get_parameters().terms,
+        "terms": None if consent.terms is None else consent.terms.hex(),
+        "caps": {
+            "tasks_per_day": consent.tasks_per_day,
+            "units_per_task": consent.units_per_task,
+            "open_assignments": consent.open_assignments,
+            "kinds": None if consent.kinds is None else list(consent.kinds),
+        },
+        "requester_min": consent.requester_min,
+        "blocked": [blocked.hex() for blocked in consent.blocked],
         "owed": provider.owed,
+        "taken": {"day": provider.day, "tasks": provider.taken},
     }
+
+
+def view_parameters(market: Market) -> View:
+    """What the council may change, as it is in force, and what changes when."""
+    row = market.get_parameters()
+    return {
+        "kinds": [{"kind": kind.slug, "unit": kind.unit} for kind in row.kinds],
+        "terms": row.terms.hex(),
+        "fee_ppm": row.fee_ppm,
+        "arbiters": [account.hex() for account in row.arbiters],
+        "quorum": row.quorum,
+        "verifiers": [account.hex() for account in row.verifiers],
+        "rules": row.rules,
+        "rules_due": row.rules_due or None,
+        "supply": row.supply,
+        "mintable": market.genesis.mint_cap - (row.supply - market.genesis.supply),
+        "council": [account.hex() for account in market.genesis.council],
+        "council_needed": market.genesis.council_needed,
+        "changes": [_view_change(key, change) for key, change in get_rows(market.changes, "due")],
+    }
+
+
+def view_attestations(market: Market, account: bytes, now: int) -> list[View]:
+    """All that verifiers ever said of an account, in the order in which they said it."""
+    return [
+        {
+            "attestation": key.hex(),
+            "verifier": row.verifier.hex(),
+            "account": row.account.hex(),
+            "claim": row.claim,
+            "proof": row.proof,
+            "attested_ms": row.attested_ms,
+            "expiry_ms": row.expiry_ms,
+            "state": row.state,
+            "counts": is_attested(market, account, row.claim, row.verifier, now)
+            and row.state == "STANDING",
+        }
+        for key, row in get_rows(market.attestations, "account", account)
+    ]
 
 
 def view_invitations(market: Market) -> list[View]:
@@ -202,10 +252,24 @@ def _view_account(market: Market, account: bytes, row: AccountRow) -> View:
         "role": row.role,
         "paper": None if row.paper is None else row.paper.hex(),
         "inviter": row.inviter.hex(),
+        "group": row.group.hex(),
         "opened_ms": row.opened_ms,
         "available": market.get_available(account),
         **view_consent(market, account),
     }
+
+
+def _view_change(parameter: bytes, row: ChangeRow) -> View:
+    kinds, verifiers = row.kinds or (), row.verifiers or ()
+    value: dict[str, Any] = {
+        "kinds": [{"kind": kind.slug, "unit": kind.unit} for kind in kinds],
+        "terms": None if row.terms is None else row.terms.hex(),
+        "fee_ppm": row.fee_ppm,
+        "verifiers": [account.hex() for account in verifiers],
+        "rules": row.rules_due,
+    }
+    name = parameter.decode()
+    return {"parameter": name, "to": value[name], "due_ms": row.due_ms, "entry": row.entry.hex()}
 
 
 def _view_device(device: bytes, row: DeviceRow) -> View:

@@ -41,7 +41,7 @@ def compute_plain_leaf(row_key: bytes, row: object) -> bytes:
 
 
 def to_plain(value: object) -> object:
-    """Turn a record into the array of its fields, records and other structures inside it too."""
+    """Turn a record into the array of its fields, and whatever has fields inside it too."""
     if isinstance(value, msgspec.Struct):
         return [to_plain(getattr(value, field)) for field in value.__struct_fields__]
     if isinstance(value, tuple):

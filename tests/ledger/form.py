@@ -23,6 +23,7 @@ Shape = Any
 
 _PAYLOAD: Final[Shape] = ["text", "int", "hash", ("or nothing", "bytes")]
 _KEY: Final[Shape] = ["hash", "key"]
+_CAP: Final[Shape] = ("or nothing", "int")
 _PAPER: Final[Shape] = ["hash", "hash", "signature"]
 _VOUCHER: Final[Shape] = ["hash", "int", "signature"]
 _CERTIFICATE: Final[Shape] = ["hash", "hash", "role", "int", "int", "int", "signature"]
@@ -40,7 +41,25 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "device.add": ["hash", "hash"],
     "device.join": ["hash", "hash", _VOUCHER],
     "device.revoke": ["hash"],
-    "consent": [("or nothing", "hash")],
+    "account.update": ["text"],
+    "consent": [
+        ("or nothing", "hash"),
+        [_CAP, _CAP, _CAP, ("or nothing", ("many", "text"))],
+        "int",
+        ("many", "hash"),
+    ],
+    "attest": ["hash", "text", "int", ("only", "word")],
+    "attest.revoke": ["hash"],
+    "token.mint": ["int", "reference", "text"],
+    "market.set": [
+        ("or nothing", ("many", ["text", "text"])),
+        ("or nothing", "hash"),
+        ("or nothing", "int"),
+        ("or nothing", [("many", "hash"), "int"]),
+        ("or nothing", ("many", "hash")),
+        ("or nothing", "int"),
+        "reference",
+    ],
     "token.transfer": ["hash", "int", "reference", "text"],
     "treasury.pay": ["hash", "int", "reference", "text"],
     "task.post": [
@@ -96,13 +115,19 @@ def check_form(operation: list[Any]) -> None:
     tag, fields = operation[0], operation[1:]
     need(tag in FIELDS, "UNKNOWN_OPERATION")
     need(_fits(fields, FIELDS[tag]), "MALFORMED")
+    _check_said(tag, fields)
     match [tag, *fields]:
         case ["account.open", name, _, _, certificate, proof]:
             need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")
             need((certificate is None) == (proof is None), "CERTIFICATE_INCOMPLETE")
         case ["invite.issue", _, _, grant, *_]:
             need(0 <= grant <= SUPPLY_MAX, "GRANT_OUT_OF_RANGE")
-        case ["token.transfer" | "treasury.pay", _, amount, _, memo]:
+        case ["token.transfer" | "treasury.pay", _, amount, _, memo] | [
+            "token.mint",
+            amount,
+            _,
+            memo,
+        ]:
             need(amount != 0, "AMOUNT_ZERO")
             need(1 <= amount <= SUPPLY_MAX, "AMOUNT_OUT_OF_RANGE")
             need(len(memo.encode()) <= 256, "MEMO_LENGTH")
@@ -161,6 +186,59 @@ def _check_post(fields: list[Any]) -> None:
     need(0 <= bond <= price, "BOND_OUT_OF_RANGE")
     need(SECOND <= review <= MONTH, "REVIEW_OUT_OF_RANGE")
     need(0 <= redispatch <= 16, "REDISPATCH_OUT_OF_RANGE")
+
+
+def _check_said(tag: str, fields: list[Any]) -> None:
+    """What members say of themselves and others, and the council of the market."""
+    match [tag, *fields]:
+        case ["account.update", name]:
+            need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")
+        case ["consent", _, caps, least, blocked]:
+            _check_caps(*caps)
+            need(-1000 <= least <= 1000, "REQUESTER_MIN_OUT_OF_RANGE")
+            need(_is_ascending(blocked, 64), "BLOCKED_INVALID")
+        case ["attest", _, claim, _, _]:
+            need(_is_slug(claim), "CLAIM_INVALID")
+        case ["market.set", *changes, _]:
+            _check_changes(*changes)
+        case _:
+            pass
+
+
+def _check_caps(
+    a_day: int | None, a_task: int | None, at_once: int | None, kinds: list[str] | None
+) -> None:
+    for cap, most in ((a_day, 10**6), (a_task, UNITS_MAX), (at_once, 10**6)):
+        need(cap is None or 0 <= cap <= most, "CAP_OUT_OF_RANGE")
+    are_kinds = kinds is None or (_is_ascending(kinds, 64) and all(map(_is_slug, kinds)))
+    need(are_kinds, "KINDS_INVALID")
+
+
+def _check_changes(
+    kinds: list[Any] | None,
+    terms: bytes | None,
+    fee: int | None,
+    arbiters: list[Any] | None,
+    verifiers: list[bytes] | None,
+    rules: int | None,
+) -> None:
+    given = [kinds, terms, fee, arbiters, verifiers, rules]
+    need(any(each is not None for each in given), "CHANGE_EMPTY")
+    if kinds is not None:
+        slugs = [slug for slug, _ in kinds]
+        is_named = bool(slugs) and _is_ascending(slugs, 64) and all(map(_is_slug, slugs))
+        need(is_named and all(1 <= len(unit.encode()) <= 64 for _, unit in kinds), "KINDS_INVALID")
+    need(fee is None or 0 <= fee <= 10**6, "FEE_OUT_OF_RANGE")
+    if arbiters is not None:
+        accounts, quorum = arbiters
+        is_panel = _is_ascending(accounts, 15) and 1 <= quorum <= len(accounts)
+        need(is_panel, "ARBITERS_INVALID")
+    need(_is_ascending(verifiers or [], 15), "VERIFIERS_INVALID")
+    need(rules is None or 1 <= rules <= 10**6, "RULES_OUT_OF_RANGE")
+
+
+def _is_ascending(items: list[Any], most: int) -> bool:
+    return len(items) <= most and items == sorted(set(items))
 
 
 def _check_payload(payload: list[Any]) -> None:

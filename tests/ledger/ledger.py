@@ -14,7 +14,9 @@ from synaptic_crdt.state.hashes import compute_hash
 from tests.ledger.devices import Devices, Said, is_signed
 from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
 from tests.ledger.form import DAY, MONTH, No, check_form, need, read_fork
+from tests.ledger.members import Members
 from tests.ledger.money import TREASURY, Money
+from tests.ledger.parameters import Parameters
 from tests.ledger.scores import Scores
 from tests.ledger.seats import Assignment, Seat, Task, Terms, Work
 
@@ -47,20 +49,27 @@ class Ledger:
         fields: Any = decode(genesis, len(genesis))
         self.market: Final = compute_hash("market", genesis)
         self.created: Final[int] = fields[4]
-        self.terms: Final[bytes] = fields[5]
         self.founder: Final[bytes] = fields[6]
         self.rate: Final[int] = fields[7]
-        self.supply: Final[int] = fields[8]
         self.day_cap: Final[int] = fields[10]
-        self.kinds: Final = [slug for slug, _ in fields[14]]
         self.council: Final[list[bytes]] = fields[28]
         self.needed: Final[int] = fields[29]
-        self.money: Final = Money(self.supply)
         self.scores: Final = Scores(self.founder, is_open=self.rate > 0, floor=fields[13])
+        self.parameters: Final = Parameters(
+            sandbox=fields[26],
+            supply=fields[8],
+            mint_cap=fields[9],
+            terms=fields[5],
+            fee_ppm=fields[11],
+            kinds=fields[14],
+            arbiters=[fields[30], fields[31]],
+            verifiers=fields[32],
+        )
+        self.members: Final = Members()
+        self.money: Final = Money(fields[8])
         self.work: Final = Work(
             self.money,
             Terms(
-                fee_ppm=fields[11],
                 contest=fields[19],
                 finality_wait=fields[27],
                 sandbox=fields[26],
@@ -69,7 +78,7 @@ class Ledger:
         )
         self.devices: Final = Devices(self.market)
         self.roles: Final[dict[bytes, str]] = {}
-        self.consents: Final[dict[bytes, bytes | None]] = {}
+        self.names: Final[dict[bytes, str]] = {}
         self.invitations: Final[dict[bytes, Invitation]] = {}
         self.votes: Final[dict[bytes, Votes]] = {}
         self.paid: Final[dict[int, int]] = {}
@@ -85,6 +94,7 @@ class Ledger:
             self.now = happening.now
             if isinstance(happening, EpochEnd):
                 self.work.close_epoch(happening.now)
+                self.parameters.close_epoch()
                 self.devices.closed.update(self.devices.revoked)
             else:
                 self.verdicts[happening.id] = self._judge(happening)
@@ -94,7 +104,7 @@ class Ledger:
         seats = [seat for task in self.work.tasks.values() for seat in task.seats]
         waiting = [(s.deadline, s.id) for s in seats if s.state not in ("SETTLED", "CLOSED")]
         waiting += [(i.expiry, key) for key, i in self.invitations.items() if i.state == "OPEN"]
-        return sorted(waiting)
+        return sorted(waiting + self.parameters.get_deadlines())
 
     def get_seats(self) -> dict[bytes, tuple[str, str, bytes]]:
         """Return (state, end, assignment) of every seat."""
@@ -113,6 +123,9 @@ class Ledger:
             if subject in self.invitations:
                 self._end_invitation(subject, "EXPIRED")
                 continue
+            if subject.decode("latin-1") in self.parameters.pending:
+                self.parameters.pass_deadline(subject)
+                continue
             for task in self.work.tasks.values():
                 for seat in task.seats:
                     if seat.id == subject:
@@ -128,6 +141,8 @@ class Ledger:
             account = self.devices.accounts.get(entry.device)
             may_be_unknown = tag in ("account.open", "device.join")
             need(account is not None or may_be_unknown, "ACCOUNT_UNKNOWN")
+            is_newer = self.parameters.figures["rules"] != 1
+            need(not is_newer or tag == "market.set", "RULES_NEWER")
             said = Said(
                 entry.id, entry.device, account or entry.device, entry.position, entry.operation
             )
@@ -144,7 +159,12 @@ class Ledger:
             "device.add": self.devices.add,
             "device.join": self.devices.join,
             "device.revoke": self.devices.revoke,
+            "account.update": self._rename,
             "consent": self._consent,
+            "attest": self._attest,
+            "attest.revoke": self._revoke_word,
+            "token.mint": self._mint,
+            "market.set": self._set,
             "token.transfer": self._transfer,
             "treasury.pay": self._pay,
             "task.post": self._post,
@@ -163,7 +183,7 @@ class Ledger:
     # -- accounts ----------------------------------------------------------------------------
 
     def _open(self, fields: list[Any], said: Said) -> None:
-        _, _, paper, certificate, proof = fields
+        name, _, paper, certificate, proof = fields
         need(said.position == 1 or said.device not in self.devices.accounts, "ACCOUNT_EXISTS")
         need(said.position == 1, "NOT_FIRST_ENTRY")
         day = self.now // DAY
@@ -182,6 +202,7 @@ class Ledger:
             self.opened[day] = self.opened.get(day, 0) + 1
         self.money.free.setdefault(said.account, 0)
         self.roles[said.account] = role
+        self.names[said.account] = name
         self.devices.open(said.account, paper)
 
     def _check_invited(self, certificate: list[Any], proof: bytes, said: Said) -> None:
@@ -200,10 +221,20 @@ class Ledger:
         need(is_signed(one_time, b"invitation", word, proof), "PROOF_FORGED")
 
     def _consent(self, fields: list[Any], said: Said) -> None:
-        (terms,) = fields
         self._check_member(said)
-        need(terms in (None, self.terms), "TERMS_OLD")
-        self.consents[said.account] = terms
+        need(fields[0] in (None, self.parameters.figures["terms"]), "TERMS_OLD")
+        self.members.consents[said.account] = fields
+
+    def _rename(self, fields: list[Any], said: Said) -> None:
+        (self.names[said.account],) = fields
+
+    def _attest(self, fields: list[Any], said: Said) -> None:
+        need(fields[0] in self.roles, "ATTESTED_UNKNOWN")
+        need(said.account in self.parameters.figures["verifiers"], "NOT_A_VERIFIER")
+        self.members.attest(said.id, said.account, fields, self.now)
+
+    def _revoke_word(self, fields: list[Any], said: Said) -> None:
+        self.members.revoke(fields[0], said.account)
 
     def _check_member(self, said: Said) -> None:
         need(self.roles[said.account] != "auditor", "AUDITOR_MAY_NOT")
@@ -266,11 +297,14 @@ class Ledger:
 
     def _check_treasury(self, said: Said, amount: int) -> None:
         """Only the voice that decides needs the treasury to have the money."""
-        if len(self._get_votes(said).voters) + 1 >= self.needed:
+        if self._is_last_voice(said):
             need(
                 self.paid.get(self.now // DAY, 0) + amount <= self.day_cap, "TREASURY_OVER_DAY_CAP"
             )
             need(amount <= self.money.free[TREASURY], "TREASURY_TOO_LOW")
+
+    def _is_last_voice(self, said: Said) -> bool:
+        return len(self._get_votes(said).voters) + 1 >= self.needed
 
     def _vote(self, said: Said) -> Votes:
         votes = self._get_votes(said)
@@ -304,16 +338,34 @@ class Ledger:
             self._count_paid(amount)
             self.money.move(TREASURY, to, amount)
 
+    def _mint(self, fields: list[Any], said: Said) -> None:
+        amount = fields[0]
+        self._check_vote(said)
+        if self._is_last_voice(said):
+            self.parameters.check_mint(amount)
+        if self._vote(said).decided:
+            self.parameters.mint(amount)
+            self.money.mint(amount)
+
+    def _set(self, fields: list[Any], said: Said) -> None:
+        appointed = [*(fields[3] or [[]])[0], *(fields[4] or [])]
+        need(all(account in self.roles for account in appointed), "APPOINTED_UNKNOWN")
+        self._check_vote(said)
+        if self._vote(said).decided:
+            self.parameters.decide(fields, self.now)
+
     # -- tasks -------------------------------------------------------------------------------
 
     def _post(self, fields: list[Any], said: Said) -> None:
         kind, shards, price = fields[0], fields[6], fields[12]
         worth = price * sum(units for units, *_ in shards)
-        need(worth <= self.supply, "LOCK_OVER_SUPPLY")
-        need(kind in self.kinds, "KIND_UNKNOWN")
+        need(worth <= self.parameters.supply, "LOCK_OVER_SUPPLY")
+        kinds = [slug for slug, _ in self.parameters.figures["kinds"]]
+        need(kind in kinds, "KIND_UNKNOWN")
         self._check_member(said)
         need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
-        self.work.post(said.id, said.account, fields, self.now)
+        fee_ppm = self.parameters.figures["fee_ppm"]
+        self.work.post(said.id, said.account, fields, self.now, fee_ppm)
 
     def _cancel(self, fields: list[Any], said: Said) -> None:
         task = self._get_task(fields[0])
@@ -329,15 +381,20 @@ class Ledger:
         need(bool(free), "NO_FREE_SEAT")
         need(who != task.requester, "PROVIDER_IS_REQUESTER")
         self._check_member(said)
-        need(self.consents.get(who) is not None, "NOT_OPTED_IN")
-        need(self.consents[who] == self.terms, "TERMS_OLD")
+        terms = self.members.get_terms(who)
+        need(terms is not None, "NOT_OPTED_IN")
+        need(terms == self.parameters.figures["terms"], "TERMS_OLD")
         free = [seat for seat in free if who not in seat.excluded]
         need(bool(free), "EXCLUDED")
         reserved = [seat.holder for seat in task.seats if seat.state == "RESERVED"]
         need(who not in [holder.provider for holder in reserved if holder], "ALREADY_RESERVED")
-        need(self.work.count_owed(who) < 10, "TOO_MANY_ASSIGNMENTS")
+        owed = self.work.count_owed(who)
+        self.members.check_caps(who, task.kind, free[0].units, owed, self.now)
+        need(owed < 10, "TOO_MANY_ASSIGNMENTS")
+        self.members.check_requester(who, task.requester, 0)
         need(ask <= task.price, "ASK_ABOVE_LIMIT")
         need(task.bond <= self.money.free[who], "BOND_SHORT")
+        self.members.taken[who, self.now // DAY] += 1
         self.work.accept(task, free[0], Assignment(said.id, who, ask), self.now)
 
     def _decline(self, fields: list[Any], said: Said) -> None:

@@ -1,4 +1,7 @@
-"""Who has what: free tokens, the treasury, and what is locked for whom. Nothing is ever made."""
+"""Who has what: free tokens, the treasury, and what is locked for whom.
+
+Nothing is made but by ``mint``.
+"""
 
 from typing import Final
 
@@ -12,7 +15,7 @@ class Money:
     """All tokens of a market; every change takes from one place what it gives to another."""
 
     def __init__(self, supply: int) -> None:
-        self.supply: Final = supply
+        self.supply = supply
         self.free: Final[dict[bytes, int]] = {TREASURY: supply}
         self.holds: Final[dict[tuple[bytes, Purpose], tuple[bytes, int]]] = {}
 
@@ -20,6 +23,12 @@ class Money:
         """Give free tokens."""
         self.free[giver] -= amount
         self.free[taker] += amount
+        self.check()
+
+    def mint(self, amount: int) -> None:
+        """Make tokens, for the treasury: all that ever is made comes through here."""
+        self.supply += amount
+        self.free[TREASURY] += amount
         self.check()
 
     def lock(self, payer: bytes, subject: bytes, purpose: Purpose, amount: int) -> None:

@@ -53,6 +53,7 @@ class Task:
 
     requester: bytes
     kind: str
+    fee_ppm: int
     price: int
     least: int
     window: int
@@ -75,7 +76,6 @@ class Task:
 class Terms:
     """What of the genesis the life of a seat depends on."""
 
-    fee_ppm: int
     contest: int
     finality_wait: int
     sandbox: bool
@@ -90,14 +90,17 @@ class Work:
         self.terms: Final = terms
         self.tasks: Final[dict[bytes, Task]] = {}
 
-    def post(self, entry: bytes, requester: bytes, fields: list[Any], now: int) -> None:
+    def post(
+        self, entry: bytes, requester: bytes, fields: list[Any], now: int, fee_ppm: int = 0
+    ) -> None:
         """Open every seat, its whole price locked."""
-        shards, price, bond, least, window = fields[6], fields[12], *fields[14:17]
+        kind, shards, price, bond, least, window = fields[0], fields[6], fields[12], *fields[14:17]
         redispatch, service, review = fields[22], fields[23], fields[27]
         response, execution, _, penalty, _ = service
         task = Task(
             requester=requester,
-            kind=fields[0],
+            kind=kind,
+            fee_ppm=fee_ppm,
             price=price,
             least=least,
             window=window,
@@ -226,7 +229,7 @@ class Work:
         ]
         penalty = min(worth, task.penalty * late.count(True))
         earned = (worth - penalty) * share_ppm // 1_000_000
-        fee = earned * self.terms.fee_ppm // 1_000_000
+        fee = earned * task.fee_ppm // 1_000_000
         self.money.unlock(seat.id, "escrow", {holder.provider: earned - fee, b"": fee})
         self._leave(seat, "SETTLED")
         seat.state = "SETTLED"

@@ -25,7 +25,7 @@ LIFE = Path(__file__).parents[1] / "vectors" / "market-life.json"
 
 
 def write(*times: int) -> list[bytes]:
-    return [encode([time << 16, ["consent", None]]) for time in times]
+    return [encode([time << 16, ["account.update", "name"]]) for time in times]
 
 
 def test_entries_take_their_place_by_epoch_then_time() -> None:
@@ -53,16 +53,16 @@ def test_equal_timestamps_are_ordered_by_a_hash() -> None:
     assert ties == sorted(ties)
 
 
-def make_work(fee_ppm: int = 0) -> tuple[Money, Work]:
+def make_work() -> tuple[Money, Work]:
     money = Money(1_000)
     money.free.update({REQUESTER: 0, PROVIDER: 0})
     money.move(TREASURY, REQUESTER, 500)
     money.move(TREASURY, PROVIDER, 100)
-    terms = Terms(fee_ppm=fee_ppm, contest=MINUTE, finality_wait=MINUTE, sandbox=False)
+    terms = Terms(contest=MINUTE, finality_wait=MINUTE, sandbox=False)
     return money, Work(money, terms, Scores(REQUESTER, is_open=False, floor=10))
 
 
-def post(work: Work) -> None:
+def post(work: Work, fee_ppm: int = 0) -> None:
     """Three units at 100 each, a minute to respond, two to execute, 40 for each violation."""
     service = [MINUTE, 2 * MINUTE, 40]
     shards: list[Any] = [[3, []]]
@@ -78,12 +78,12 @@ def post(work: Work) -> None:
         service,
         30,
     ]
-    work.post(ONE, REQUESTER, [*fields, "requester", MINUTE, 1], now=0)
+    work.post(ONE, REQUESTER, [*fields, "requester", MINUTE, 1], now=0, fee_ppm=fee_ppm)
 
 
 def test_a_late_delivery_is_paid_less_the_penalty_and_the_fee() -> None:
-    money, work = make_work(fee_ppm=100_000)
-    post(work)
+    money, work = make_work()
+    post(work, fee_ppm=100_000)
     assert money.free[REQUESTER] == 200
     task = work.tasks[ONE]
     (seat,) = task.seats

@@ -13,7 +13,7 @@ from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.place import Place, PlaceGuard, find_place
 from synaptic_crdt.node.queries import run_query
-from synaptic_crdt.rules.operations import Consent
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import encode_statement
 from tests.forking import sign_fork
@@ -112,7 +112,7 @@ def test_a_forked_device_writes_nothing_until_it_is_settled(
     position = ana.replica.get_feed(ana.key.public).position
     fork(ana, ana.key, position)
     with pytest.raises(ForkSeen, match=f"from position {position} on.*reissue"):
-        ana.append(Consent(None))
+        ana.append(make_consent(None))
     assert "forked" in {finding.name for finding in list_findings(ana)}
     shown = run_query(ana, "log.void", {})
     assert [row["operation"] for row in shown["suspended"]] == ["consent"]

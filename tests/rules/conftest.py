@@ -12,13 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.contract import MarketContract
+from synaptic_crdt.rules.council_operations import MarketSet
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.operations import (
     AccountOpen,
-    Consent,
     DeviceAdd,
     DeviceJoin,
     InviteIssue,
@@ -107,6 +108,20 @@ def make_task(
         quorum=0,
     )
     return replace(post, **changes)
+
+
+def make_change(**changes: Any) -> MarketSet:  # noqa: ANN401 - any of the fields
+    """A change of parameters that changes nothing but what is named."""
+    fields = dict.fromkeys(("kinds", "terms", "fee_ppm", "arbiters", "verifiers", "rules"))
+    return MarketSet(**{**fields, "reference": b"", **changes})
+
+
+def make_accept(task: bytes, ask: int) -> TaskAccept:
+    return TaskAccept(task, ask, ())
+
+
+def make_deliver(assignment: bytes, result: Payload) -> TaskDeliver:
+    return TaskDeliver(assignment, result, None, ())
 
 
 class Stage:
@@ -267,7 +282,14 @@ class Stage:
         self.did("founder", invite)
         self.did(name, self.ticket(invite, "founder", name))
         if opt_in:
-            self.did(name, Consent(self.genesis.terms))
+            self.did(name, make_consent(self.genesis.terms))
+        return self.key(name)
+
+    def join_by(self, inviter: str, name: str) -> bytes:
+        """Invite somebody without a grant, and let them open an account."""
+        invite = self.make_invite(name)
+        self.did(inviter, invite)
+        self.did(name, self.ticket(invite, inviter, name))
         return self.key(name)
 
     def assign(self, task: bytes, name: str, ask: int = 100) -> bytes:

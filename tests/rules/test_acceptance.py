@@ -1,5 +1,7 @@
-from synaptic_crdt.rules.operations import Consent
-from synaptic_crdt.rules.rows import ProviderRow
+from msgspec.structs import replace
+
+from synaptic_crdt.rules.account_operations import Caps
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel, TaskDecline, TaskStart
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_task
@@ -22,9 +24,10 @@ def test_accept_ladder(stage: Stage) -> None:
     ladder.expect(V.PROVIDER_IS_REQUESTER, "founder", TaskAccept(task, 101, ()))
     ladder.expect(V.AUDITOR_MAY_NOT, "watcher", TaskAccept(task, 101, ()))
     ladder.expect(V.NOT_OPTED_IN, "ana", TaskAccept(task, 101, ()))
-    stage.market.providers.set(ana, ProviderRow(terms=b"o" * 32, owed=0))
+    old = replace(stage.market.get_consent(ana), terms=b"o" * 32)
+    stage.market.consents.set(ana, old)
     ladder.expect(V.TERMS_OLD, "ana", TaskAccept(task, 101, ()))
-    stage.did("ana", Consent(stage.genesis.terms))
+    stage.did("ana", make_consent(stage.genesis.terms))
     given_back = stage.did("founder", make_task())
     stage.did("ana", TaskDecline(stage.assign(given_back, "ana"), "busy"))
     ladder.expect(V.EXCLUDED, "ana", TaskAccept(given_back, 101, ()))
@@ -34,8 +37,24 @@ def test_accept_ladder(stage: Stage) -> None:
     many = stage.did("founder", make_task(units=(1,) * 10, price=10))
     for _ in range(10):
         stage.did("ana", TaskAccept(many, 10, ()))
+    for caps, verdict in (
+        (Caps(0, 0, 0, ()), V.OWN_CAP_KINDS),
+        (Caps(0, 0, 0, None), V.OWN_CAP_UNITS),
+        (Caps(0, None, 10, None), V.OWN_CAP_OPEN),
+        (Caps(10, None, None, None), V.OWN_CAP_DAY),
+    ):
+        stage.did("ana", make_consent(stage.genesis.terms, caps=caps))
+        ladder.expect(verdict, "ana", TaskAccept(task, 101, ()))
+    founder = stage.key("founder")
+    blocks = make_consent(stage.genesis.terms, requester_min=1, blocked=(founder,))
+    stage.did("ana", blocks)
     ladder.expect(V.TOO_MANY_ASSIGNMENTS, "ana", TaskAccept(task, 101, ()))
     stage.join("cid", grant=49)
+    stage.did("cid", blocks)
+    ladder.expect(V.REQUESTER_BLOCKED, "cid", TaskAccept(task, 101, ()))
+    stage.did("cid", replace(blocks, blocked=()))
+    ladder.expect(V.REQUESTER_BELOW_MIN, "cid", TaskAccept(task, 101, ()))
+    stage.did("cid", make_consent(stage.genesis.terms))
     ladder.expect(V.ASK_ABOVE_LIMIT, "cid", TaskAccept(task, 101, ()))
     ladder.expect(V.BOND_SHORT, "cid", TaskAccept(task, 100, ()))
     stage.join("dot", grant=50)
@@ -78,7 +97,7 @@ def test_opting_out_stops_the_next_acceptance_and_nothing_else_c1(stage: Stage) 
     stage.join("ana")
     task = stage.did("founder", make_task(units=(1, 1)))
     assignment = stage.assign(task, "ana")
-    stage.did("ana", Consent(None))
+    stage.did("ana", make_consent(None))
     assert stage.send("ana", TaskAccept(task, 100, ())) == Verdict.NOT_OPTED_IN
     stage.did("ana", TaskStart(assignment))
 

@@ -2,9 +2,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from synaptic_crdt.rules.account_operations import AccountUpdate
 from synaptic_crdt.rules.certificates import make_certificate, make_proof
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
-from synaptic_crdt.rules.operations import AccountOpen, Consent, InviteRevoke, Paper
+from synaptic_crdt.rules.operations import AccountOpen, InviteRevoke, Paper
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_account
 from tests.rules.conftest import EXCHANGE, Ladder, Stage
@@ -122,13 +123,13 @@ def test_late_joiner_gets_nothing_and_the_grant_is_back(stage: Stage) -> None:
     assert stage.send("ana", ticket) == Verdict.INVITATION_EXPIRED
 
 
-def test_consent_ladder(stage: Stage) -> None:
-    ladder = Ladder(stage, "consent")
-    stage.join("ana", role="auditor", opt_in=False)
-    ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", Consent(b"t" * 32))
-    ladder.expect(Verdict.AUDITOR_MAY_NOT, "ana", Consent(b"t" * 32))
-    ladder.expect(Verdict.TERMS_OLD, "founder", Consent(b"t" * 32))
-    ladder.reach_top("founder", Consent(stage.genesis.terms))
-    assert stage.market.get_provider(stage.key("founder")).terms == stage.genesis.terms
-    stage.did("founder", Consent(None))
-    assert stage.market.get_provider(stage.key("founder")).terms is None
+def test_rename_ladder(stage: Stage) -> None:
+    ladder = Ladder(stage, "account.update")
+    ladder.expect(Verdict.NAME_LENGTH, "nobody", AccountUpdate(""))
+    ladder.expect(Verdict.NAME_LENGTH, "nobody", AccountUpdate("é" * 33))
+    assert stage.explain().endswith("66 bytes, allowed 1 to 64")
+    ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", AccountUpdate("ana"))
+    ladder.reach_top("founder", AccountUpdate("é" * 32))
+    view = view_account(stage.market, stage.key("founder"))
+    assert view is not None
+    assert (view["name"], view["number"], view["available"]) == ("é" * 32, 1, 1_000)

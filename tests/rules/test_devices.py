@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.certificates import get_paper_voucher, make_paper
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.limits import DEVICES
 from synaptic_crdt.rules.operations import (
     AccountOpen,
-    Consent,
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
@@ -107,7 +107,7 @@ def test_revoke_ladder(stage: Stage) -> None:
     stage.did("founder", DeviceRevoke(stage.key("tablet")))
     ladder.expect(Verdict.ALREADY_REVOKED, "laptop", DeviceRevoke(stage.key("tablet")))
     entry = ladder.reach_top("laptop", good)
-    assert stage.send("phone", Consent(None)) == Verdict.DEVICE_REVOKED
+    assert stage.send("phone", make_consent(None)) == Verdict.DEVICE_REVOKED
     assert entry.hex() in stage.explain()
 
 
@@ -120,7 +120,7 @@ def test_whoever_adds_a_strangers_key_keeps_it_from_nothing(stage: Stage) -> Non
     assert stage.close_epoch() == {}
     assert list_states(stage, "ana") == [("ana", "ACTIVE")]
     stage.did("eve", DeviceRevoke(stage.key("ana")))
-    stage.did("ana", Consent(None))
+    stage.did("ana", make_consent(None))
 
 
 def test_what_a_revoked_device_added_cannot_join_any_more(stage: Stage) -> None:
@@ -137,9 +137,9 @@ def test_what_a_revoked_device_let_in_is_ended_by_name(stage: Stage) -> None:
     stage.add_device("founder", "laptop")
     stage.add_device("laptop", "phone", "founder")
     stage.did("founder", DeviceRevoke(stage.key("laptop")))
-    stage.did("phone", Consent(None))
+    stage.did("phone", make_consent(None))
     stage.did("founder", DeviceRevoke(stage.key("phone")))
-    assert stage.send("phone", Consent(None)) == Verdict.DEVICE_REVOKED
+    assert stage.send("phone", make_consent(None)) == Verdict.DEVICE_REVOKED
 
 
 def test_feeds_of_revoked_devices_end_with_the_epoch_and_once(stage: Stage) -> None:
@@ -151,7 +151,7 @@ def test_feeds_of_revoked_devices_end_with_the_epoch_and_once(stage: Stage) -> N
     assert ended == {stage.key("laptop"): by[0], stage.key("phone"): by[1]}
     assert stage.close_epoch() == {}
     assert list_states(stage, "founder")[1:] == [("laptop", "CLOSED"), ("phone", "CLOSED")]
-    assert stage.send("phone", Consent(None)) == Verdict.DEVICE_REVOKED
+    assert stage.send("phone", make_consent(None)) == Verdict.DEVICE_REVOKED
     again = DeviceRevoke(stage.key("phone"))
     assert stage.send("founder", again) == Verdict.ALREADY_REVOKED
     # The key is spent: who has it could have copies of it.

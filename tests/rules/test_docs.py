@@ -29,7 +29,7 @@ def test_verdict_is_listed(verdict: Verdict) -> None:
 
 def test_every_verdict_can_be_reached() -> None:
     listed = {name for tag in OPERATIONS for name in read_refusals(tag)}
-    general = {"APPLIED", "MALFORMED", "UNKNOWN_OPERATION", "DEVICE_REVOKED"}
+    general = {"APPLIED", "MALFORMED", "UNKNOWN_OPERATION", "DEVICE_REVOKED", "RULES_NEWER"}
     assert listed | general == set(Verdict.__members__)
 
 

@@ -38,6 +38,16 @@ def mint(market: Market) -> None:
     money(market, 1, 0, 0)
 
 
+def overmint(market: Market) -> None:
+    parameters = market.get_parameters()
+    market.parameters.set(ONLY, replace(parameters, supply=parameters.supply + 1))
+    mint(market)
+
+
+def forget_change(market: Market) -> None:
+    market.timers.set(b"terms", 5)
+
+
 def overdraw_treasury(market: Market) -> None:
     money(market, -(10**6), 10**6, 0)
 
@@ -93,7 +103,7 @@ def cut_assignment(market: Market) -> None:
 
 
 def forget_work(market: Market) -> None:
-    market.providers.set(ANA, ProviderRow(market.genesis.terms, 0))
+    market.providers.set(ANA, ProviderRow(0, 0, 1))
 
 
 def skip_number(market: Market) -> None:
@@ -116,6 +126,8 @@ def drop_from_holds_index(market: Market) -> None:
     ("breach", "words"),
     [
         (mint, "treasury, balances and holds are 1000001, supply is 1000000"),
+        (overmint, "1 minted, allowed 0"),
+        (forget_change, "a deadline has no living subject"),
         (overdraw_treasury, "treasury -"),
         (overdraw_balances, "balances -"),
         (overdraw_holds, "holds -"),

@@ -2,10 +2,10 @@ import pytest
 from msgspec.structs import replace
 
 from synaptic_crdt.errors import Forged, MalformedInput
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.membership import get_issuer
 from synaptic_crdt.rules.operations import (
     AccountOpen,
-    Consent,
     DeviceJoin,
     Operation,
     encode_operation,
@@ -57,6 +57,6 @@ def test_voucher_names_the_adding_device_whatever_became_of_the_addition(stage: 
 
 def test_feed_must_begin_with_an_account(stage: Stage) -> None:
     with pytest.raises(MalformedInput, match="begins with 'consent'"):
-        ask(stage, "ana", Consent(None))
+        ask(stage, "ana", make_consent(None))
     with pytest.raises(MalformedInput, match="NAME_LENGTH"):
         ask(stage, "ana", replace(PLAIN, name=""))

@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
+from synaptic_crdt.rules.consents import make_consent
+from synaptic_crdt.rules.council_operations import Arbitration, MarketSet, TokenMint
 from synaptic_crdt.rules.form import read_operation
+from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.operations import (
     OPERATIONS,
     AccountOpen,
     Certificate,
-    Consent,
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
@@ -43,16 +46,30 @@ from tests.rules.conftest import RESULT, Stage, make_task
 
 ID = bytes(range(32))
 CERTIFICATE = Certificate(ID, ID, "member", 5, 10, 1, bytes(64))
+CONSENT = make_consent(ID, caps=Caps(1, 2, 3, ("a", "b")), requester_min=0, blocked=(ID,))
 EXAMPLES: list[Operation] = [
     AccountOpen("ana", ID, Paper(ID, ID, bytes(64)), CERTIFICATE, bytes(64)),
+    AccountUpdate("ana"),
     InviteIssue(ID, "auditor", 0, 5, from_treasury=False),
     InviteRevoke(ID),
     DeviceAdd(ID, ID),
     DeviceJoin(ID, ID, Voucher(ID, 1, bytes(64))),
     DeviceRevoke(ID),
-    Consent(ID),
+    CONSENT,
+    Attest(ID, "claim", 5, "word"),
+    AttestRevoke(ID),
     TokenTransfer(ID, 5, b"", "hello"),
+    TokenMint(5, b"ref", ""),
     TreasuryPay(ID, 5, b"ref", ""),
+    MarketSet(
+        kinds=(Kind("a", "unit"),),
+        terms=ID,
+        fee_ppm=5,
+        arbiters=Arbitration((ID,), 1),
+        verifiers=(ID,),
+        rules=1,
+        reference=b"",
+    ),
     make_task(units=(1, 2)),
     TaskCancel(ID),
     TaskAccept(ID, 3, ()),
@@ -103,7 +120,18 @@ STRANGERS: list[Any] = [None, True, -5, b"", "", b"x", [], [[]]]
 # What is of another type and right all the same: what may be null.
 ALLOWED: dict[str, list[tuple[int, Any]]] = {
     "account.open": [(3, None), (4, None), (5, None)],
-    "consent": [(1, None)],
+    "consent": [(1, None), (4, [])],
+    "market.set": [
+        (1, None),
+        (1, []),
+        (2, None),
+        (3, None),
+        (3, -5),
+        (4, None),
+        (5, None),
+        (5, []),
+        (6, None),
+    ],
 }
 
 
@@ -121,7 +149,7 @@ def test_malformed_names_the_field_inside_nested_records() -> None:
     assert str(refusal.values[0]).endswith("at `seats[0][1][2]`")
 
 
-@pytest.mark.parametrize("tag", ["", "token", "token.transferr", "market.set", "x" * 5_000])
+@pytest.mark.parametrize("tag", ["", "token", "token.transferr", "market.sets", "x" * 5_000])
 def test_unknown_operations(tag: str) -> None:
     refusal = read_operation([tag, 1, 2])
     assert refusal == Refusal(Verdict.UNKNOWN_OPERATION, (tag[:60],))

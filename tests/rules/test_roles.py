@@ -4,8 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.invariants import check_market
-from synaptic_crdt.rules.operations import Consent, InviteRevoke, TokenTransfer, TreasuryPay
+from synaptic_crdt.rules.operations import InviteRevoke, TokenTransfer, TreasuryPay
 from synaptic_crdt.rules.task_operations import (
     TaskAccept,
     TaskApprove,
@@ -59,7 +60,7 @@ class Roles(RuleBasedStateMachine):
 
     @rule(name=who, inside=st.booleans())
     def consent(self, name: str, inside: bool) -> None:
-        self.stage.send(name, Consent(self.stage.genesis.terms if inside else None))
+        self.stage.send(name, make_consent(self.stage.genesis.terms if inside else None))
 
     @rule(
         name=who,

@@ -17,6 +17,7 @@ from synaptic_crdt.rules.market import Market as Inside
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.prices import get_candles
 from synaptic_crdt.rules.reputation import Side, get_score
+from synaptic_crdt.rules.rows import ConsentRow, ParametersRow
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.contract import Timers
 from synaptic_crdt.state.feeds import Feed, seal_bodies
@@ -135,6 +136,11 @@ def find_differences(market: Market) -> list[str]:
         "devices": dict(_describe_devices(ledger)),
         "additions": set(ledger.devices.added),
         "invitations": {key: each.state for key, each in ledger.invitations.items()},
+        "names": ledger.names,
+        "parameters": (ledger.parameters.figures, ledger.parameters.supply),
+        "changes": sorted(ledger.parameters.get_deadlines()),
+        "consents": ledger.members.consents,
+        "words": {key: word.state for key, word in ledger.members.words.items()},
         "owed": {account: ledger.work.count_owed(account) for account in ledger.roles},
         "deadline": next(iter(ledger.get_deadlines()), None),
         "scores": {
@@ -204,6 +210,19 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
         {key for each in accounts for key, _ in get_rows(inside.additions, "account", each)},
     )
     yield "invitations", {key: row.state for key, row in get_rows(inside.invitations, "number")}
+    yield "names", {key: row.name for key, row in get_rows(inside.accounts, "number")}
+    yield "parameters", _describe_parameters(inside.get_parameters())
+    yield "changes", [(row.due_ms, key) for key, row in get_rows(inside.changes, "due")]
+    said = ((account, inside.consents.get(account)) for account in accounts)
+    yield "consents", {key: _describe_consent(row) for key, row in said if row is not None}
+    yield (
+        "words",
+        {
+            key: row.state
+            for account in accounts
+            for key, row in get_rows(inside.attestations, "account", account)
+        },
+    )
     yield "owed", {account: inside.get_provider(account).owed for account in accounts}
     yield "deadline", market.contract.market.timers.next_due()
     yield from _describe_past(inside, accounts, machine.now)
@@ -247,6 +266,23 @@ def _describe_past(inside: Inside, accounts: list[bytes], now: int) -> Iterator[
             for time_ms, candle in get_candles(inside, kind, now)
         },
     )
+
+
+def _describe_parameters(row: ParametersRow) -> tuple[dict[str, Any], int]:
+    return {
+        "terms": row.terms,
+        "kinds": [[kind.slug, kind.unit] for kind in row.kinds],
+        "fee_ppm": row.fee_ppm,
+        "arbiters": [list(row.arbiters), row.quorum],
+        "verifiers": list(row.verifiers),
+        "rules": row.rules,
+    }, row.supply
+
+
+def _describe_consent(row: ConsentRow) -> list[Any]:
+    kinds = None if row.kinds is None else list(row.kinds)
+    caps = [row.tasks_per_day, row.units_per_task, row.open_assignments, kinds]
+    return [row.terms, caps, row.requester_min, list(row.blocked)]
 
 
 def _get_counted(market: Market) -> list[Any]:

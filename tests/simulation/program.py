@@ -12,17 +12,20 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from synaptic_crdt.errors import Forged
+from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
 from synaptic_crdt.rules.certificates import (
     get_paper_voucher,
     make_certificate,
     make_paper,
     make_proof,
 )
+from synaptic_crdt.rules.consents import NO_CAPS, make_consent
+from synaptic_crdt.rules.council_operations import Arbitration, MarketSet, TokenMint
+from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
-    Consent,
     DeviceAdd,
     DeviceRevoke,
     Feedback,
@@ -45,6 +48,7 @@ from synaptic_crdt.rules.task_operations import (
     TaskFail,
     TaskStart,
 )
+from synaptic_crdt.rules.terms import DEFAULT_TERMS_HASH
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
@@ -118,12 +122,50 @@ _BAD_POSTS: Final[tuple[dict[str, Any], ...]] = (
     {"review_ms": 0},
     {"units": (10**6,), "price": 10**6},
 )
+_TERMS: Final = b"\xdd" * 32
+_CAPS: Final = (
+    NO_CAPS,
+    NO_CAPS,
+    Caps(1, None, None, None),
+    Caps(None, 2, None, None),
+    Caps(None, None, 1, None),
+    Caps(None, None, None, ("poem",)),
+    Caps(3, 4, 2, ("poem", "text.answer")),
+    Caps(-1, None, None, None),
+    Caps(None, None, None, ("b", "a")),
+)
+_NO_CHANGE: Final = MarketSet(
+    kinds=None, terms=None, fee_ppm=None, arbiters=None, verifiers=None, rules=None, reference=b""
+)
+_CHANGES: Final = (
+    replace(_NO_CHANGE, fee_ppm=100_000),
+    replace(_NO_CHANGE, fee_ppm=0, terms=_TERMS),
+    replace(_NO_CHANGE, terms=DEFAULT_TERMS_HASH),
+    replace(_NO_CHANGE, kinds=(Kind("poem", "verse"), Kind("text.answer", "answer"))),
+    replace(_NO_CHANGE, kinds=(Kind("poem", "verse"),), rules=1),
+    replace(_NO_CHANGE, kinds=(Kind("text.answer", "one question"),)),
+    replace(_NO_CHANGE, verifiers=()),
+    replace(_NO_CHANGE, rules=1),
+)
+_BAD_CHANGES: Final = (
+    _NO_CHANGE,
+    replace(_NO_CHANGE, fee_ppm=-1),
+    replace(_NO_CHANGE, kinds=()),
+    replace(_NO_CHANGE, kinds=(Kind("b", "u"), Kind("a", "u"))),
+    replace(_NO_CHANGE, arbiters=Arbitration((), 1)),
+    replace(_NO_CHANGE, verifiers=(_NOBODY, _NOBODY)),
+    replace(_NO_CHANGE, rules=0),
+)
 _GENESES: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
-    {"council": (make_key(1).public, make_key(3).public), "council_needed": 2},
+    {
+        "council": (make_key(1).public, make_key(3).public),
+        "council_needed": 2,
+        "mint_cap": 700,
+    },
     {"fee_ppm": 333_333, "contest_ms": HOUR_MS, "finality_wait_ms": HOUR_MS},
-    {"treasury_day_cap": 9_000},
+    {"treasury_day_cap": 9_000, "verifiers": (make_key(1).public,), "mint_cap": 10**6},
     {"sandbox": True},
 )
 
@@ -187,7 +229,7 @@ class Play:
             scenario.wall_ms = max(scenario.wall_ms, due)
             if self._is_sandbox:
                 # Without checkpoints, market time is that of the newest entry.
-                founder.write(Consent(None), at_ms=scenario.wall_ms)
+                founder.write(make_consent(None), at_ms=scenario.wall_ms)
             else:
                 self._checkpoint(founder, scenario.wall_ms)
             founder.check()
@@ -530,8 +572,84 @@ class Play:
         self.join(actor, Step(step.what, step.who, 0, 3 if step.b % 3 == 2 else 7, step.c))
 
     def consent(self, actor: Peer, step: Step) -> None:
-        terms = actor.market.genesis.terms
-        self._write(actor, Consent(self._pick((terms, terms, None, _NOBODY), step.a)), step)
+        """Opt in or out, on conditions that may be nonsense or in the way of the next task."""
+        terms = actor.market.contract.market.get_parameters().terms
+        chosen = self._pick((terms, terms, terms, None, _NOBODY, _TERMS), step.a)
+        other = self._pick(self.scenario.peers, step.b).account
+        blocked = ((), (), (other,), (other, other))[step.c % 4]
+        caps = self._pick(_CAPS, step.b // 4)
+        least = self._pick((-1_000, -1_000, 0, 1, 1_001), step.c // 4)
+        consent = make_consent(chosen, caps=caps, requester_min=least, blocked=blocked)
+        self._write(actor, consent, step)
+        # While the conditions stand; then freely, or soon nobody would work any more.
+        for number in range(3):
+            self.accept(actor, Step(step.what, step.who, number, 1, 0))
+        self._write(actor, make_consent(terms), step)
+
+    def change(self, actor: Peer, step: Step) -> None:
+        """The council changes the market, or says nonsense; some who have no voice try, too."""
+        for number in range(step.a, step.a + 3):
+            self._write(actor, self._pick(_BAD_CHANGES, number), step)
+        change = self._pick(_CHANGES, step.a)
+        known = [peer.account for peer in self.scenario.peers]
+        other = self._pick([*known, _NOBODY], step.b)
+        if step.b % 4 == 0:
+            change = replace(change, verifiers=tuple(sorted({known[1], other})))
+        if step.b % 4 == 1:
+            change = replace(change, arbiters=Arbitration((other,), step.c % 4 // 3 + 1))
+        change = replace(change, reference=bytes((step.c % 8,)))
+        for peer in (self.scenario.founder, self.scenario.peers[1], actor):
+            if peer.can_write:
+                # Each with its own clock: the second voice decides for everybody, whenever.
+                self._write(peer, change, step)
+        if step.c % 3 == 0:
+            self.scenario.wait(DAY_MS)
+            self.checkpoint(actor, Step(step.what, step.who, 1, 1, 1))
+
+    def renew_rules(self, actor: Peer, step: Step) -> None:
+        """The council goes on to rules that nobody here knows, and comes back."""
+        for rules in (2, 1):
+            change = replace(_NO_CHANGE, rules=rules, reference=bytes((step.b, step.c)))
+            for peer in (self.scenario.founder, self.scenario.peers[1]):
+                if peer.can_write:
+                    self._write(peer, change, step)
+                    self.scenario.founder.pull(peer)
+            self.scenario.wait(DAY_MS)
+            self.checkpoint(actor, Step(step.what, step.who, 1, 1, 1))
+            actor.pull(self.scenario.founder)
+            self.transfer(actor, step)
+
+    def mint(self, actor: Peer, step: Step) -> None:
+        amount = self._pick((1, 100, 500, 10**6, 0, -1), step.a)
+        operation = TokenMint(amount, bytes((step.b % 4,)), "m" * (257 if step.c % 32 == 0 else 1))
+        for peer in (self.scenario.founder, self.scenario.peers[1], actor):
+            self._write(peer, operation, step)
+
+    def rename(self, actor: Peer, step: Step) -> None:
+        self._write(actor, AccountUpdate("n" * (step.a % 70)), step)
+
+    def vouch(self, actor: Peer, step: Step) -> None:
+        """A verifier, or who would be one, vouches for somebody, and may think better of it."""
+        verifiers = actor.market.contract.market.get_parameters().verifiers
+        able = [peer for peer in self.scenario.peers if peer.account in verifiers]
+        speaker = self._pick(able, step.c) if able and step.c % 4 else actor
+        account = self._pick([*(peer.account for peer in self.scenario.peers), _NOBODY], step.a)
+        lasting_ms = self._pick((HOUR_MS, DAY_MS, 0, 367 * DAY_MS), step.b)
+        if step.b % 8 == 7:
+            account = speaker.account
+        claim = self._pick(("confidential", "known", "Not a claim"), step.b // 8)
+        expiry_ms = speaker.wall_ms + lasting_ms
+        self._write(speaker, Attest(account, claim, expiry_ms, "word"), step)
+        words = [
+            key
+            for peer in self.scenario.peers
+            for key, _ in get_rows(
+                speaker.market.contract.market.attestations, "account", peer.account
+            )
+        ]
+        word = self._pick([*words[::-1], _NOBODY], step.c // 4)
+        for peer in (actor, speaker, speaker)[step.a % 4 :]:
+            self._write(peer, AttestRevoke(word), step)
 
     def report(self, actor: Peer, step: Step) -> None:
         """Put a fork on record: a real one, one known already, of a stranger, or none at all."""
@@ -707,9 +825,14 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.revoke_device, 3),
     (Play.lose, 3),
     (Play.crowd, 1),
-    (Play.consent, 2),
     (Play.trade, 3),
     (Play.rate, 3),
+    (Play.consent, 3),
+    (Play.change, 2),
+    (Play.mint, 1),
+    (Play.renew_rules, 1),
+    (Play.rename, 1),
+    (Play.vouch, 4),
     (Play.report, 2),
     (Play.write_rubbish, 2),
     (Play.set_clock, 3),

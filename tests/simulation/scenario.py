@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_voucher
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.genesis import encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
-    Consent,
     DeviceAdd,
     DeviceJoin,
     DeviceRevoke,
@@ -203,11 +203,11 @@ class Peer:
 
     def opt_in(self) -> Outcome:
         """Consent to the terms in force."""
-        return self.write(Consent(self.market.genesis.terms))
+        return self.write(make_consent(self.market.genesis.terms))
 
     def opt_out(self) -> Outcome:
         """Take the consent back."""
-        return self.write(Consent(None))
+        return self.write(make_consent(None))
 
     def transfer(self, to: "Peer", amount: int, memo: str = "", **lie: int) -> Outcome:
         """Give tokens to a peer's account."""

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import read_bundle
-from synaptic_crdt.node.commands import devices, epochs, feedback, forks, members, money, tasks
+from synaptic_crdt.node.commands import (
+    council,
+    devices,
+    epochs,
+    feedback,
+    forks,
+    members,
+    money,
+    tasks,
+)
 from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -21,9 +30,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "invite.revoke": members.revoke_invitation,
     "device.add": devices.add_device,
     "device.revoke": devices.revoke_device,
+    "account.rename": members.rename_account,
     "consent": members.set_consent,
+    "attest": members.attest,
+    "attest.revoke": members.revoke_attestation,
     "wallet.send": money.send_tokens,
-    "treasury.pay": money.pay_from_treasury,
+    "treasury.pay": council.pay_from_treasury,
+    "treasury.mint": council.mint_tokens,
+    "market.set": council.set_parameters,
     "task.post": tasks.post_task,
     "task.cancel": tasks.cancel_task,
     "task.accept": tasks.accept_task,

@@ -1,13 +1,12 @@
 """Commands that move tokens."""
 
-from synaptic_crdt.errors import PolicyRefused, UsageError
+from synaptic_crdt.errors import PolicyRefused
 from synaptic_crdt.node.lookup import find_account
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.queries.wallet import get_spendable
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.operations import Operation, TokenTransfer, TreasuryPay
-from synaptic_crdt.state.keys import make_seed
+from synaptic_crdt.rules.operations import Operation, TokenTransfer
 
 
 def send_tokens(
@@ -26,35 +25,6 @@ def send_tokens(
         "amount": amount,
         "memo": memo,
     }
-
-
-def pay_from_treasury(
-    node: Node, *, to: str, amount: int, memo: str = "", reference: str = ""
-) -> Json:
-    """Say yes, as one of the council, to a payment out of the treasury.
-
-    ``reference`` (hex) names the payment: equal entries under it are votes for the same one.
-    """
-    operation = TreasuryPay(
-        to=find_account(node, to),
-        amount=amount,
-        reference=_decode_reference(reference) if reference else make_seed(),
-        memo=memo,
-    )
-    return describe_outcome(node, node.append(operation)) | {
-        "to": operation.to.hex(),
-        "amount": amount,
-        "reference": operation.reference.hex(),
-    }
-
-
-def _decode_reference(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{text!r:.80} is no reference: it is the hex that the first vote printed"
-        ) from error
 
 
 def spend(

@@ -8,16 +8,29 @@ from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.proofs import prove
-from synaptic_crdt.node.queries import forks, history, market, members, scores, tasks, wallet
+from synaptic_crdt.node.queries import (
+    forks,
+    history,
+    market,
+    members,
+    movements,
+    scores,
+    tasks,
+    wallet,
+)
 from synaptic_crdt.node.wire import Json
 
 QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "whoami": members.show_identity,
     "consent": members.show_consent,
+    "terms": members.show_terms,
+    "attest.list": members.list_attestations,
+    "market.show": market.show_parameters,
     "invite.list": members.list_invitations,
     "accounts": members.list_accounts,
     "device.list": members.list_devices,
     "wallet": wallet.show_wallet,
+    "wallet.history": movements.show_history,
     "task.list": tasks.list_tasks,
     "task.show": tasks.show_task,
     "task.payload": tasks.show_payload,

@@ -10,7 +10,7 @@ from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries.forks import list_forks
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.node.witness import is_witness
-from synaptic_crdt.rules.views import view_supply
+from synaptic_crdt.rules.views import view_parameters, view_supply
 from synaptic_crdt.state.heads import compute_short_form
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.machine import Outcome
@@ -45,6 +45,16 @@ def show_state(node: Node) -> Json:
         "moved": not node.is_in_place,
         "damaged": [str(damage) for damage in node.damages],
         "remarks": [finding.explanation for finding in list_findings(node)],
+    }
+
+
+def show_parameters(node: Node) -> Json:
+    """Return what the council may change: as it is in force, what follows, and who decides."""
+    return {
+        "market": node.market.id.hex(),
+        "name": node.market.genesis.name,
+        "symbol": node.market.genesis.symbol,
+        **view_parameters(node.market.contract.market),
     }
 
 

@@ -1,11 +1,14 @@
 """Who takes part: this home's own identity, its consent, and the invitations it gave."""
 
+from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.lookup import find_account
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.wire import Json
-from synaptic_crdt.rules.terms import DEFAULT_TERMS, DEFAULT_TERMS_HASH
+from synaptic_crdt.rules.terms import DEFAULT_TERMS, compute_terms_hash
 from synaptic_crdt.rules.views import (
     view_accounts,
+    view_attestations,
     view_consent,
     view_devices,
     view_invitations,
@@ -42,13 +45,38 @@ def _describe_opening(node: Node) -> Json | None:
 
 
 def show_consent(node: Node) -> Json:
-    """Return whether this account opted in, and to the terms in force."""
-    in_force = node.market.genesis.terms
+    """Return whether this account opted in to the terms in force, and on which conditions."""
     return {
         "account": node.account.hex(),
         **view_consent(node.market.contract.market, node.account),
-        "in_force": in_force.hex(),
-        "text": DEFAULT_TERMS if in_force == DEFAULT_TERMS_HASH else None,
+        **show_terms(node),
+    }
+
+
+def show_terms(node: Node, *, text: str | None = None) -> Json:
+    """Return the terms in force: their hash, and the text where it is known.
+
+    The market keeps the hash alone. ``text`` is one that the council gave by other means.
+    """
+    in_force = node.market.contract.market.get_parameters().terms
+    known = DEFAULT_TERMS if text is None else text
+    if compute_terms_hash(known) != in_force:
+        if text is not None:
+            raise UsageError(
+                f"this is the text of {compute_terms_hash(text).hex()}, and not of the terms in"
+                f" force, {in_force.hex()}; ask the council for theirs"
+            )
+        known = None
+    return {"in_force": in_force.hex(), "text": known}
+
+
+def list_attestations(node: Node, *, account: str | None = None) -> Json:
+    """Return what verifiers said of an account, of this one when none is named."""
+    owner = node.account if account is None else find_account(node, account)
+    market, now = node.market.contract.market, node.replica.machine.now
+    return {
+        "account": owner.hex(),
+        "attestations": view_attestations(market, owner, now),
     }
 
 
