@@ -71,22 +71,31 @@ class Scores:
         is_early: bool,
         faults: int,
         now: int,
+        ruling: str = "",
     ) -> None:
-        """A provider and a requester are done with each other; terms are kind, ask, units."""
+        """A provider and a requester are done with each other; terms are kind, ask, units.
+
+        The ruling is how a dispute was ended: ruled, silent (no arbiter spoke), withdrawn; or none.
+        """
         provider, requester = parties
         kind, ask, units = terms
         pair = frozenset(self.get_group(account) for account in parties)
         half = 2 ** self.count_meetings(pair, now)
         points, asked = 0, 0
-        if ask * units >= self.floor:
+        if ask * units >= self.floor and ruling != "silent":
             asked = 2 // half
             if share >= 500_000:
                 points = 10 // half + (2 // half if is_early else 0)
-        self.events.append((provider, "provider", now, points - min(20, 5 * faults)))
+        points -= min(20, 5 * faults)
+        if ruling == "ruled" and share <= 250_000:
+            points -= 25
+        if ruling == "ruled" and share >= 750_000:
+            asked -= 25
+        self.events.append((provider, "provider", now, points))
         self.events.append((requester, "requester", now, asked))
         self.meetings.append((pair, now))
         self.ends.append((provider, kind, share >= 500_000))
-        if share == 1_000_000:
+        if share == 1_000_000 and not ruling:
             self.trades.append(Trade(assignment, kind, now, ask, units, pair))
 
     def lose(self, provider: bytes, kind: str, end: str, now: int) -> None:
@@ -97,6 +106,10 @@ class Scores:
     def decline(self, provider: bytes, now: int) -> None:
         """Work was assigned and given back."""
         self.events.append((provider, "provider", now, -2))
+
+    def withhold(self, requester: bytes, now: int) -> None:
+        """A key was promised and not revealed."""
+        self.events.append((requester, "requester", now, -10))
 
     def fork(self, account: bytes, now: int) -> None:
         """A device of the account has two histories."""
