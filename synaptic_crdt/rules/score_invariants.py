@@ -20,8 +20,7 @@ def check_past(market: Market) -> None:
     _check_trades(market)
     for table, name in (
         (market.figures, "provider"),
-        (market.meetings, "last"),
-        (market.trades, "kind"),
+        (market.meetings, "day"),
         (market.trades, "time"),
         (market.candles, "kind"),
         (market.candles, "hour"),
@@ -45,7 +44,7 @@ def _check_scores(market: Market) -> None:
 
 
 def _check_meetings(market: Market) -> None:
-    for pair, row in get_rows(market.meetings, "last"):
+    for pair, row in get_rows(market.meetings, "day"):
         times_ms = row.times_ms
         is_short = 1 <= len(times_ms) <= limits.MEETINGS
         _check(is_short and list(times_ms) == sorted(times_ms), f"meetings {times_ms}")
@@ -67,7 +66,7 @@ def _check_ratings(market: Market) -> None:
 def _check_trades(market: Market) -> None:
     """Every trade that is kept stands in the candle of its hour."""
     counts: dict[tuple[str, int], int] = {}
-    for _, row in get_rows(market.trades, "kind"):
+    for _, row in get_rows(market.trades, "time"):
         _check(min(row.ask, row.units) > 0, "a trade of nothing")
         _check(row.groups[0] <= row.groups[1], "a trade of a pair in the wrong order")
         hour = (row.kind, row.time_ms // limits.HOUR_MS)

@@ -130,7 +130,11 @@ def test_what_is_30_days_old_leaves_two_rows_for_each_that_comes(stage: Stage) -
     assert (len(stage.market.trades), len(stage.market.candles)) == (5, 6)
     trade(stage, 13)
     trade(stage, 14)
-    assert (len(stage.market.trades), len(stage.market.candles)) == (5, 4)
+    # Only a candle that comes takes others along.
+    assert (len(stage.market.trades), len(stage.market.candles)) == (5, 6)
+    stage.now += HOUR_MS
+    trade(stage, 15)
+    assert (len(stage.market.trades), len(stage.market.candles)) == (6, 5)
     assert stage.market.trades.get(compute_id(4)) is None
     shown = [time_ms for time_ms, _ in get_candles(stage.market, KIND, stage.now)]
     assert shown == sorted(shown)
