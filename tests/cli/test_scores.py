@@ -168,6 +168,10 @@ def test_feedback_both_ways(pair: Told, run: Run) -> None:
         "points": 5,
     }
     assert told["feedback"]["requester"]["points"] == -5
+    lines = run("--home", "paul", "task", "show", first).out.splitlines()
+    short = assignment[:12]
+    assert f"feedback on the provider of {short}: 5 of 5, +5 points: quick" in lines
+    assert f"feedback on the requester of {short}: 2 of 5, -5 points" in lines
     # The second task was not settled yet.
     unsettled = run("--home", "rita", "feedback", second, "5")
     assert unsettled.code == 2
