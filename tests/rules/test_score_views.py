@@ -90,6 +90,9 @@ def test_a_quote_has_the_fee_and_the_limits() -> None:
     assert (quote["newcomer_limit"], quote["limit"]) == (25, 25)
     # 50 of 40.
     assert (quote["of_raw_percent"], quote["of_organic_percent"]) == (125, 125)
+    # 25 is 62.5 percent, and 62.5 is 63.
+    cheap = view_quote(stage.market, ana, KIND, 3, (25, 25, 25), stage.now)
+    assert cheap["of_raw_percent"] == 63
 
 
 def test_ratings_stand_beside_the_assignment(stage: Stage) -> None:
