@@ -1,7 +1,6 @@
 """Who gets what when a seat settles. Pure arithmetic: integers, floors, nothing lost.
 
-Not here: penalties for quality and uptime, deposits of disputes; the formula has their place in
-``violations_cost``.
+Not here: which metrics were missed, and the deposits of disputes.
 """
 
 import msgspec
@@ -32,15 +31,18 @@ def compute_settlement(
     return Settlement(penalty=penalty, provider=earned - fee, fee=fee, requester=escrow - earned)
 
 
-def count_violations(
+def find_violations(
     *,
     armed_ms: int,
     started_ms: int,
     delivered_ms: int,
     response_ms: int,
     execution_ms: int,
-) -> int:
-    """Return how many of the two time limits were broken, by effective times."""
-    late_response = started_ms - armed_ms > response_ms
-    late_execution = delivered_ms - started_ms > execution_ms
-    return late_response + late_execution
+) -> list[str]:
+    """Return which of the two time limits were broken, by effective times, 0 for none yet."""
+    late: list[str] = []
+    if started_ms - armed_ms > response_ms:
+        late.append("response")
+    if delivered_ms and delivered_ms - started_ms > execution_ms:
+        late.append("execution")
+    return late

@@ -6,24 +6,16 @@ anything, and none of it is under the root.
 
 from typing import Any
 
-from synaptic_crdt.rules import holds
 from synaptic_crdt.rules.attestations import is_attested
 from synaptic_crdt.rules.devices import PAPER_NUMBER
-from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import (
     AccountRow,
-    AssignmentRow,
     BalanceRow,
     ChangeRow,
     DeviceRow,
     Purpose,
-    SeatRow,
-    TaskRow,
 )
-from synaptic_crdt.rules.score_views import view_ratings
-from synaptic_crdt.rules.seats.seat import get_seat, get_seat_id, get_seats, get_task
-from synaptic_crdt.rules.tasks import compute_status
 
 View = dict[str, Any]
 
@@ -167,83 +159,6 @@ def view_invitations(market: Market) -> list[View]:
     ]
 
 
-def view_tasks(market: Market) -> list[View]:
-    """All tasks in the order of their posting, without their seats."""
-    return [_view_task(market, key, task) for key, task in get_rows(market.tasks, "number")]
-
-
-def view_task(market: Market, task_id: bytes) -> View | None:
-    """One task with its seats and all assignments that there ever were, or None."""
-    task = market.tasks.get(task_id)
-    if task is None:
-        return None
-    seats = get_seats(market, task_id, task)
-    assignments = [
-        _view_assignment(market, key, row)
-        for seat_id, _ in seats
-        for key, row in get_rows(market.assignments, "seat", seat_id)
-    ]
-    return {
-        **_view_task(market, task_id, task),
-        "providers_min": task.providers_min,
-        "window_ms": task.window_ms,
-        "response_ms": task.service.response_ms,
-        "execution_ms": task.service.execution_ms,
-        "penalty": task.service.penalty,
-        "bond": task.bond,
-        "review_ms": task.review_ms,
-        "redispatch": task.redispatch,
-        "shards": [_view_seat(market, seat_id, seat) for seat_id, seat in seats],
-        "assignments": sorted(assignments, key=lambda view: view["number"]),
-    }
-
-
-def view_assignment(market: Market, assignment_id: bytes) -> View | None:
-    """One assignment, or None."""
-    row = market.assignments.get(assignment_id)
-    return None if row is None else _view_assignment(market, assignment_id, row)
-
-
-def view_work(market: Market, provider: bytes) -> list[View]:
-    """All assignments of one account in the order of their acceptance."""
-    return [
-        _view_assignment(market, key, row)
-        for key, row in get_rows(market.assignments, "provider", provider)
-    ]
-
-
-def view_payload(market: Market, task_id: bytes, number: int) -> View | None:
-    """Where a seat's payload is: in shard ``number`` of the entry that posted the task."""
-    seat = market.seats.get(get_seat_id(task_id, number))
-    if seat is None:
-        return None
-    shard = seat.shard
-    return {
-        "task": task_id.hex(),
-        "seat": number,
-        "entry": task_id.hex(),
-        "units": shard.units,
-        "media_type": shard.media_type,
-        "size": shard.size,
-        "hash": shard.hash.hex(),
-    }
-
-
-def view_result(market: Market, assignment_id: bytes) -> View | None:
-    """Where an assignment's result is: in the entry that delivered it. None before that."""
-    assignment = market.assignments.get(assignment_id)
-    delivery = None if assignment is None else market.deliveries.get(assignment.delivery)
-    if assignment is None or delivery is None:
-        return None
-    return {
-        "assignment": assignment_id.hex(),
-        "entry": assignment.delivery.hex(),
-        "media_type": delivery.media_type,
-        "size": delivery.size,
-        "hash": delivery.hash.hex(),
-    }
-
-
 def _view_account(market: Market, account: bytes, row: AccountRow) -> View:
     return {
         "account": account.hex(),
@@ -281,72 +196,6 @@ def _view_device(device: bytes, row: DeviceRow) -> View:
         "adder": row.adder.hex(),
         "joined_ms": row.joined_ms,
         "revoked_by": row.revoked_by.hex(),
-    }
-
-
-def _view_task(market: Market, task_id: bytes, task: TaskRow) -> View:
-    seats = get_seats(market, task_id, task)
-    return {
-        "task": task_id.hex(),
-        "number": task.number,
-        "status": compute_status(task, seats),
-        "requester": task.requester.hex(),
-        "kind": task.kind,
-        "title": task.title,
-        "seats": task.seats,
-        "free": sum(seat.state == "OPEN" for _, seat in seats),
-        "units": sum(seat.shard.units for _, seat in seats),
-        "price": task.price,
-        "posted_ms": task.posted_ms,
-        "escrow": sum(holds.get_held(market, seat_id, "escrow") for seat_id, _ in seats),
-    }
-
-
-def _view_seat(market: Market, seat_id: bytes, seat: SeatRow) -> View:
-    return {
-        "seat": seat.number,
-        "units": seat.shard.units,
-        "media_type": seat.shard.media_type,
-        "size": seat.shard.size,
-        "hash": seat.shard.hash.hex(),
-        "state": seat.state,
-        "end": seat.end,
-        "explanation": explain_end(seat.end),
-        "assignment": seat.assignment.hex(),
-        "deadline_ms": market.timers.get(seat_id),
-        "escrow": holds.get_held(market, seat_id, "escrow"),
-        "bonded": holds.get_held(market, seat_id, "bond"),
-        "reopened": seat.reopened,
-        "declined": seat.declined,
-        "excluded": [account.hex() for account in seat.excluded],
-    }
-
-
-def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -> View:
-    seat = get_seat(market, row.seat)
-    task = get_task(market, seat)
-    return {
-        "assignment": assignment_id.hex(),
-        "number": row.number,
-        "task": seat.task.hex(),
-        "requester": task.requester.hex(),
-        "seat": seat.number,
-        "provider": row.provider.hex(),
-        "status": row.end or seat.state,
-        "ask": row.ask,
-        "price": row.ask * seat.shard.units,
-        "paid": row.paid,
-        "penalty": row.penalty,
-        "reason": row.reason,
-        "explanation": explain_end(row.reason),
-        "note": row.note,
-        "accepted_ms": row.accepted_ms,
-        "armed_ms": row.armed_ms,
-        "started_ms": row.started_ms,
-        "delivered_ms": row.delivered_ms,
-        "ended_ms": row.ended_ms,
-        "delivery": row.delivery.hex(),
-        "feedback": view_ratings(market, assignment_id),
     }
 
 

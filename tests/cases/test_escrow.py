@@ -125,7 +125,7 @@ def test_e13_a_provider_does_not_approve_its_own_delivery(scenario: Scenario) ->
     scenario.settle()
     provider.start(assignment)
     delivery = provider.deliver(assignment)
-    assert provider.approve(delivery).verdict == Verdict.NOT_THE_REQUESTER
+    assert provider.approve(delivery).verdict == Verdict.NOT_A_SIGNER
     assert provider.get_available() == 0
 
 

@@ -167,7 +167,7 @@ def test_s4_nobody_acts_on_what_is_somebody_elses(scenario: Scenario) -> None:
     provider.start(assignment)
     delivery = provider.deliver(assignment)
     scenario.sync()
-    assert other.approve(delivery).verdict == Verdict.NOT_THE_REQUESTER
+    assert other.approve(delivery).verdict == Verdict.NOT_A_SIGNER
     scenario.settle()
     scenario.check_converged()
     assert requester.get_seat_states(task) == ["DELIVERED"]

@@ -335,6 +335,9 @@ class Ladder:
         if verdict.name not in self._climbed[-1:]:
             self._climbed.append(verdict.name)
 
+    def explain(self) -> str:
+        return self._stage.explain()
+
     def reach_top(self, name: str, operation: Operation) -> bytes:
         """The last repair: applied. Every rung of the docs was stood on, in their order."""
         entry = self._stage.did(name, operation)

@@ -1,20 +1,31 @@
+from typing import Any
+
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.account_operations import Caps
 from synaptic_crdt.rules.consents import make_consent
-from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel, TaskDecline, TaskStart
+from synaptic_crdt.rules.task_operations import (
+    Release,
+    Shard,
+    TaskAccept,
+    TaskCancel,
+    TaskDecline,
+    TaskStart,
+)
+from synaptic_crdt.rules.task_views import view_task
 from synaptic_crdt.rules.verdicts import Verdict
-from synaptic_crdt.rules.views import view_task
-from tests.rules.conftest import Ladder, Stage, make_task
+from tests.rules.conftest import PAYLOAD, Ladder, Stage, make_key, make_task
 
 
-def test_accept_ladder(stage: Stage) -> None:
+def test_accept_ladder() -> None:  # noqa: PLR0915 - one rung after the other
+    stage = Stage(verifiers=(make_key("founder").public,))
     ladder = Ladder(stage, "task.accept")
     V = Verdict  # noqa: N806 - a column of verdicts
     stage.join("watcher", role="auditor", opt_in=False)
     ana = stage.join("ana", opt_in=False)
     ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 0, ()))
     ladder.expect(V.ASK_OUT_OF_RANGE, "nobody", TaskAccept(bytes(32), 10**12 + 1, ()))
+    ladder.expect(V.CAPABILITIES_INVALID, "nobody", TaskAccept(bytes(32), 101, ("B",)))
     ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskAccept(bytes(32), 101, ()))
     ladder.expect(V.TASK_UNKNOWN, "founder", TaskAccept(bytes(32), 101, ()))
     full = stage.did("founder", make_task())
@@ -22,18 +33,50 @@ def test_accept_ladder(stage: Stage) -> None:
     ladder.expect(V.NO_FREE_SEAT, "founder", TaskAccept(full, 101, ()))
     task = stage.did("founder", make_task(units=(1, 1), providers_min=2, bond=50))
     ladder.expect(V.PROVIDER_IS_REQUESTER, "founder", TaskAccept(task, 101, ()))
+    judgings: list[tuple[str, dict[str, Any]]] = [
+        ("signer", {"release": Release("quorum", (stage.key("watcher"),), 1, 0)}),
+        ("evaluator", {"evaluator": stage.key("watcher")}),
+        ("arbiter", {"arbiters": (stage.key("watcher"),), "quorum": 1}),
+    ]
+    for role, judges in judgings:
+        judged = stage.did("founder", make_task(price=1, **judges))
+        ladder.expect(V.JUDGES_THE_TASK, "watcher", TaskAccept(judged, 101, ()))
+        assert stage.explain().endswith(f"as {role}")
     ladder.expect(V.AUDITOR_MAY_NOT, "watcher", TaskAccept(task, 101, ()))
     ladder.expect(V.NOT_OPTED_IN, "ana", TaskAccept(task, 101, ()))
     old = replace(stage.market.get_consent(ana), terms=b"o" * 32)
     stage.market.consents.set(ana, old)
     ladder.expect(V.TERMS_OLD, "ana", TaskAccept(task, 101, ()))
     stage.did("ana", make_consent(stage.genesis.terms))
+    closed = stage.did("founder", make_task(price=1, only=(bytes(32),), exclude=(ana,)))
+    ladder.expect(V.NOT_ON_THE_LIST, "ana", TaskAccept(closed, 101, ()))
+    closed = stage.did("founder", make_task(price=1, only=(ana,), exclude=(ana,)))
+    ladder.expect(V.EXCLUDED_BY_REQUESTER, "ana", TaskAccept(closed, 101, ()))
     given_back = stage.did("founder", make_task())
     stage.did("ana", TaskDecline(stage.assign(given_back, "ana"), "busy"))
     ladder.expect(V.EXCLUDED, "ana", TaskAccept(given_back, 101, ()))
     stage.join("bea", grant=50)
+    copies = stage.did("founder", make_task(price=1, mode="replicate", copies=2, providers_min=2))
+    stage.did("bea", TaskAccept(copies, 1, ()))
+    ladder.expect(V.GROUP_HAS_A_COPY, "bea", TaskAccept(copies, 101, ()))
     stage.did("bea", TaskAccept(task, 100, ()))
     ladder.expect(V.ALREADY_RESERVED, "bea", TaskAccept(task, 101, ()))
+    picky = make_task(
+        price=1,
+        capabilities=("python", "rust"),
+        reputation_min=1,
+        privacy="confidential",
+        verifier=stage.key("founder"),
+        seats=(Shard(1, PAYLOAD, ana, ()),),
+    )
+    chosen = stage.did("founder", picky)
+    ladder.expect(V.CAPABILITY_MISSING, "ana", TaskAccept(chosen, 101, ("go", "python")))
+    assert stage.explain().endswith(": rust")
+    able = TaskAccept(chosen, 101, ("python", "rust", "zig"))
+    ladder.expect(V.REPUTATION_TOO_LOW, "ana", able)
+    chosen = stage.did("founder", replace(picky, reputation_min=-2))
+    able = replace(able, task=chosen)
+    ladder.expect(V.NOT_ATTESTED, "ana", able)
     many = stage.did("founder", make_task(units=(1,) * 10, price=10))
     for _ in range(10):
         stage.did("ana", TaskAccept(many, 10, ()))
@@ -55,6 +98,8 @@ def test_accept_ladder(stage: Stage) -> None:
     stage.did("cid", replace(blocks, blocked=()))
     ladder.expect(V.REQUESTER_BELOW_MIN, "cid", TaskAccept(task, 101, ()))
     stage.did("cid", make_consent(stage.genesis.terms))
+    early = stage.did("founder", make_task(price=1, priority_ms=5_000))
+    ladder.expect(V.NOT_OPEN_YET, "cid", TaskAccept(early, 101, ()))
     ladder.expect(V.ASK_ABOVE_LIMIT, "cid", TaskAccept(task, 101, ()))
     ladder.expect(V.BOND_SHORT, "cid", TaskAccept(task, 100, ()))
     stage.join("dot", grant=50)

@@ -29,12 +29,23 @@ from synaptic_crdt.rules.operations import (
     get_tag,
 )
 from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeEvidence,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
+    Score,
+    SealedKey,
     TaskAccept,
     TaskApprove,
     TaskCancel,
     TaskDecline,
     TaskDeliver,
     TaskFail,
+    TaskImprove,
+    TaskProgress,
+    TaskReveal,
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -71,13 +82,22 @@ EXAMPLES: list[Operation] = [
         reference=b"",
     ),
     make_task(units=(1, 2)),
+    TaskImprove(ID, 1, 2, 3, 1, 1_000, 5, 1_000, 1_000, 5),
     TaskCancel(ID),
-    TaskAccept(ID, 3, ()),
+    TaskAccept(ID, 3, ("rust",)),
     TaskDecline(ID, "busy"),
+    TaskReveal(ID, (SealedKey(ID, bytes(80)),)),
     TaskStart(ID),
-    TaskDeliver(ID, RESULT, None, ()),
+    TaskProgress(ID, 5),
+    TaskDeliver(ID, RESULT, ID, (SealedKey(ID, bytes(80)),)),
     TaskFail(ID, "broke"),
-    TaskApprove(ID, approve=True, scores=()),
+    TaskApprove(ID, approve=True, scores=(Score("accuracy", 5),)),
+    AssignmentExtend(ID, 1_000),
+    AssignmentSettle(ID, 5),
+    DisputeOpen(ID, "garbage", "look", (ID,)),
+    DisputeEvidence(ID, (ID,)),
+    DisputeRule(ID, 5),
+    DisputeWithdraw(ID),
     Feedback(ID, 5, "good work"),
     ForkReport(encode_statement(sign_fork(ID, DeviceKey(ID)))),
 ]
@@ -121,6 +141,7 @@ STRANGERS: list[Any] = [None, True, -5, b"", "", b"x", [], [[]]]
 ALLOWED: dict[str, list[tuple[int, Any]]] = {
     "account.open": [(3, None), (4, None), (5, None)],
     "consent": [(1, None), (4, [])],
+    "task.deliver": [(3, None)],
     "market.set": [
         (1, None),
         (1, []),
@@ -143,7 +164,7 @@ def test_text_does_not_pass_for_bytes() -> None:
 
 def test_malformed_names_the_field_inside_nested_records() -> None:
     array = encode_operation(make_task())
-    array[4] = [[1, ["text/plain", 1, b"short", b"x"]]]
+    array[7] = [[1, ["text/plain", 1, b"short", b"x"], None, []]]
     refusal = read_operation(array)
     assert isinstance(refusal, Refusal)
     assert str(refusal.values[0]).endswith("at `seats[0][1][2]`")

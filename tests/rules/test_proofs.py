@@ -12,7 +12,7 @@ from synaptic_crdt.rules.proofs import (
     view_rows,
 )
 from synaptic_crdt.rules.task_operations import TaskAccept
-from synaptic_crdt.rules.views import view_assignment, view_task
+from synaptic_crdt.rules.task_views import view_assignment, view_task
 from synaptic_crdt.state.merkle import to_plain
 from synaptic_crdt.state.proofs import ProvenEntry, ProvenRow
 from synaptic_crdt.state.proving import RowName

@@ -9,24 +9,51 @@ from dataclasses import dataclass
 
 import pytest
 
-from synaptic_crdt.rules.limits import DECLINES
+from synaptic_crdt.rules.limits import DAY_MS, DECLINES, HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.rows import SeatRow
 from synaptic_crdt.rules.seats.seat import get_seats
 from synaptic_crdt.rules.seats.table import TRANSITIONS
 from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
+    Metric,
+    Release,
+    Score,
+    SealedKey,
+    ServiceLevel,
+    Shard,
     TaskAccept,
     TaskApprove,
     TaskCancel,
     TaskDecline,
     TaskDeliver,
     TaskFail,
+    TaskReveal,
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Verdict
-from tests.rules.conftest import RESULT, Stage, make_task
+from tests.rules.conftest import PAYLOAD, RESULT, Stage, make_task
 
 PROVIDERS = ("ana", "bea")
+EVENTS: dict[type[Operation], str] = {
+    TaskAccept: "accept",
+    TaskCancel: "cancel",
+    TaskDecline: "decline",
+    TaskReveal: "reveal",
+    TaskStart: "start",
+    TaskDeliver: "deliver",
+    TaskFail: "fail",
+    TaskApprove: "sign",
+    AssignmentExtend: "extend",
+    AssignmentSettle: "name",
+    DisputeOpen: "dispute",
+    DisputeRule: "rule",
+    DisputeWithdraw: "withdraw",
+}
 
 
 @dataclass
@@ -121,15 +148,27 @@ class Walk:
         return (*rows, *(self.stage.available(name) for name in ("founder", *PROVIDERS)))
 
     def note(self, before: list[str], operation: Operation) -> None:
-        event = operation.__struct_config__.tag
-        assert isinstance(event, str)
-        event = event.removeprefix("task.")
-        if isinstance(operation, TaskApprove) and not operation.approve:
-            event = "reject"
+        """Count the event of what was applied, in the state that its seat was in."""
+        event = EVENTS[type(operation)]
+        number = self.find_seat(operation)
+        if number is not None:
+            is_agreement = event == "sign" and before[number] == "HELD"
+            self.events[before[number], "agree" if is_agreement else event] += 1
+            return
         for old, new in zip(before, self.states(), strict=True):
             # The acceptance that completes the number moves the reserved seats along.
             if old != new and (old, event) != ("RESERVED", "accept"):
                 self.events[old, event] += 1
+
+    def find_seat(self, operation: Operation) -> int | None:
+        """The number of the seat that an operation names by assignment or delivery."""
+        name = getattr(operation, "assignment", None)
+        if name is None and (delivery := getattr(operation, "delivery", None)) is not None:
+            row = self.stage.market.deliveries.get(delivery)
+            assert row is not None
+            name = row.assignment
+        assignment = None if name is None else self.stage.market.assignments.get(name)
+        return None if assignment is None else assignment.seat[-1]
 
     def assignments(self) -> list[bytes]:
         return [seat.assignment for _, seat in self.seats() if seat.assignment]
@@ -152,8 +191,72 @@ class Walk:
         self.stage.positions.update(positions)
 
 
-@pytest.mark.parametrize("providers_min", [1, 2])
-def test_every_reachable_state_ends_by_deadlines_alone(providers_min: int) -> None:
+@dataclass
+class JudgedWalk(Walk):
+    """One seat of a private task with everybody who may judge it, and all they can say."""
+
+    def choices(self) -> list[tuple[str, Operation]]:
+        choices: list[tuple[str, Operation]] = [("ana", TaskAccept(self.task, 2, ()))]
+        for assignment in self.assignments():
+            row = self.stage.market.assignments.get(assignment)
+            assert row is not None
+            key = SealedKey(row.provider, bytes(80))
+            choices += [
+                ("ana", TaskDecline(assignment, "busy")),
+                ("founder", TaskReveal(assignment, (key,))),
+                ("ana", TaskStart(assignment)),
+                ("ana", TaskDeliver(assignment, RESULT, row.provider, (key,))),
+            ]
+            choices += [
+                ("founder", AssignmentSettle(assignment, 500_000)),
+                ("ana", AssignmentSettle(assignment, 500_000)),
+            ]
+            if not row.extended_ms:
+                choices.append(("founder", AssignmentExtend(assignment, 20 * HOUR_MS)))
+            if row.delivery:
+                choices += self.judge(row.delivery)
+        # What has no row is refused, which other tests see to.
+        return [
+            (name, operation)
+            for name, operation in choices
+            if any((state, EVENTS[type(operation)]) in TRANSITIONS for state in self.states())
+            or self.states() == ["HELD"]
+        ]
+
+    def judge(self, delivery: bytes) -> list[tuple[str, Operation]]:
+        choices: list[tuple[str, Operation]] = [
+            (name, TaskApprove(delivery, approve, ()))
+            for name in ("fay", "ana")
+            for approve in (True, False)
+        ]
+        choices.append(("eve", TaskApprove(delivery, True, (Score("a", 0),))))
+        choices.append(("eve", TaskApprove(delivery, True, ())))
+        choices += [
+            (name, operation)
+            for name in ("founder", "ana")
+            for operation in (
+                DisputeOpen(delivery, "garbage", "", ()),
+                DisputeWithdraw(delivery),
+            )
+        ]
+        return choices + [
+            (name, DisputeRule(delivery, share))
+            for name, share in (("kim", 0), ("leo", 0), ("leo", 500_000))
+        ]
+
+    def describe(self) -> tuple[object, ...]:
+        market = self.stage.market
+        (assignment,) = self.assignments() or (b"",)
+        row = market.assignments.get(assignment)
+        delivery = b"" if row is None else row.delivery
+        dispute = market.disputes.get(delivery)
+        said = None if dispute is None else (dispute.opener, dispute.rulings)
+        extended_ms = 0 if row is None else row.extended_ms
+        review, shares = market.reviews.get(delivery), market.shares.get(assignment)
+        return (*super().describe(), extended_ms, review, shares, said)
+
+
+def walk_open(providers_min: int) -> Walk:
     stage = Stage(funds=6, fee_ppm=300_000)
     for name in PROVIDERS:
         stage.join(name, grant=3)
@@ -162,11 +265,49 @@ def test_every_reachable_state_ends_by_deadlines_alone(providers_min: int) -> No
     )
     walk = Walk(stage, task, set(), Counter())
     walk.explore(depth=40)
-    allowed = set(TRANSITIONS)
-    if providers_min == 1:
-        allowed = {(state, event) for state, event in allowed if state != "RESERVED"}
-    assert set(walk.events) == allowed
     assert len(walk.seen) > 2_000
+    return walk
+
+
+def walk_judged(release: str, not_before_ms: int) -> Walk:
+    stage = Stage(funds=40, fee_ppm=300_000)
+    stage.join("ana", grant=5)
+    for name in ("eve", "fay", "kim", "leo"):
+        stage.join(name)
+    signers = tuple(sorted(stage.key(name) for name in ("eve", "fay")))
+    quorum = Release("quorum", signers, 2, not_before_ms)
+    both = Release("both", (), 2, not_before_ms)
+    task = stage.did(
+        "founder",
+        make_task(
+            price=10,
+            bond=5,
+            privacy="private",
+            seats=(Shard(1, PAYLOAD, bytes(32), ()),),
+            service=ServiceLevel(MINUTE_MS, HOUR_MS, 0, 4, (Metric("a", 500_000),)),
+            release=quorum if release == "quorum" else both,
+            evaluator=None if release == "quorum" else stage.key("eve"),
+            arbiters=tuple(sorted(stage.key(name) for name in ("kim", "leo"))),
+            quorum=2,
+        ),
+    )
+    walk = JudgedWalk(stage, task, set(), Counter())
+    walk.explore(depth=40)
+    assert len(walk.seen) > 200
+    return walk
+
+
+def test_every_reachable_state_ends_by_deadlines_alone() -> None:
+    """Every row of the table is taken, and from every state silence ends with nothing locked."""
+    events: Counter[tuple[str, str]] = Counter()
+    for walk in (
+        walk_open(1),
+        walk_open(2),
+        walk_judged("quorum", DAY_MS),
+        walk_judged("both", 0),
+    ):
+        events += walk.events
+    assert set(events) == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize("providers_min", [1, 2])

@@ -6,7 +6,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synaptic_crdt.rules.settlement import Settlement, compute_settlement, count_violations
+from synaptic_crdt.rules.settlement import Settlement, compute_settlement, find_violations
 
 ppm = st.integers(0, 10**6)
 money = st.integers(0, 2**53 - 1)
@@ -35,8 +35,8 @@ def test_fee_is_of_what_was_earned() -> None:
 
 
 def test_limits_are_broken_only_beyond_them() -> None:
-    def count(started_ms: int, delivered_ms: int) -> int:
-        return count_violations(
+    def find(started_ms: int, delivered_ms: int) -> list[str]:
+        return find_violations(
             armed_ms=10,
             started_ms=started_ms,
             delivered_ms=delivered_ms,
@@ -44,4 +44,5 @@ def test_limits_are_broken_only_beyond_them() -> None:
             execution_ms=7,
         )
 
-    assert [count(15, 22), count(16, 23), count(15, 23), count(16, 24)] == [0, 1, 1, 2]
+    assert (find(15, 22), find(16, 23), find(15, 23)) == ([], ["response"], ["execution"])
+    assert find(16, 24) == ["response", "execution"]

@@ -2,18 +2,15 @@ import json
 
 from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel
-from synaptic_crdt.rules.views import (
-    view_accounts,
+from synaptic_crdt.rules.task_views import (
     view_assignment,
-    view_invitations,
     view_payload,
     view_result,
-    view_supply,
     view_task,
     view_tasks,
-    view_wallet,
     view_work,
 )
+from synaptic_crdt.rules.views import view_accounts, view_invitations, view_supply, view_wallet
 from tests.rules.conftest import PAYLOAD, Stage, make_task
 
 

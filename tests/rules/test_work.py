@@ -5,6 +5,7 @@ from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, RESULT_BYTES
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
+    SealedKey,
     TaskAccept,
     TaskApprove,
     TaskDecline,
@@ -12,8 +13,8 @@ from synaptic_crdt.rules.task_operations import (
     TaskFail,
     TaskStart,
 )
+from synaptic_crdt.rules.task_views import view_result, view_task
 from synaptic_crdt.rules.verdicts import Verdict
-from synaptic_crdt.rules.views import view_result, view_task
 from tests.rules.conftest import RESULT, Ladder, Stage, make_task
 
 UNKNOWN = bytes(32)
@@ -24,6 +25,9 @@ def posted(stage: Stage) -> bytes:
     stage.join("ana", grant=50)
     stage.join("bea", grant=50)
     return stage.did("founder", make_task(bond=50, penalty=10))
+
+
+KEY = SealedKey(bytes(32), bytes(80))
 
 
 def test_start_ladder(stage: Stage, posted: bytes) -> None:
@@ -82,6 +86,9 @@ def test_deliver_ladder(stage: Stage, posted: bytes) -> None:
     ladder.expect(V.PAYLOAD_SIZE_WRONG, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
     bad = replace(RESULT, hash=bytes(32))
     ladder.expect(V.PAYLOAD_HASH_WRONG, "nobody", TaskDeliver(UNKNOWN, bad, None, ()))
+    ladder.expect(V.KEYS_MISPLACED, "nobody", TaskDeliver(UNKNOWN, RESULT, None, (KEY,)))
+    ladder.expect(V.KEYS_MISPLACED, "nobody", TaskDeliver(UNKNOWN, RESULT, UNKNOWN, ()))
+    ladder.expect(V.KEYS_DISORDERED, "nobody", TaskDeliver(UNKNOWN, RESULT, UNKNOWN, (KEY, KEY)))
     ladder.expect(V.ACCOUNT_UNKNOWN, "nobody", TaskDeliver(UNKNOWN, RESULT, None, ()))
     ladder.expect(V.ASSIGNMENT_UNKNOWN, "bea", TaskDeliver(UNKNOWN, RESULT, None, ()))
     first = stage.assign(posted, "ana")
@@ -92,32 +99,16 @@ def test_deliver_ladder(stage: Stage, posted: bytes) -> None:
     ladder.expect(V.WRONG_PHASE, "bea", TaskDeliver(second, RESULT, None, ()))
     stage.did("bea", TaskStart(second))
     assert view_result(stage.market, second) is None
+    copies = stage.did("founder", make_task(mode="replicate", copies=2))
+    third = stage.assign(copies, "bea")
+    stage.did("bea", TaskStart(third))
+    ladder.expect(V.RESULT_NOT_SEALED, "bea", TaskDeliver(third, RESULT, None, ()))
+    ladder.expect(V.RESULT_SEALED, "bea", TaskDeliver(second, RESULT, UNKNOWN, (KEY,)))
     entry = ladder.reach_top("bea", TaskDeliver(second, RESULT, None, ()))
     view = view_result(stage.market, second)
     assert view is not None
     assert (view["entry"], view["hash"]) == (entry.hex(), RESULT.hash.hex())
     assert stage.send("bea", TaskDeliver(second, RESULT, None, ())) == V.WRONG_PHASE
-
-
-def test_approve_ladder(stage: Stage, posted: bytes) -> None:
-    ladder = Ladder(stage, "task.approve")
-    ladder.expect(Verdict.ACCOUNT_UNKNOWN, "nobody", TaskApprove(UNKNOWN, approve=True, scores=()))
-    ladder.expect(Verdict.DELIVERY_UNKNOWN, "ana", TaskApprove(UNKNOWN, approve=True, scores=()))
-    _, delivery = stage.deliver(posted, "ana")
-    # A provider never releases to itself.
-    ladder.expect(Verdict.NOT_THE_REQUESTER, "ana", TaskApprove(delivery, approve=True, scores=()))
-    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
-    ladder.expect(
-        Verdict.ASSIGNMENT_CLOSED, "founder", TaskApprove(delivery, approve=True, scores=())
-    )
-    other = stage.did("founder", make_task())
-    _, delivery = stage.deliver(other, "ana")
-    stage.did("founder", TaskApprove(delivery, approve=False, scores=()))
-    ladder.expect(Verdict.WRONG_PHASE, "founder", TaskApprove(delivery, approve=True, scores=()))
-    third = stage.did("founder", make_task())
-    _, delivery = stage.deliver(third, "bea")
-    ladder.reach_top("founder", TaskApprove(delivery, approve=False, scores=()))
-    assert stage.state(third) == "HELD"
 
 
 def test_paid_from_escrow_and_the_rest_returns_e1() -> None:

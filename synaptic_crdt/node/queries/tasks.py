@@ -10,7 +10,7 @@ from synaptic_crdt.node.outcomes import Standing, get_standing
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import parse_operation
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
-from synaptic_crdt.rules.views import view_assignment, view_task, view_tasks
+from synaptic_crdt.rules.task_views import view_assignment, view_task, view_tasks
 from synaptic_crdt.state.machine import Outcome
 
 

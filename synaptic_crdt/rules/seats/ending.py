@@ -27,7 +27,7 @@ from synaptic_crdt.rules.seats.seat import (
     get_seat,
     get_task,
 )
-from synaptic_crdt.rules.settlement import Settlement, compute_settlement, count_violations
+from synaptic_crdt.rules.settlement import Settlement, compute_settlement, find_violations
 
 
 def settle(market: Market, seat_id: bytes, cause: Cause, reason: Reason, outcome: Outcome) -> None:
@@ -153,17 +153,14 @@ def count_owed(market: Market, provider: bytes, change: int) -> None:
 
 
 def _count_violations(task: TaskRow, assignment: AssignmentRow) -> int:
-    service = task.service
-    return (
-        count_violations(
-            armed_ms=assignment.armed_ms,
-            started_ms=assignment.started_ms,
-            delivered_ms=assignment.delivered_ms,
-            response_ms=service.response_ms,
-            execution_ms=compute_execution_limit(task, assignment),
-        )
-        + assignment.low_uptime
+    late = find_violations(
+        armed_ms=assignment.armed_ms,
+        started_ms=assignment.started_ms,
+        delivered_ms=assignment.delivered_ms,
+        response_ms=task.service.response_ms,
+        execution_ms=compute_execution_limit(task, assignment),
     )
+    return len(late) + assignment.low_uptime
 
 
 def _compute_parts(
