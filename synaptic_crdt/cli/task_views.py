@@ -81,7 +81,7 @@ def _print_assignments(answer: Json) -> None:
 
 def _print_feedback(answer: Json) -> None:
     for row in answer["assignments"]:
-        for side, said in row["feedback"].items():
+        for side, said in row["ratings"].items():
             if said is not None:
                 print_line(
                     f"feedback on the {side} of {shorten(row['assignment'])}: {said['rating']} of 5,"

@@ -162,12 +162,12 @@ def test_feedback_both_ways(pair: Told, run: Run) -> None:
     assert pair("paul", "reputation", "rita")["requester_score"] == -3
     assert pair("paul", "reputation", "rita")["requester_tier"] == "Risky"
     (told,) = pair("paul", "task", "show", first)["assignments"]
-    assert {key: told["feedback"]["provider"][key] for key in ("rating", "comment", "points")} == {
+    assert {key: told["ratings"]["provider"][key] for key in ("rating", "comment", "points")} == {
         "rating": 5,
         "comment": "quick",
         "points": 5,
     }
-    assert told["feedback"]["requester"]["points"] == -5
+    assert told["ratings"]["requester"]["points"] == -5
     lines = run("--home", "paul", "task", "show", first).out.splitlines()
     short = assignment[:12]
     assert f"feedback on the provider of {short}: 5 of 5, +5 points: quick" in lines

@@ -11,7 +11,7 @@ from synaptic_crdt.rules.score_views import (
     view_ratings,
     view_reputation,
 )
-from synaptic_crdt.rules.views import view_assignment
+from synaptic_crdt.rules.task_views import view_assignment
 from tests.rules.conftest import Stage
 from tests.rules.test_prices import KIND, trade
 from tests.rules.test_reputation import settle
@@ -101,8 +101,8 @@ def test_ratings_stand_beside_the_assignment(stage: Stage) -> None:
     stage.did("ana", Feedback(assignment, 4, "clear"))
     view = view_assignment(stage.market, assignment)
     assert view is not None
-    assert view["feedback"] == view_ratings(stage.market, assignment)
-    assert view["feedback"] == {
+    assert view["ratings"] == view_ratings(stage.market, assignment)
+    assert view["ratings"] == {
         "provider": None,
         "requester": {"rating": 4, "comment": "clear", "points": 1, "rated_ms": stage.now},
     }
