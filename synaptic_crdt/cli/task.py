@@ -164,7 +164,8 @@ def post(
 ) -> None:
     """Post a task, and lock its price: units x price for every seat.
 
-    What is not paid out comes back when the task ends.
+    What is not paid out comes back when the task ends. Who accepts is paid what it asks: the price
+    at most, or with the spread options what its reputation allows between the two.
     """
     payloads = [{"text": text} for text in texts] + [read_payload_file(file) for file in files]
     if not payloads:

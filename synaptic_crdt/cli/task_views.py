@@ -55,6 +55,7 @@ def render_task(answer: Json) -> None:
     if answer["assignments"]:
         print_line()
         _print_assignments(answer)
+        _print_feedback(answer)
     _print_next_of_task(answer)
 
 
@@ -76,6 +77,16 @@ def _print_assignments(answer: Json) -> None:
             for row in answer["assignments"]
         ],
     )
+
+
+def _print_feedback(answer: Json) -> None:
+    for row in answer["assignments"]:
+        for side, said in row["ratings"].items():
+            if said is not None:
+                print_line(
+                    f"feedback on the {side} of {shorten(row['assignment'])}: {said['rating']} of 5,"
+                    f" {said['points']:+} points{': ' if said['comment'] else ''}{said['comment']}"
+                )
 
 
 def _print_next_of_task(answer: Json) -> None:

@@ -16,6 +16,7 @@ from synaptic_crdt.rules.invariant import check_numbers as _check_numbers
 from synaptic_crdt.rules.invariant import get_all_seats as _get_all_seats
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import SeatRow
+from synaptic_crdt.rules.score_invariants import check_past
 from synaptic_crdt.rules.seats.seat import ENDED, LIVE, OWED, compute_escrow, get_holder
 
 
@@ -48,6 +49,7 @@ def check_market(market: Market) -> None:
     _check_owed(market)
     _check_devices(market)
     check_book(market)
+    check_past(market)
 
 
 def _check_sums(market: Market) -> None:

@@ -225,19 +225,14 @@ class Market:
         self.figures: Final[Table[FigureRow]] = tables.declare(
             "figures", FigureRow, {"provider": lambda key, _: (key[0], key[1])}
         )
-        # By two groups, the lesser first.
+        # By two groups, the lesser first; sorted by day, so that most changes leave the index be.
         self.meetings: Final[Table[MeetingRow]] = tables.declare(
-            "meetings", MeetingRow, {"last": lambda _, row: (row.times_ms[-1],)}
+            "meetings", MeetingRow, {"day": lambda _, row: (row.times_ms[-1] // DAY_MS,)}
         )
         # By assignment and the side that is rated.
         self.ratings: Final[Table[RatingRow]] = tables.declare("ratings", RatingRow)
         self.trades: Final[Table[TradeRow]] = tables.declare(
-            "trades",
-            TradeRow,
-            {
-                "kind": lambda _, row: (row.kind, row.time_ms),
-                "time": lambda _, row: (row.time_ms,),
-            },
+            "trades", TradeRow, {"time": lambda _, row: (row.time_ms,)}
         )
         # By kind and hour of market time.
         self.candles: Final[Table[CandleRow]] = tables.declare(

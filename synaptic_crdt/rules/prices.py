@@ -71,16 +71,18 @@ def note_trade(
     market.candles.set((kind, hour), _extend(candle, ask, units))
     long_ago = now - limits.MONTH_MS
     drop_oldest(market.trades, "time", long_ago)
-    drop_oldest(market.candles, "hour", long_ago // limits.HOUR_MS - 1)
+    if candle is None:
+        drop_oldest(market.candles, "hour", long_ago // limits.HOUR_MS - 1)
 
 
 def get_trades(market: Market, kind: str, now: int) -> Iterator[TradeRow]:
     """Yield the trades of a kind in the 24 hours that end with ``now``, by time."""
-    recent = market.trades.index("kind").ascend((kind, now - WINDOW_MS + 1), (kind, now + 1))
+    recent = market.trades.index("time").ascend((now - WINDOW_MS + 1,), (now + 1,))
     for _, key in recent:
         row = market.trades.get(key)
         assert row is not None, key
-        yield row
+        if row.kind == kind:
+            yield row
 
 
 def get_candles(market: Market, kind: str, now: int) -> Iterator[tuple[int, CandleRow]]:

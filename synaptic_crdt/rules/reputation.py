@@ -201,4 +201,4 @@ def _note_meeting(market: Market, pair: Pair, now: int) -> None:
     row = market.meetings.get(pair)
     times_ms = () if row is None else row.times_ms
     market.meetings.set(pair, MeetingRow((*times_ms, now)[-limits.MEETINGS :]))
-    drop_oldest(market.meetings, "last", now - limits.MONTH_MS)
+    drop_oldest(market.meetings, "day", (now - limits.MONTH_MS) // limits.DAY_MS - 1)

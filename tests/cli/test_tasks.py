@@ -163,9 +163,10 @@ def test_declining_and_failing(pair: Told) -> None:
     first = pair("rita", *POST, "--text", "x")["task"]
     second = pair("rita", *POST, "--text", "y")["task"]
     carry(pair, "rita", "paul")
+    # Both at once: whoever gave work back is below the least reputation for a while.
     pair("paul", "task", "accept", first)
-    pair("paul", "task", "decline", first, "--reason", "too-busy")
     pair("paul", "task", "accept", second)
+    pair("paul", "task", "decline", first, "--reason", "too-busy")
     pair("paul", "task", "start", second)
     pair("paul", "task", "fail", second, "--reason", "no-model")
     (declined,) = pair("paul", "task", "show", first)["assignments"]

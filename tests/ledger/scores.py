@@ -71,29 +71,32 @@ class Scores:
         is_early: bool,
         faults: int,
         now: int,
-        is_ruled: bool = False,
-        is_disputed: bool = False,
+        ruling: str = "",
         has_gains: bool = True,
     ) -> None:
-        """A provider and a requester are done with each other; terms are kind, ask, units."""
+        """A provider and a requester are done with each other; terms are kind, ask, units.
+
+        The ruling is how a dispute was ended: ruled, silent (no arbiter spoke), withdrawn; or none.
+        """
         provider, requester = parties
         kind, ask, units = terms
         pair = frozenset(self.get_group(account) for account in parties)
         half = 2 ** self.count_meetings(pair, now)
         points, asked = 0, 0
-        if has_gains and ask * units >= self.floor:
+        if ask * units >= self.floor and ruling != "silent" and has_gains:
             asked = 2 // half
             if share >= 500_000:
                 points = 10 // half + (2 // half if is_early else 0)
         points -= min(20, 5 * faults)
-        if is_ruled:
-            points -= 25 if share <= 250_000 else 0
-            asked -= 25 if share >= 750_000 else 0
+        if ruling == "ruled" and share <= 250_000:
+            points -= 25
+        if ruling == "ruled" and share >= 750_000:
+            asked -= 25
         self.events.append((provider, "provider", now, points))
         self.events.append((requester, "requester", now, asked))
         self.meetings.append((pair, now))
         self.ends.append((provider, kind, share >= 500_000))
-        if share == 1_000_000 and not is_disputed:
+        if share == 1_000_000 and not ruling:
             self.trades.append(Trade(assignment, kind, now, ask, units, pair))
 
     def lose(self, provider: bytes, kind: str, end: str, now: int) -> None:
@@ -106,7 +109,7 @@ class Scores:
         self.events.append((provider, "provider", now, -2))
 
     def withhold(self, requester: bytes, now: int) -> None:
-        """A key was awaited in vain."""
+        """A key was promised and not revealed."""
         self.events.append((requester, "requester", now, -10))
 
     def fork(self, account: bytes, now: int) -> None:

@@ -321,8 +321,7 @@ class Work:
             share=share,
             is_early=holder.started > 0 and is_quick,
             faults=(late if v else 0) + (missed if v // 2 else 0),
-            is_ruled=is_ruled,
-            is_disputed=is_disputed,
+            ruling="ruled" if is_ruled else "agreed" if is_disputed else "",
             has_gains=has_gains,
             now=now,
         )

@@ -133,26 +133,6 @@ def test_silence_after_starting_costs_the_bond_and_failing_half_of_it() -> None:
         assert work.scores.get_score(PROVIDER, "provider", 15 * MINUTE) == (-5 if fails else -20)
 
 
-def test_scores_recover_by_one_a_day_and_gains_fade_within_a_group() -> None:
-    day = 24 * 60 * MINUTE
-    scores = Scores(REQUESTER, is_open=False, floor=10)
-    scores.inviters.update({PROVIDER: ONE, OTHER: PROVIDER, ONE: REQUESTER})
-    assert [scores.get_group(each) for each in (REQUESTER, ONE, PROVIDER, OTHER)] == [
-        REQUESTER,
-        ONE,
-        ONE,
-        ONE,
-    ]
-    scores.lose(ONE, "kind", "FAILED", day)
-    days = [scores.get_score(ONE, "provider", day * n) for n in (1, 2, 5, 6, 7)]
-    assert days == [-5, -4, -1, 0, 0]
-    for account in (PROVIDER, OTHER):
-        settled = ("kind", 5, 2)
-        scores.settle(b"", (account, ONE), settled, share=500_000, is_early=True, faults=0, now=day)
-    points = [scores.get_score(account, "provider", day) for account in (PROVIDER, OTHER)]
-    assert points == [12, 6]
-
-
 def test_money_that_does_not_add_up_is_noticed() -> None:
     money, _ = make_work()
     with pytest.raises(AssertionError):

@@ -92,6 +92,10 @@ def test_work_below_the_floor_gains_no_praise_and_can_be_blamed(pair: Stage) -> 
     pair.did("founder", Feedback(praised, 5, ""))
     pair.did("founder", Feedback(blamed, 1, ""))
     assert (read_scores(pair, "ana"), read_scores(pair, "bea")) == ((0, 0), (-10, 0))
+    pair.join("cid")
+    enough, _ = settle(pair, "cid", price=10)
+    pair.did("founder", Feedback(enough, 5, ""))
+    assert read_scores(pair, "cid") == (12 + 5, 0)
 
 
 @pytest.mark.parametrize(

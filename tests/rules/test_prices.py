@@ -1,7 +1,9 @@
 """Prices: which work makes one, the raw and the organic figures, and how long they are kept."""
 
+import json
 from collections import defaultdict
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -24,6 +26,7 @@ from tests.rules.conftest import START_MS, Stage, compute_id, make_task
 from tests.rules.test_reputation import settle
 
 KIND: Final = "text.answer"
+VECTORS: Final = Path(__file__).parents[1] / "vectors" / "prices.json"
 
 
 def make_trade(ask: int, units: int, pair: int = 0) -> TradeRow:
@@ -127,7 +130,11 @@ def test_what_is_30_days_old_leaves_two_rows_for_each_that_comes(stage: Stage) -
     assert (len(stage.market.trades), len(stage.market.candles)) == (5, 6)
     trade(stage, 13)
     trade(stage, 14)
-    assert (len(stage.market.trades), len(stage.market.candles)) == (5, 4)
+    # Only a candle that comes takes others along.
+    assert (len(stage.market.trades), len(stage.market.candles)) == (5, 6)
+    stage.now += HOUR_MS
+    trade(stage, 15)
+    assert (len(stage.market.trades), len(stage.market.candles)) == (6, 5)
     assert stage.market.trades.get(compute_id(4)) is None
     shown = [time_ms for time_ms, _ in get_candles(stage.market, KIND, stage.now)]
     assert shown == sorted(shown)
@@ -194,6 +201,18 @@ def test_what_is_half_and_double_the_median_is_near() -> None:
 def test_when_no_trade_is_near_the_median_there_is_no_organic_price() -> None:
     apart = [make_trade(1, 10), make_trade(1_000, 1)]
     assert compute_organic(apart) == Organic(pairs=1, median=91_818, vwap=None)
+
+
+@pytest.mark.parametrize(
+    "vector", json.loads(VECTORS.read_text("utf-8"))["figures"], ids=lambda each: each["says"]
+)
+def test_figures_are_as_published(vector: dict[str, Any]) -> None:
+    trades = [make_trade(*fields) for fields in vector["trades"]]
+    raw, organic = compute_raw(trades), compute_organic(trades)
+    assert raw is not None
+    assert organic is not None
+    figures = (raw.mean, raw.vwap, organic.median, organic.vwap)
+    assert figures == tuple(vector[name] for name in ("mean", "vwap", "median", "organic"))
 
 
 TRADES: Final = st.lists(

@@ -361,13 +361,16 @@ def test_groups_that_have_not_met_for_30_days_are_forgotten(stage: Stage) -> Non
     for number in range(5):
         stage.join(f"n{number}")
         note(stage, f"n{number}")
+    # With the day on which they met.
     stage.wait(MONTH_MS)
+    note(stage, "n0")
     assert len(stage.market.meetings) == 5
+    stage.wait(DAY_MS)
     # Each that comes takes two along.
     for number, left in ((0, 3), (1, 2), (2, 3)):
         note(stage, f"n{number}")
         assert len(stage.market.meetings) == left
-    assert read_scores(stage, "n0") == (20, 0)
+    assert read_scores(stage, "n0") == (25, 0)
 
 
 # The limit.
