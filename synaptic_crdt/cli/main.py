@@ -44,7 +44,7 @@ _MEMBERS: Final = {
     ),
     "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
     "account": _member("account", "account", "Change what others see of your account."),
-    "wallet": _member("wallet", "wallet", "Show what you have and what moved it; send tokens."),
+    "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),
     "terms": _member("consent", "terms", "Read the terms in force."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),

@@ -52,6 +52,11 @@ def show_policy() -> None:
     default=None,
     help="Work in a market where nothing is ever final.",
 )
+@click.option(
+    "--keep-offers/--no-keep-offers",
+    default=None,
+    help="Show presence for your standing offers while `provide` runs.",
+)
 def set_policy(
     kinds: str | None,
     minimum_price: int | None,
@@ -64,6 +69,7 @@ def set_policy(
     *,
     opted_in: bool | None,
     risk_sandbox: bool | None,
+    keep_offers: bool | None,
 ) -> None:
     """Change what is named; the rest stays as it is."""
     from synaptic_crdt.node.policies import change_policy
@@ -79,6 +85,7 @@ def set_policy(
         "requesters_blocked": _split(block_requesters),
         "approval": approval,
         "risk_sandbox": risk_sandbox,
+        "keep_offers": keep_offers,
     }
     given = {key: value for key, value in changes.items() if value is not None}
     if not given:

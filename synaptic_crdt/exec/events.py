@@ -65,6 +65,12 @@ class Lost(msgspec.Struct, frozen=True, tag="lost"):
     reason: str
 
 
+class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
+    """A standing offer is in the book again after an absence."""
+
+    offer: bytes
+
+
 class PassedOver(msgspec.Struct, frozen=True, tag="passed over"):
     """A task, or an accepted assignment, that is left alone; said once for each."""
 
@@ -87,6 +93,7 @@ Event = (
     | Failed
     | Declined
     | Lost
+    | Renewed
     | PassedOver
     | PolicyUnreadable
 )

@@ -13,10 +13,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from synaptic_crdt.exec.attendance import plan_attendance
 from synaptic_crdt.exec.events import PassedOver, Waiting
 from synaptic_crdt.exec.executors.base import Skills
 from synaptic_crdt.exec.policy import Load, Policy, explain_objection, explain_refusal
 from synaptic_crdt.exec.situation import OpenTask, Situation, Work
+from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import TaskAccept, TaskDecline, TaskFail, TaskStart
 
@@ -25,7 +27,7 @@ BY_EXECUTOR: Final = "executor"
 BY_CONTRACT: Final = "contract"
 
 
-Signed = TaskAccept | TaskStart | TaskDecline | TaskFail
+Signed = TaskAccept | TaskStart | TaskDecline | TaskFail | OfferRenew | Presence
 
 
 class Sign(msgspec.Struct, frozen=True):
@@ -67,7 +69,11 @@ def make_plan(
 
     ``jobs`` are the assignments whose work is in hand: running, or done and not handed in.
     """
+    attending = plan_attendance(
+        situation.attendance, policy, preview, is_sandbox=situation.is_sandbox
+    )
     return (
+        *(Sign(operation) for operation in attending),
         *_plan_drops(situation.work, jobs),
         *_plan_work(situation, policy, skills, jobs, preview),
         *_plan_acceptances(situation, policy, skills, preview),

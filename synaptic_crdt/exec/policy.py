@@ -37,7 +37,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``kinds``, ``requesters_allowed`` and ``requesters_blocked`` are lists of kinds and of accounts
     in hex; ``*`` stands for all. ``minimum_price`` is in the smallest unit, for one unit of work.
     With ``approval`` manual the worker accepts nothing: it does what its owner accepted.
-    ``risk_sandbox`` lets it run work in a market where nothing is ever final.
+    ``risk_sandbox`` lets it run work in a market where nothing is ever final. ``keep_offers`` lets
+    it show presence for standing offers, which are bound by tasks only while it does.
     """
 
     opted_in: bool = False
@@ -50,6 +51,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     requesters_blocked: tuple[str, ...] = ()
     approval: Approval = "manual"
     risk_sandbox: bool = False
+    keep_offers: bool = False
 
 
 _TYPES: Final[Mapping[str, Any]] = get_type_hints(Policy)

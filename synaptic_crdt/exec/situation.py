@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from synaptic_crdt.exec.attendance import Attendance, survey_attendance
 from synaptic_crdt.exec.desk import Desk, Unreadable
 from synaptic_crdt.exec.policy import Load
 from synaptic_crdt.rules.auctions.table import compute_limit
@@ -56,6 +57,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[OpenTask, ...]
     work: tuple[Work, ...]
     load: Load
+    attendance: Attendance = Attendance()
 
 
 def survey(desk: Desk) -> Situation:
@@ -75,6 +77,7 @@ def survey(desk: Desk) -> Situation:
         tasks=tuple(_find_open_tasks(market, desk.account, wall_ms)),
         work=work,
         load=Load(sum(row.accepted_ms // DAY_MS == today for _, row in own), len(work)),
+        attendance=survey_attendance(market, desk.account, desk.device, wall_ms),
     )
 
 

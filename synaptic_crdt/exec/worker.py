@@ -27,6 +27,7 @@ from synaptic_crdt.exec.events import (
     Lost,
     PassedOver,
     PolicyUnreadable,
+    Renewed,
     Started,
     Waiting,
 )
@@ -37,6 +38,7 @@ from synaptic_crdt.exec.situation import Situation, survey
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.fields import is_media_type
 from synaptic_crdt.rules.limits import RESULT_BYTES
+from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import (
     TaskAccept,
@@ -335,6 +337,11 @@ def _make_event(operation: Signed, appended: Appended) -> Event | None:
             event = Declined(subject, reason)
         case TaskFail(subject, reason):
             event = Failed(subject, reason)
+        case OfferRenew(subject):
+            event = Renewed(subject)
+        case Presence():
+            # Once in every slot, and no news to anybody.
+            return None
     if appended.verdict != Verdict.APPLIED:
         return PassedOver(subject, BY_CONTRACT, appended.explanation)
     return event

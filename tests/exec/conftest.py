@@ -60,9 +60,13 @@ class PeerDesk:
     def market(self) -> Market:
         return self.peer.market.contract.market
 
-    def is_final(self, entry_id: bytes) -> bool:
-        outcome = self.peer.replica.machine.get_outcome(entry_id)
-        return outcome is not None and self.peer.replica.is_final(outcome)
+    def is_final(self, assignment: bytes) -> bool:
+        outcome = self.peer.replica.machine.get_outcome(assignment)
+        if outcome is not None:
+            return self.peer.replica.is_final(outcome)
+        # A match.
+        market = self.market
+        return market.tables.get_settled(market.assignments, assignment) is not None
 
     def get_wall_ms(self) -> int:
         return self.peer.wall_ms
