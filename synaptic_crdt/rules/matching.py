@@ -45,8 +45,11 @@ _OWNERS: Final = frozenset(
 def match_task(market: Market, task_id: bytes, now: int) -> None:
     """Let the free seats of a task be taken by the offers that stand first."""
     task = _get_task(market, task_id)
+    match = AUCTIONS[task.auction].match
+    if match is None:
+        return
     waiting = [Waiting(ask, key) for ask, key in offer_book.list_offers(market, task.kind)]
-    for offer in AUCTIONS[task.auction].match(task, waiting, now):
+    for offer in match(task, waiting, now):
         offered = offer_book.get_offer(market, offer.offer)
         if not presence.is_present(market, offered.account, now):
             offer_book.rest(market, offer.offer, offer_book.ABSENT)
@@ -65,7 +68,9 @@ def match_offer(market: Market, offer_id: bytes, now: int) -> None:
     """Let an offer whose owner is there take the open seats that it fits."""
     offer = offer_book.get_offer(market, offer_id)
     for name, auction in AUCTIONS.items():
-        for task_id in offer_book.list_tasks(market, name, offer.kind):
+        if auction.match is None:
+            continue
+        for task_id in offer_book.list_tasks(market, name, offer.kind, offer.ask):
             if not is_booked(offer_book.get_offer(market, offer_id)):
                 return
             task = _get_task(market, task_id)

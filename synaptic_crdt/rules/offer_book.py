@@ -34,11 +34,11 @@ def list_offers(market: Market, kind: str) -> list[tuple[int, bytes]]:
     return [(ask, key) for (_, ask, _), key in islice(found, limits.LOOKS)]  # type: ignore[misc]
 
 
-def list_tasks(market: Market, auction: str, kind: str) -> list[bytes]:
-    """Return the first tasks of a kind with open seats, the best paid first."""
+def list_tasks(market: Market, auction: str, kind: str, ask: int) -> list[bytes]:
+    """Return the first tasks of a kind with open seats that pay the ask, the best paid first."""
     index, tasks = market.seats.index("book"), list[bytes]()
     after: tuple[str | int, ...] = (auction, kind)
-    high = (auction, kind + "\0")
+    high = (auction, kind, 1 - ask)
     while len(tasks) < limits.LOOKS:
         first = next(index.ascend(after, high), None)
         if first is None:

@@ -15,13 +15,14 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     offer: bytes
 
 
-class Auction(msgspec.Struct, frozen=True, gc=False):
+class Auction(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One kind of auction.
 
     ``compute_limit``: of a task's seat, for a provider, at a time: the highest ask a unit.
     ``match``: of a task, of offers in the book's order, at a time: those that the task takes, in
-    the order in which it does. The ladder may still refuse each, and then the next one is asked.
+    the order in which it does; the ladder may still refuse each, and then the next one is asked.
+    None where offers that wait take no part.
     """
 
     compute_limit: Callable[[Market, TaskRow, SeatRow, bytes, int], int]
-    match: Callable[[TaskRow, Sequence[Waiting], int], Iterator[Waiting]]
+    match: Callable[[TaskRow, Sequence[Waiting], int], Iterator[Waiting]] | None

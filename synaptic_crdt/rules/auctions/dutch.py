@@ -4,10 +4,9 @@ Whoever waits gets more, unless somebody else does not wait. A standing offer wo
 the first moment and could not wait, so it takes no part.
 """
 
-from collections.abc import Iterator, Sequence
 from typing import Final
 
-from synaptic_crdt.rules.auctions.auction import Auction, Waiting
+from synaptic_crdt.rules.auctions.auction import Auction
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import SeatRow, TaskRow
 
@@ -24,9 +23,4 @@ def _compute_limit(
     return task.price + (task.price_max - task.price) * waited_ms // task.window_ms
 
 
-def _match(task: TaskRow, offers: Sequence[Waiting], now: int) -> Iterator[Waiting]:  # noqa: ARG001 - an auction's signature
-    """Take nobody who does not come by itself."""
-    return iter(())
-
-
-DUTCH: Final = Auction(_compute_limit, _match)
+DUTCH: Final = Auction(compute_limit=_compute_limit, match=None)

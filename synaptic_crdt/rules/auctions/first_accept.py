@@ -36,4 +36,4 @@ def _match(task: TaskRow, offers: Sequence[Waiting], now: int) -> Iterator[Waiti
     return (offer for offer in offers if offer.ask <= task.price_max)
 
 
-FIRST_ACCEPT: Final = Auction(_compute_limit, _match)
+FIRST_ACCEPT: Final = Auction(compute_limit=_compute_limit, match=_match)
