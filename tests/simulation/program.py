@@ -23,6 +23,7 @@ from synaptic_crdt.rules.consents import NO_CAPS, make_consent
 from synaptic_crdt.rules.council_operations import Arbitration, TokenMint
 from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.offer_operations import OfferRenew, OfferWithdraw, Presence
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
@@ -68,6 +69,7 @@ from tests.simulation.scenario import (
     Scenario,
     get_verdicts,
     make_key,
+    make_offer,
     make_one_time,
     make_post,
 )
@@ -153,6 +155,23 @@ _BAD_CHANGES: Final = (
     replace(NO_CHANGE, arbiters=Arbitration((), 1)),
     replace(NO_CHANGE, verifiers=(_NOBODY, _NOBODY)),
     replace(NO_CHANGE, rules=0),
+)
+_BAD_OFFERS: Final[tuple[dict[str, Any], ...]] = (
+    {"kind": "No"},
+    {"kind": "unknown.kind"},
+    {"capabilities": ("b", "a")},
+    {"units": 0},
+    {"ask": 0},
+    {"response_ms": 0},
+    {"execution_ms": 31 * DAY_MS},
+    {"uptime_ppm": -1},
+    {"penalty": -1},
+    {"bond": -1},
+    {"privacies": ()},
+    {"requester_min": 1_001},
+    {"signers": (_NOBODY, _NOBODY)},
+    {"expiry_ms": 0},
+    {"expiry_ms": 2**60},
 )
 _GENESES: Final[tuple[dict[str, Any], ...]] = (
     {"verifiers": (make_key(1).public,)},
@@ -376,6 +395,49 @@ class Play:
             TaskAccept(name, 1, ()),
         )
         self._write(actor, self._pick(operations, step.b), step)
+
+    def offer(self, actor: Peer, step: Step) -> None:
+        """Offer work, mostly so that it fits what is asked for."""
+        post = make_offer(
+            ask=1 + step.c % 64,
+            units=1 + step.a % 8,
+            expiry_ms=actor.wall_ms + self._pick(_WINDOWS_MS, step.b),
+            is_standing=step.b % 8 > 0,
+        )
+        strict = ({"penalty": 0}, {"bond": 0}, {"requester_min": 1}, {"response_ms": DAY_MS})
+        if step.b % 8 == 1:
+            post = replace(post, terms=replace(post.terms, **self._pick(strict, step.c)))
+        self._write(actor, post, step)
+
+    def tend_offer(self, actor: Peer, step: Step) -> None:
+        """Renew or withdraw an offer, mostly an own one, or show presence for it."""
+        rows = get_rows(actor.market.contract.market.offers, "number")
+        known = [key for key, row in rows if row.account == actor.account or step.c % 8 == 0]
+        name = self._pick(
+            [*known[::-1][:3], _NOBODY] if step.c % 16 == 0 else known or [_NOBODY], step.a
+        )
+        lasting_ms = self._pick((DAY_MS, HOUR_MS, 0, 31 * DAY_MS, DAY_MS), step.b // 8)
+        operations: tuple[Operation, ...] = (
+            Presence(),
+            OfferRenew(name, 1 + step.a % 8, 1 + step.c % 64, actor.wall_ms + lasting_ms),
+            Presence(),
+            OfferWithdraw(name),
+        )
+        self._write(actor, self._pick(operations, step.b), step)
+
+    def offer_much(self, actor: Peer, step: Step) -> None:
+        """More than anybody may offer of a kind, or of all kinds."""
+        kinds = ("text.answer", "code.review", "text.summarize", "text.translate")
+        for number in range(18 if step.a % 2 else 5):
+            kind = kinds[number % 4] if step.a % 2 else "text.answer"
+            ends_ms = actor.wall_ms + self._pick((DAY_MS, HOUR_MS), step.b)
+            self._write(actor, make_offer(kind=kind, ask=1_000, expiry_ms=ends_ms), step)
+
+    def offer_badly(self, actor: Peer, step: Step) -> None:
+        ends_ms = actor.wall_ms + DAY_MS
+        for number in range(step.a, step.a + 4):
+            fields: dict[str, Any] = {"expiry_ms": ends_ms} | self._pick(_BAD_OFFERS, number)
+            self._write(actor, make_offer(**fields), step)
 
     def transfer(self, actor: Peer, step: Step) -> None:
         amounts = (1, 10, step.c, 400, 1_000, 1_500, 0, -1, 2**53, actor.get_available())
@@ -823,6 +885,10 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.accept, 10),
     (Play.rush, 2),
     (Play.hoard, 2),
+    (Play.offer, 7),
+    (Play.tend_offer, 6),
+    (Play.offer_much, 1),
+    (Play.offer_badly, 2),
     (Play.checkpoint, 7),
     (Play.wait, 6),
     (Play.transfer, 5),

@@ -17,6 +17,7 @@ from synaptic_crdt.rules.council_operations import MarketSet
 from synaptic_crdt.rules.genesis import encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from synaptic_crdt.rules.offer_operations import OfferPost, OfferTerms
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     Certificate,
@@ -503,6 +504,40 @@ def make_post(
         review_ms=review_ms,
         arbiters=(),
         quorum=0,
+    )
+
+
+def make_offer(
+    *,
+    kind: str = "text.answer",
+    capabilities: tuple[str, ...] = (),
+    units: int = 1,
+    ask: int = 100,
+    expiry_ms: int,
+    is_standing: bool = True,
+    **terms: Any,  # noqa: ANN401 - any of the terms
+) -> OfferPost:
+    """Return an offer that fits what ``make_post`` asks for, unless told otherwise."""
+    lenient: dict[str, Any] = {
+        "response_ms": SECOND_MS,
+        "execution_ms": SECOND_MS,
+        "uptime_ppm": 1_000_000,
+        "penalty": 1_000,
+        "bond": 1_000,
+        "privacies": ("confidential", "private", "public"),
+        "requester_min": -1_000,
+        "arbiters": (),
+        "evaluators": (),
+        "signers": (),
+    }
+    return OfferPost(
+        kind=kind,
+        capabilities=capabilities,
+        units=units,
+        ask=ask,
+        expiry_ms=expiry_ms,
+        is_standing=is_standing,
+        terms=OfferTerms(**(lenient | terms)),
     )
 
 
