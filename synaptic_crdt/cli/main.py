@@ -44,7 +44,7 @@ _MEMBERS: Final = {
     ),
     "whoami": _member("market", "whoami", "Show the market, account and device of a home."),
     "account": _member("account", "account", "Change what others see of your account."),
-    "wallet": _member("wallet", "wallet", "Show what you have; send tokens."),
+    "wallet": _member("wallet", "wallet", "Show what you have and what moved it; send tokens."),
     "consent": _member("consent", "consent", "Opt in to working for others, or out."),
     "terms": _member("consent", "terms", "Read the terms in force."),
     "policy": _member("policy", "policy", "Say what this machine may work on."),
@@ -52,6 +52,7 @@ _MEMBERS: Final = {
     "offer": _member(
         "offer", "offer", "Offer work: a standing offer takes the next task that fits."
     ),
+    "dispute": _member("dispute", "dispute", "Let arbiters decide on delivered work."),
     "feedback": _member("reputation", "feedback", "Rate the other party of settled work."),
     "reputation": _member("reputation", "reputation", "Show scores, tier and how work ended."),
     "prices": _member("prices", "prices", "Show what work was paid for, raw and organic."),

@@ -126,6 +126,12 @@ def format_time(time_ms: int | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S") + "Z"
 
 
+def format_percent(ppm: int) -> str:
+    """Return parts per million in percent, as exact as they are."""
+    whole, rest = divmod(ppm, 10_000)
+    return f"{whole}{f'.{rest:04}'.rstrip('0') if rest else ''} %"
+
+
 def format_duration(duration_ms: int) -> str:
     """Return a duration in the largest unit that divides it."""
     for unit_ms, unit in (

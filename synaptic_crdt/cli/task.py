@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synaptic_crdt.cli.arguments import DURATION, allow_secret_option
+from synaptic_crdt.cli.arguments import DURATION, FIGURE, PERCENT, allow_secret_option
 from synaptic_crdt.cli.asking import append, read
 from synaptic_crdt.cli.command import Group, Member
 from synaptic_crdt.cli.output import (
@@ -29,6 +29,10 @@ def _work(attribute: str, summary: str) -> Member:
     return Member("synaptic_crdt.cli.work", attribute, summary)
 
 
+def _judging(attribute: str, summary: str) -> Member:
+    return Member("synaptic_crdt.cli.judging", attribute, summary)
+
+
 @click.group(
     cls=Group,
     members={
@@ -46,7 +50,12 @@ def _work(attribute: str, summary: str) -> Member:
         ),
         "start": _work("start", "Say that the payload is in hand and readable, and begin."),
         "deliver": _work("deliver", "Hand over a result."),
+        "progress": _judging("progress", "Say how far begun work is."),
         "fail": _work("fail", "Admit that begun work will not be delivered."),
+        "approve": _judging("approve", "Approve what was delivered, or reject it; with scores."),
+        "settle": _judging("settle", "Name the share of the pay that would do."),
+        "extend": _judging("extend", "Give a provider more time."),
+        "improve": _judging("improve", "Better a task for its providers."),
     },
     examples=(
         "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
@@ -68,6 +77,7 @@ def task() -> None:
         "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
         "task post --kind text.summarize --title Report --file a.txt --file b.txt --price 20",
         "task post --kind text.answer --title Q --text Why? --price 2 --auction dutch --price-max 6",
+        "task post --kind text.answer --title Q --text Why? --price 9 --metric accuracy=95 --penalty 4",
     ),
 )
 @click.option("--kind", required=True, help="What kind of work, of those the market knows.")
@@ -134,6 +144,37 @@ def task() -> None:
 @click.option(
     "--private", is_flag=True, help="Encrypt the payloads; only who works on them reads them."
 )
+@click.option("--criteria", default="", help="What makes a result good; public.")
+@click.option("--copies", type=int, default=1, show_default=True, help="Providers for one payload.")
+@click.option("--verifier", help="Who has to vouch for the provider; private as well.")
+@click.option(
+    "--reputation-min", type=int, default=0, show_default=True, help="A provider's least score."
+)
+@click.option("--only", multiple=True, metavar="ACCOUNT", help="For these accounts only.")
+@click.option("--exclude", multiple=True, metavar="ACCOUNT", help="Not for these accounts.")
+@click.option(
+    "--metric",
+    "metrics",
+    type=FIGURE,
+    multiple=True,
+    metavar="METRIC=PERCENT",
+    help="The least score of a metric; half the penalty if it is missed.",
+)
+@click.option("--uptime", type=PERCENT, default=0, help="Percent of presence during the work.")
+@click.option(
+    "--release",
+    type=click.Choice(["requester", "both", "quorum"]),
+    default="requester",
+    show_default=True,
+    help="Whose approval pays.",
+)
+@click.option("--signer", "signers", multiple=True, metavar="ACCOUNT", help="Of the quorum.")
+@click.option("--signers-needed", type=int, help="How many of them; else all.")
+@click.option("--not-before", type=DURATION, default=0, help="Paid no sooner after delivery.")
+@click.option("--evaluator", metavar="ACCOUNT", help="Who approves, and whose scores count.")
+@click.option("--arbiter", "arbiters", multiple=True, metavar="ACCOUNT", help="Else the market's.")
+@click.option("--quorum", type=int, help="How many arbiters decide; else most of yours.")
+@click.option("--reveal", type=DURATION, help="Your time to hand over the key; else the market's.")
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
 @allow_secret_option
@@ -157,6 +198,22 @@ def post(
     bond: int,
     review: int | None,
     redispatch: int | None,
+    criteria: str,
+    copies: int,
+    verifier: str | None,
+    reputation_min: int,
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
+    metrics: tuple[tuple[str, int], ...],
+    uptime: int,
+    release: str,
+    signers: tuple[str, ...],
+    signers_needed: int | None,
+    not_before: int,
+    evaluator: str | None,
+    arbiters: tuple[str, ...],
+    quorum: int | None,
+    reveal: int | None,
     *,
     private: bool,
     dry_run: bool,
@@ -190,6 +247,22 @@ def post(
         price_low=price_low,
         price_max=price_max,
         capabilities=list(capabilities),
+        criteria=criteria,
+        copies=copies,
+        verifier=verifier,
+        reputation_min=reputation_min,
+        only=list(only),
+        exclude=list(exclude),
+        metrics_ppm=dict(metrics),
+        uptime_ppm=uptime,
+        release=release,
+        signers=list(signers),
+        signers_needed=signers_needed,
+        not_before_seconds=not_before,
+        evaluator=evaluator,
+        arbiters=list(arbiters),
+        quorum=quorum,
+        reveal_seconds=reveal,
         dry_run=dry_run,
         allow_pending=allow_pending,
     )
@@ -217,16 +290,6 @@ def show_task(task_id: str) -> None:
     """Show a task, its seats and assignments, and why each ended."""
     answer = read("task.show", task=task_id)
     show(answer, render_task)
-
-
-@task.command("approve", examples=("task approve 3f9a", "task approve 3f9a --reject"))
-@click.argument("assignment", metavar="TASK|ASSIGNMENT")
-@click.option("--reject", is_flag=True, help="Reject it instead.")
-def approve(assignment: str, *, reject: bool) -> None:
-    """Approve what was delivered: the provider is paid, the rest of the lock returns."""
-    answer = append("task.approve", assignment=assignment, reject=reject)
-    show(answer, lambda told: _render_done(told, "rejected" if reject else "approved"))
-    print_next("wallet", f"task show {assignment}")
 
 
 @task.command("cancel", examples=("task cancel 3f9a",))

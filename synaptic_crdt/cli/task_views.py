@@ -5,6 +5,7 @@ from typing import Final
 from synaptic_crdt.cli.output import (
     Json,
     format_duration,
+    format_percent,
     format_time,
     print_fields,
     print_line,
@@ -18,7 +19,10 @@ _NEXT_COMMANDS: Final = {
     "OPEN": ("task accept {task}",),
     "ASSIGNED": ("task payload {task}", "task start {task}", "provide --executor rehearsal --once"),
     "STARTED": ("task deliver {task} --text RESULT",),
-    "DELIVERED": ("task result {task}", "task approve {task}"),
+    "KEYWAIT": ("task reveal {task}",),
+    "DELIVERED": ("task result {task}", "task approve {task}", "dispute open {task} --reason WHY"),
+    "HELD": ("task approve {task}", "dispute open {task} --reason WHY", "task settle {task} 50"),
+    "DISPUTED": ("dispute evidence {task} HASH", "dispute rule {task} PERCENT"),
 }
 
 
@@ -55,6 +59,8 @@ def render_task(answer: Json) -> None:
     if answer["assignments"]:
         print_line()
         _print_assignments(answer)
+    for row in answer["assignments"]:
+        _print_judgement(row)
         _print_feedback(answer)
     _print_next_of_task(answer)
 
@@ -87,6 +93,35 @@ def _print_feedback(answer: Json) -> None:
                     f"feedback on the {side} of {shorten(row['assignment'])}: {said['rating']} of 5,"
                     f" {said['points']:+} points{': ' if said['comment'] else ''}{said['comment']}"
                 )
+
+
+def _print_judgement(row: Json) -> None:
+    """What was said of a delivery, and what moved because of it."""
+    review, dispute = row["review"] or {"marks": []}, row["dispute"]
+    for mark in review["marks"]:
+        scores = ", ".join(
+            f"{score['slug']} {format_percent(score['value_ppm'])}" for score in mark["scores"]
+        )
+        word = "approved" if mark["approve"] else "rejected"
+        told = f"{shorten(row['assignment'])}: {shorten(mark['account'])} {word}"
+        print_line(told + (f" with {scores}" if scores else ""))
+    if dispute is not None:
+        print_line(
+            f"{shorten(row['assignment'])}: disputed by the {dispute['opener']}"
+            f" ({dispute['reason']}), {len(dispute['rulings'])} of {dispute['needed']} rulings,"
+            f" {dispute['deposit']:,} at stake"
+        )
+        for ruling in dispute["rulings"]:
+            print_line(
+                f"{shorten(row['assignment'])}: {shorten(ruling['arbiter'])} ruled"
+                f" {format_percent(ruling['share_ppm'])}"
+            )
+    for movement in row["moved"]:
+        to = movement["to"]
+        print_line(
+            f"{shorten(row['assignment'])}: {movement['amount']:,} {movement['what']} to"
+            f" {to if to == 'treasury' else shorten(to)}"
+        )
 
 
 def _print_next_of_task(answer: Json) -> None:

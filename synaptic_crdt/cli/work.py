@@ -15,15 +15,28 @@ from synaptic_crdt.cli.standing import print_standing
 @click.command(cls=Command, examples=("task accept 3f9a", "task accept 3f9a --ask 40"))
 @click.argument("task_id", metavar="TASK")
 @click.option("--ask", type=int, help="For one unit; else the task's price.")
+@click.option("--capability", "capabilities", multiple=True, help="What you are able to do.")
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also bond what is not final yet.")
-def accept(task_id: str, ask: int | None, *, dry_run: bool, allow_pending: bool) -> None:
+def accept(
+    task_id: str,
+    ask: int | None,
+    capabilities: tuple[str, ...],
+    *,
+    dry_run: bool,
+    allow_pending: bool,
+) -> None:
     """Take a seat of a task. The first valid acceptance, by its time, wins.
 
     Works offline: whether it was the first is known when others have synced.
     """
     answer = append(
-        "task.accept", task=task_id, ask=ask, dry_run=dry_run, allow_pending=allow_pending
+        "task.accept",
+        task=task_id,
+        ask=ask,
+        capabilities=list(capabilities),
+        dry_run=dry_run,
+        allow_pending=allow_pending,
     )
     show(answer, _render_accepted)
     if not dry_run:

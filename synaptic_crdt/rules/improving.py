@@ -38,7 +38,7 @@ def improve_task(market: Market, op: TaskImprove, act: Act) -> Refusal | None:
     if refusal is not None:
         return refusal
     raised = op.price_max - task.price_max
-    worth = raised * sum(seat.shard.units for _, seat in living)
+    worth = compute_raise(market, op.task, task, op.price_max)
     available = market.get_available(act.account)
     if worth > available:
         return Refusal(Verdict.BALANCE_TOO_LOW, (worth, available))
@@ -54,6 +54,13 @@ def improve_task(market: Market, op: TaskImprove, act: Act) -> Refusal | None:
             market.timers.set(seat_id, seat.opened_ms + op.window_ms)
     matching.match_task(market, op.task, act.now)
     return None
+
+
+def compute_raise(market: Market, task_id: bytes, task: TaskRow, price_max: int) -> int:
+    """Return what a higher price locks more, for all seats that have not ended."""
+    seats = get_seats(market, task_id, task)
+    units = sum(seat.shard.units for _, seat in seats if seat.state not in ENDED)
+    return (price_max - task.price_max) * units
 
 
 def _check_better(op: TaskImprove, task: TaskRow, living: Seats) -> Refusal | None:

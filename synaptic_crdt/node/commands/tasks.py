@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
 from synaptic_crdt.errors import PolicyRefused, UsageError
@@ -23,11 +23,13 @@ from synaptic_crdt.rules.seats.seat import get_seat
 from synaptic_crdt.rules.task_operations import (
     TOKEN,
     AuctionKind,
+    Metric,
+    Policy,
+    Privacy,
     Release,
     ServiceLevel,
     SharedContent,
     TaskAccept,
-    TaskApprove,
     TaskCancel,
     TaskDecline,
     TaskFail,
@@ -69,6 +71,22 @@ def post_task(
     private: bool = False,
     auction: AuctionKind = "first-accept",
     capabilities: Sequence[str] = (),
+    criteria: str = "",
+    copies: int = 1,
+    verifier: str | None = None,
+    reputation_min: int = 0,
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    metrics_ppm: Mapping[str, int] | None = None,
+    uptime_ppm: int = 0,
+    release: Policy = "requester",
+    signers: Sequence[str] = (),
+    signers_needed: int | None = None,
+    not_before_seconds: int = 0,
+    evaluator: str | None = None,
+    arbiters: Sequence[str] = (),
+    quorum: int | None = None,
+    reveal_seconds: int | None = None,
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
@@ -78,18 +96,25 @@ def post_task(
     """
     genesis = node.market.genesis
     drafts = [(seat.get("units", 1), _read_draft(seat)) for seat in seats]
-    prepared = prepare_shards(node, drafts, is_private=private)
+    privacy: Privacy = "private" if private else "public"
+    if verifier is not None:
+        privacy = "confidential"
+    prepared = prepare_shards(node, drafts, is_private=privacy != "public")
     shards = prepared.shards
+    judges, panel = _find_accounts(node, signers), _find_accounts(node, arbiters)
+    needed = {"requester": 1, "both": 2}.get(release, len(judges))
+    if signers_needed is not None:
+        needed = signers_needed
     operation = TaskPost(
         kind=kind,
         title=title,
-        criteria="",
+        criteria=criteria,
         after=(),
-        mode="split",
-        copies=1,
+        mode="split" if copies == 1 else "replicate",
+        copies=copies,
         seats=shards,
-        privacy="private" if private else "public",
-        verifier=None,
+        privacy=privacy,
+        verifier=None if verifier is None else find_account(node, verifier),
         asset=TOKEN,
         auction=auction,
         price_low=price if price_low is None else price_low,
@@ -100,21 +125,25 @@ def post_task(
         window_ms=_to_ms(window_seconds, genesis.window_ms),
         priority_ms=_to_ms(priority_seconds, genesis.priority_ms),
         capabilities=tuple(sorted(set(capabilities))),
-        reputation_min=0,
-        only=(),
-        exclude=(),
+        reputation_min=reputation_min,
+        only=_find_accounts(node, only),
+        exclude=_find_accounts(node, exclude),
         redispatch=genesis.redispatch if redispatch is None else redispatch,
         service=ServiceLevel(
-            response_seconds * _SECOND_MS, execution_seconds * _SECOND_MS, 0, penalty, ()
+            response_seconds * _SECOND_MS,
+            execution_seconds * _SECOND_MS,
+            uptime_ppm,
+            penalty,
+            tuple(Metric(*item) for item in sorted((metrics_ppm or {}).items())),
         ),
-        release=Release("requester", (), 1, 0),
-        evaluator=None,
-        reveal_ms=genesis.reveal_ms,
+        release=Release(release, judges, needed, not_before_seconds * _SECOND_MS),
+        evaluator=None if evaluator is None else find_account(node, evaluator),
+        reveal_ms=_to_ms(reveal_seconds, genesis.reveal_ms),
         review_ms=_to_ms(review_seconds, genesis.review_ms),
-        arbiters=(),
-        quorum=0,
+        arbiters=panel,
+        quorum=_choose_quorum(quorum, panel),
     )
-    locked = operation.price_max * sum(shard.units for shard in shards)
+    locked = operation.price_max * copies * sum(shard.units for shard in shards)
     node.preview(operation)
     if not dry_run:
         prepared.keep(node)
@@ -134,6 +163,7 @@ def accept_task(
     *,
     task: str,
     ask: int | None = None,
+    capabilities: Sequence[str] = (),
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
@@ -144,7 +174,7 @@ def accept_task(
     ask = row.price if ask is None else ask
     told = spend(
         node,
-        TaskAccept(task=task_id, ask=ask, capabilities=()),
+        TaskAccept(task=task_id, ask=ask, capabilities=tuple(sorted(set(capabilities)))),
         row.bond,
         dry_run=dry_run,
         allow_pending=allow_pending,
@@ -227,14 +257,15 @@ def fail_assignment(node: Node, *, assignment: str, reason: str = "other") -> Js
     return describe_outcome(node, node.append(TaskFail(found, reason)))
 
 
-def approve_delivery(node: Node, *, assignment: str, reject: bool = False) -> Json:
-    """Approve what was delivered for an assignment, or reject it."""
-    found = find_assignment(node, assignment)
-    row = node.market.contract.market.assignments.get(found)
-    assert row is not None
-    # Nothing delivered yet: the contract says so in its own words.
-    operation = TaskApprove(row.delivery or bytes(32), not reject, ())
-    return describe_outcome(node, node.append(operation))
+def _find_accounts(node: Node, names: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(sorted({find_account(node, name) for name in names}))
+
+
+def _choose_quorum(quorum: int | None, panel: tuple[bytes, ...]) -> int:
+    """Return how many of a task's own arbiters decide: most of them, unless told."""
+    if quorum is not None:
+        return quorum
+    return len(panel) // 2 + 1 if panel else 0
 
 
 def _check_in_hand(node: Node, assignment_id: bytes) -> None:
