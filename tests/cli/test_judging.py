@@ -117,7 +117,15 @@ def test_withdrawing_settling_extending_and_improving(court: Told, run: Run) -> 
     court("rita", "dispute", "open", task, "--reason", "garbage", "--statement", "It is noise.")
     # The founder is the market's only arbiter, and a party: the default came at once.
     assert show(court, "rita", task)["reason"] == "no-ruling"
-    assert run("--home", "rita", "dispute", "withdraw", task).code == 1
+    # Nothing of the task waits for her any more.
+    assert run("--home", "rita", "dispute", "withdraw", task).code == 2
+
+
+def test_who_opened_a_dispute_may_withdraw_it(court: Told) -> None:
+    task = deliver(court, "--arbiter", "kim")
+    court("rita", "dispute", "open", task, "--reason", "garbage")
+    court("rita", "dispute", "withdraw", task)
+    assert show(court, "rita", task)["reason"] == "withdrawn"
 
 
 @pytest.mark.parametrize("share", ["", "x", "1.23456", "-5", "1" * 20, "%"])

@@ -39,11 +39,26 @@ from synaptic_crdt.rules.operations import (
 )
 from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeEvidence,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
+    Metric,
+    Release,
+    Score,
+    SealedKey,
+    ServiceLevel,
     TaskAccept,
+    TaskApprove,
     TaskDecline,
     TaskDeliver,
     TaskFail,
+    TaskImprove,
     TaskPost,
+    TaskProgress,
+    TaskReveal,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.rules.views import view_attestations, view_consent, view_parameters
@@ -64,6 +79,7 @@ from tests.simulation.scenario import (
     Scenario,
     get_verdicts,
     make_key,
+    make_offer,
     make_one_time,
     make_post,
 )
@@ -449,7 +465,57 @@ def _list_forms() -> dict[str, list[Value]]:
         rules=1,
         reference=b"reference",
     )
+    key = SealedKey(_HASH, bytes(80))
+    level = ServiceLevel(60_000, 60_000, 0, 5, ())
+    better = TaskImprove(_HASH, 1, 2, 3, 0, 60_000, 0, 60_000, 60_000, 0)
+    quorum = Release("quorum", (_HASH,), 1, 0)
+    offer = make_offer(expiry_ms=10**12)
+    judged: dict[str, Operation] = {
+        "criteria of 1,001 bytes": replace(post, criteria="c" * 1_001),
+        "after another task": replace(post, after=(_HASH,)),
+        "two copies of a split task": replace(post, copies=2),
+        "two copies": replace(post, mode="replicate", copies=2),
+        "private without a commitment": replace(post, privacy="private"),
+        "private": replace(post, privacy="private", seats=(replace(shard, commitment=_HASH),)),
+        "keys of a public task": replace(post, seats=(replace(shard, keys=(key,)),)),
+        "a key twice": TaskReveal(_HASH, (key, key)),
+        "a key": TaskReveal(_HASH, (key,)),
+        "verifier of a public task": replace(post, verifier=_HASH),
+        "another asset": replace(post, asset=1),
+        "prices that fall": replace(post, price_max=post.price - 1),
+        "priority beyond the window": replace(post, priority_ms=post.window_ms + 1),
+        "capabilities out of order": TaskAccept(_HASH, 1, ("b", "a")),
+        "least reputation of more than all": replace(post, reputation_min=1_001),
+        "an account listed twice": replace(post, only=(_HASH, _HASH)),
+        "presence of more than always": replace(post, service=replace(level, uptime_ppm=10**6 + 1)),
+        "metric twice": replace(
+            post, service=replace(level, metrics=(Metric("a", 1), Metric("a", 1)))
+        ),
+        "signatures of nobody": replace(post, release=Release("quorum", (), 1, 0)),
+        "a time lock below nothing": replace(post, release=replace(quorum, not_before_ms=-1)),
+        "an evaluator beside the quorum": replace(post, release=quorum, evaluator=bytes(32)),
+        "a quorum of no arbiters": replace(post, quorum=1),
+        "no time to reveal": replace(post, reveal_ms=0),
+        "improvement": better,
+        "progress": TaskProgress(_HASH, 10**6),
+        "progress beyond the end": TaskProgress(_HASH, 10**6 + 1),
+        "score of a metric": TaskApprove(_HASH, True, (Score("a", 10**6),)),
+        "score beyond all": TaskApprove(_HASH, True, (Score("a", 10**6 + 1),)),
+        "extension": AssignmentExtend(_HASH, 60_000),
+        "extension of nothing": AssignmentExtend(_HASH, 0),
+        "share": AssignmentSettle(_HASH, 500_000),
+        "share of more than all": DisputeRule(_HASH, 10**6 + 1),
+        "dispute": DisputeOpen(_HASH, "garbage", "", (_HASH,)),
+        "statement of 1,001 bytes": DisputeOpen(_HASH, "garbage", "s" * 1_001, ()),
+        "evidence twice": DisputeEvidence(_HASH, (_HASH, _HASH)),
+        "withdrawal": DisputeWithdraw(_HASH),
+        "offer": offer,
+        "offer of no units": replace(offer, units=0),
+        "offer with a bond below nothing": replace(offer, terms=replace(offer.terms, bond=-1)),
+        "offer of no privacy": replace(offer, terms=replace(offer.terms, privacies=())),
+    }
     typed: dict[str, Operation] = {
+        **judged,
         "post": post,
         "transfer": transfer,
         "opening": opening,

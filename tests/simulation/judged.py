@@ -1,0 +1,255 @@
+"""Random programs of a market where everything about judging is asked for: all roles, all wishes.
+
+Requesters post tasks with every kind of privacy, release, evaluator, arbiters, metrics, presence
+and prices; everybody then says at random what could be said of the work, rightly or wrongly, while
+time passes and checkpoints come.
+"""
+
+from random import Random
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import Operation
+from synaptic_crdt.rules.rows import AssignmentRow, TaskRow
+from synaptic_crdt.rules.seats.seat import get_seat, get_task
+from synaptic_crdt.rules.task_form import make_payload
+from synaptic_crdt.rules.task_operations import (
+    AssignmentExtend,
+    AssignmentSettle,
+    DisputeEvidence,
+    DisputeOpen,
+    DisputeRule,
+    DisputeWithdraw,
+    Metric,
+    Release,
+    Score,
+    SealedKey,
+    ServiceLevel,
+    Shard,
+    TaskAccept,
+    TaskApprove,
+    TaskCancel,
+    TaskDecline,
+    TaskDeliver,
+    TaskFail,
+    TaskImprove,
+    TaskPost,
+    TaskProgress,
+    TaskReveal,
+    TaskStart,
+)
+from tests.simulation.scenario import HOUR_MS, MINUTE_MS, SECOND_MS, Peer, Scenario, make_post
+
+COMMITMENT: Final = b"\xcc" * 32
+_SHARES: Final = (0, 300_000, 500_000, 1_000_000)
+# Mostly a moment, so that there is time to argue.
+_WAITS_MS: Final = (
+    *(0, SECOND_MS, SECOND_MS, SECOND_MS, SECOND_MS, SECOND_MS, SECOND_MS, SECOND_MS),
+    *(20 * SECOND_MS, MINUTE_MS, MINUTE_MS, 12 * MINUTE_MS, 12 * MINUTE_MS),
+    *(HOUR_MS, 5 * HOUR_MS, 25 * HOUR_MS, 73 * HOUR_MS),
+)
+
+
+class Judged:
+    """One such market, driven by one random source."""
+
+    def __init__(self, seed: int) -> None:
+        self.random: Final = Random(seed)
+        self.scenario: Final = Scenario(fund=10_000, fee_ppm=seed % 3 * 40_000)
+        self.people: Final = [self.scenario.add(1_000) for _ in range(5)]
+
+    def run(self, length: int) -> None:
+        """Play so many acts; everybody knows everything in the end."""
+        for _ in range(length):
+            self._act()
+            if self.random.random() < 0.25:
+                self.scenario.settle(self.random.choice(_WAITS_MS))
+        self.scenario.settle()
+
+    def _act(self) -> None:
+        peer = self.random.choice(self.people)
+        market = peer.market.contract.market
+        tasks = [*get_rows(market.tasks, "number")]
+        living = [item for item in get_rows(market.assignments, "provider") if not item[1].end]
+        roll = self.random.random()
+        if not tasks or roll < 0.12:
+            peer.write(self._make_post(peer))
+        elif roll < 0.3 or not living:
+            task_id, task = self.random.choice(tasks[-4:])
+            peer.write(self._touch(peer, task_id, task))
+        else:
+            self._work(*self.random.choice(living))
+        self.scenario.sync()
+
+    def _touch(self, peer: Peer, task_id: bytes, task: TaskRow) -> Operation:
+        if self.random.random() < 0.1:
+            return TaskCancel(task_id)
+        if peer.account == task.requester or self.random.random() < 0.05:
+            return self._make_improvement(task_id, task)
+        asks = (task.price, task.price_low, task.price_max, task.price + 1)
+        return TaskAccept(task_id, self.random.choice(asks), task.capabilities)
+
+    def _work(self, key: bytes, row: AssignmentRow) -> None:
+        """Let whoever is mostly right, but not always, do what a seat may wait for."""
+        market = self.people[0].market.contract.market
+        seat = get_seat(market, row.seat)
+        task = get_task(market, seat)
+        requester = self._find(task.requester)
+        provider = self._find(row.provider)
+        anybody = self.random.choice(self.people)
+        sealed = (SealedKey(row.provider, bytes(80)),)
+        is_open = task.privacy == "public" and task.mode == "split"
+        result = make_payload("text/plain", self.random.randbytes(2))
+        delivery = row.delivery or COMMITMENT
+        share = self.random.choice(_SHARES)
+        evidence = (self.random.randbytes(32),)
+        wishes: dict[str, list[tuple[Peer, Operation]]] = {
+            "RESERVED": [(provider, TaskDecline(key, "busy")), (requester, TaskCancel(seat.task))],
+            "PENDING": [(provider, TaskDecline(key, "busy"))],
+            "KEYWAIT": [
+                (requester, TaskReveal(key, sealed)),
+                (requester, TaskReveal(key, (SealedKey(COMMITMENT, bytes(80)),))),
+                (provider, TaskDecline(key, "slow")),
+            ],
+            "ASSIGNED": [
+                *[(provider, TaskStart(key))] * 4,
+                (provider, TaskDecline(key, "busy")),
+                (requester, AssignmentExtend(key, HOUR_MS)),
+            ],
+            "STARTED": [
+                *[
+                    (provider, TaskDeliver(key, result, None, ()))
+                    if is_open
+                    else (provider, TaskDeliver(key, result, COMMITMENT, sealed))
+                ]
+                * 4,
+                (provider, TaskFail(key, "broke")),
+                (provider, TaskProgress(key, share)),
+                (provider, TaskDeliver(key, result, None, ())),
+                (
+                    requester,
+                    AssignmentExtend(key, self.random.choice((HOUR_MS, 30 * 24 * HOUR_MS))),
+                ),
+            ],
+            "DELIVERED": [
+                *[(self._choose_judge(task, row), self._judge(delivery, task))] * 4,
+                (requester, DisputeOpen(delivery, "garbage", "", evidence)),
+                (provider, TaskApprove(delivery, True, ())),
+            ],
+            "HELD": [
+                (provider, TaskApprove(delivery, True, ())),
+                *[(provider, DisputeOpen(delivery, "unfair", "", ()))] * 4,
+                (requester, TaskApprove(delivery, True, ())),
+            ],
+            "DISPUTED": [
+                *[(self._choose_arbiter(delivery), DisputeRule(delivery, share))] * 4,
+                (anybody, DisputeRule(delivery, share)),
+                (self.random.choice((requester, provider)), DisputeEvidence(delivery, evidence)),
+                (self.random.choice((requester, provider)), DisputeWithdraw(delivery)),
+            ],
+        }
+        both = [
+            (self.random.choice((requester, provider, anybody)), AssignmentSettle(key, 300_000)),
+            (self.random.choice((requester, provider)), AssignmentSettle(key, share)),
+        ]
+        if seat.state == "PENDING" and self.random.random() < 0.9:
+            self.scenario.settle()
+            return
+        if seat.state == "DISPUTED" and self.random.random() < 0.4:
+            self.scenario.settle(73 * HOUR_MS)
+            return
+        if seat.state == "HELD" and self.random.random() < 0.2:
+            self.scenario.settle(25 * HOUR_MS)
+            return
+        usual = wishes.get(seat.state, both)
+        peer, operation = self.random.choice(both if self.random.random() < 0.2 else usual)
+        peer.write(operation)
+
+    def _judge(self, delivery: bytes, task: TaskRow) -> TaskApprove:
+        slugs = [metric.slug for metric in task.service.metrics]
+        scores = tuple(
+            Score(slug, self.random.choice((0, 400_000, 900_000)))
+            for slug in slugs
+            if self.random.random() < 0.8
+        )
+        wrong = (Score("never-asked", 5),) if self.random.random() < 0.05 else scores
+        return TaskApprove(delivery, self.random.random() < 0.6, wrong)
+
+    def _choose_judge(self, task: TaskRow, row: AssignmentRow) -> Peer:
+        named = [*task.release.signers, task.evaluator or task.requester, row.provider]
+        return self._find(self.random.choice(named))
+
+    def _choose_arbiter(self, delivery: bytes) -> Peer:
+        row = self.people[0].market.contract.market.disputes.get(delivery)
+        arbiters = row.arbiters if row is not None else ()
+        return self._find(self.random.choice(arbiters)) if arbiters else self.people[0]
+
+    def _find(self, account: bytes) -> Peer:
+        return next(peer for peer in self.scenario.peers if peer.account == account)
+
+    def _make_improvement(self, task_id: bytes, task: TaskRow) -> TaskImprove:
+        service = task.service
+        more = self.random.choice((0, 0, 1, 5))
+        return TaskImprove(
+            task=task_id,
+            price_low=task.price_low,
+            price=task.price,
+            price_max=task.price_max + more,
+            bond=self.random.choice((task.bond, 0)),
+            window_ms=task.window_ms + self.random.choice((0, HOUR_MS)),
+            reputation_min=task.reputation_min,
+            response_ms=service.response_ms + self.random.choice((0, MINUTE_MS)),
+            execution_ms=service.execution_ms + self.random.choice((0, HOUR_MS, -1)),
+            penalty=self.random.choice((service.penalty, service.penalty // 2)),
+        )
+
+    def _make_post(self, peer: Peer) -> TaskPost:
+        pick = self.random.choice
+        others = sorted(each.account for each in self.people if each is not peer)
+        price = pick((10, 40, 100))
+        privacy = pick(("public", "public", "private"))
+        copies = pick((1, 1, 1, 2))
+        post = make_post(units=(1,) if copies > 1 else pick(((1,), (1, 2))), price=price)
+        seats = tuple(self._seal(shard) for shard in post.seats) if privacy == "private" else ()
+        judges: dict[str, Any] = pick(
+            (
+                {},
+                {"evaluator": others[0]},
+                {"evaluator": others[1]},
+                {"release": Release("both", (), 2, 0)},
+                {"release": Release("quorum", tuple(others[:2]), pick((1, 2)), 0)},
+                {"release": Release("quorum", tuple(others[:3]), 2, 0), "evaluator": others[1]},
+                {"release": Release("requester", (), 1, HOUR_MS)},
+            )
+        )
+        panel = pick(((), tuple(others[-1:]), tuple(others[-2:])))
+        metrics = pick(((), (Metric("a", 500_000),), (Metric("a", 500_000), Metric("b", 1))))
+        return replace(
+            post,
+            mode="split" if copies == 1 else "replicate",
+            copies=copies,
+            privacy=privacy,
+            seats=seats or post.seats,
+            auction=pick(("first-accept", "dutch")),
+            price_low=pick((price, price // 2)),
+            price_max=pick((price, 2 * price)),
+            bond=pick((0, price // 2)),
+            providers_min=pick((1, copies, len(post.seats) * copies)),
+            priority_ms=pick((0, 0, SECOND_MS)),
+            capabilities=pick(((), ("rust",))),
+            only=pick(((), (), tuple(others[:3]))),
+            exclude=pick(((), tuple(others[:1]))),
+            service=ServiceLevel(
+                MINUTE_MS, pick((MINUTE_MS, HOUR_MS)), pick((0, 500_000)), pick((0, 9)), metrics
+            ),
+            reveal_ms=HOUR_MS,
+            review_ms=24 * HOUR_MS,
+            arbiters=panel,
+            quorum=pick((1, len(panel))) if panel else 0,
+            **judges,
+        )
+
+    def _seal(self, shard: Shard) -> Shard:
+        return replace(shard, commitment=COMMITMENT)

@@ -1,0 +1,45 @@
+"""Random judging and disputing: the second ledger agrees, and every way to end is come to."""
+
+from collections import Counter
+from typing import get_args
+
+from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.rows import Reason
+from synaptic_crdt.rules.verdicts import Verdict
+from tests.simulation.agreement import find_differences
+from tests.simulation.judged import Judged
+
+SEEDS = 40
+LENGTH = 160
+# The operations that this program is for.
+JUDGING = {
+    "task.improve",
+    "task.reveal",
+    "task.progress",
+    "task.approve",
+    "assignment.extend",
+    "assignment.settle",
+    "dispute.open",
+    "dispute.evidence",
+    "dispute.rule",
+    "dispute.withdraw",
+}
+
+
+def test_the_second_ledger_agrees_on_every_judged_market() -> None:
+    applied: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        played = Judged(seed)
+        played.run(LENGTH)
+        played.scenario.check_converged()
+        market = played.scenario.founder.market
+        assert find_differences(market) == [], f"this was the program of seed {seed}"
+        machine = market.replica.machine
+        for outcome in [*machine.get_settled(), *machine.get_tail()]:
+            if outcome.verdict == Verdict.APPLIED:
+                applied[str(outcome.entry.operation[0])] += 1
+        rows = get_rows(market.contract.market.assignments, "provider")
+        reasons.update(row.reason for _, row in rows)
+    assert JUDGING - set(applied) == set()
+    assert set(get_args(Reason)) - set(reasons) == set()
