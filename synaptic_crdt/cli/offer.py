@@ -141,6 +141,12 @@ def renew(offer_id: str, ask: int | None, units: int | None, expires: int) -> No
     print_next("offer list")
 
 
+@offer.command("attend", examples=("offer attend",))
+def attend() -> None:
+    """Show presence in this slot of market time; `provide` does it for you."""
+    show(append("presence"), _render_presence)
+
+
 @offer.command("withdraw", examples=("offer withdraw 3f9a",))
 @click.argument("offer_id", metavar="OFFER")
 def withdraw(offer_id: str) -> None:
@@ -156,6 +162,11 @@ def _render_offer(answer: Json) -> None:
     )
     if answer["left"] < answer["units"] and answer["status"] in {"standing", "used up"}:
         print_note("it has taken work: `task list` shows the tasks")
+    print_standing(answer)
+
+
+def _render_presence(answer: Json) -> None:
+    print_line("present")
     print_standing(answer)
 
 

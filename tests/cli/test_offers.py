@@ -72,6 +72,16 @@ def test_renewing_and_withdrawing(pair: Told, run: Run) -> None:
     assert "OFFER_ENDED" in refused.err
 
 
+def test_showing_presence(pair: Told, run: Run) -> None:
+    nobody = run("--home", "paul", "offer", "attend")
+    assert nobody.code == 1
+    assert "NOTHING_TO_ATTEND" in nobody.err
+    pair("paul", *OFFER)
+    twice = run("--home", "paul", "offer", "attend")
+    assert "PRESENT_ALREADY" in twice.err
+    assert pair("paul", "policy", "set", "--keep-offers")["keep_offers"] is True
+
+
 def test_a_listed_offer_and_its_terms(pair: Told, run: Run) -> None:
     made = pair(
         "paul",

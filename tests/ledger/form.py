@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state.codec import decode
+from tests.ledger.offer_form import check_offer
 from tests.ledger.words import SUPPLY_MAX, UNITS_MAX, No, is_ascending, is_slug, need
 from tests.ledger.work_form import check_work
 
@@ -20,6 +21,12 @@ Shape = Any
 
 _PAYLOAD: Final[Shape] = ["text", "int", "hash", ("or nothing", "bytes")]
 _KEY: Final[Shape] = ["hash", "key"]
+_OFFER: Final[Shape] = [
+    *["int"] * 5,
+    ("many", ("one of", ("public", "private", "confidential"))),
+    "int",
+    *[("many", "hash")] * 3,
+]
 _CAP: Final[Shape] = ("or nothing", "int")
 _PAPER: Final[Shape] = ["hash", "hash", "signature"]
 _VOUCHER: Final[Shape] = ["hash", "int", "signature"]
@@ -102,6 +109,10 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "dispute.rule": ["hash", "int"],
     "dispute.withdraw": ["hash"],
     "feedback": ["hash", "int", "text"],
+    "offer.post": ["text", ("many", "text"), "int", "int", "int", "flag", _OFFER],
+    "offer.renew": ["hash", "int", "int", "int"],
+    "offer.withdraw": ["hash"],
+    "presence": [],
     "fork.report": ["bytes"],
 }
 
@@ -122,6 +133,7 @@ def check_form(operation: list[Any]) -> None:
     need(_fits(fields, FIELDS[tag]), "MALFORMED")
     _check_said(tag, fields)
     check_work(tag, fields)
+    check_offer(tag, fields)
     match [tag, *fields]:
         case ["account.open", name, _, _, certificate, proof]:
             need(1 <= len(name.encode()) <= 64, "NAME_LENGTH")

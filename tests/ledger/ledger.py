@@ -16,6 +16,7 @@ from tests.ledger.document import Closing, EpochEnd, Feeds, Placed, arrange
 from tests.ledger.form import check_form, read_fork
 from tests.ledger.members import Members
 from tests.ledger.money import TREASURY, Money
+from tests.ledger.offers import Offers
 from tests.ledger.orders import Orders
 from tests.ledger.parameters import Parameters
 from tests.ledger.scores import Scores
@@ -87,6 +88,9 @@ class Ledger:
         self.orders: Final = Orders(
             self.work, self.money, self.devices, self.members, self.parameters, self.roles
         )
+        self.offers: Final = Offers(self.orders)
+        self.orders.look = self.offers.match_task
+        self.work.give_back = self.offers.give_back
         self.invitations: Final[dict[bytes, Invitation]] = {}
         self.votes: Final[dict[bytes, Votes]] = {}
         self.paid: Final[dict[int, int]] = {}
@@ -113,6 +117,7 @@ class Ledger:
         waiting = [(s.deadline, s.id) for s in seats if s.state not in ("SETTLED", "CLOSED")]
         waiting += [(i.expiry, key) for key, i in self.invitations.items() if i.state == "OPEN"]
         waiting += [(t.opens, key) for key, t in self.work.tasks.items() if t.is_early]
+        waiting += self.offers.get_deadlines()
         return sorted(waiting + self.parameters.get_deadlines())
 
     def get_seats(self) -> dict[bytes, tuple[str, str, bytes]]:
@@ -135,11 +140,18 @@ class Ledger:
             if subject.decode("latin-1") in self.parameters.pending:
                 self.parameters.pass_deadline(subject)
                 continue
+            if subject in self.offers.offers:
+                self.offers.offers[subject].state = "EXPIRED"
+                continue
+            self.orders.now = self.now
             for key, task in self.work.tasks.items():
-                task.is_early = task.is_early and key != subject
+                if key == subject:
+                    task.is_early = False
+                    self.offers.match_task(key)
                 for seat in task.seats:
                     if seat.id == subject:
                         self.orders.judging.pass_deadline(task, seat, self.now)
+                        self.orders.look_again(seat)
 
     # -- entries -----------------------------------------------------------------------------
 
@@ -179,6 +191,7 @@ class Ledger:
             "treasury.pay": self._pay,
             "fork.report": self._report,
             **self.orders.rules,
+            **self.offers.rules,
         }
         self.orders.now = self.now
         rules[tag](fields, said)

@@ -9,7 +9,7 @@ from tests.ledger.members import Members
 from tests.ledger.money import Money
 from tests.ledger.parameters import Parameters
 from tests.ledger.seats import Assignment, Seat, Task, Work, get_holder
-from tests.ledger.words import DAY, MONTH, No, need
+from tests.ledger.words import DAY, MONTH, UNITS_MAX, No, need
 
 # What an improvement gives, in the order of its fields; the last three of it may only fall.
 _GROWING: Final = ("low", "price", "most", "window", "response", "execution")
@@ -37,6 +37,8 @@ class Orders:
         self.parameters: Final = parameters
         self.roles: Final = roles
         self.now = 0
+        # Who looks for offers when a task has open seats.
+        self.look: Callable[[bytes], None] = lambda _: None
         self.rules: Final[dict[str, Callable[[list[Any], Said], None]]] = {
             "task.post": self._post,
             "task.improve": self._improve,
@@ -58,6 +60,11 @@ class Orders:
             "feedback": self._rate,
         }
 
+    def look_again(self, seat: Seat) -> None:
+        """A seat may have come back."""
+        if seat.state == "OPEN":
+            self.look(seat.id[:-1])
+
     def _check_member(self, said: Said) -> None:
         need(self.roles[said.account] != "auditor", "AUDITOR_MAY_NOT")
 
@@ -78,6 +85,7 @@ class Orders:
         self.work.post(
             said.id, said.account, fields, self.now, figures["fee_ppm"], (accounts, quorum)
         )
+        self.look(said.id)
 
     def _improve(self, fields: list[Any], said: Said) -> None:
         task = self._get_task(fields[0])
@@ -92,6 +100,7 @@ class Orders:
         worth = (better["most"] - task.get("most")) * sum(seat.units for seat in living)
         need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
         self.work.improve(task, better)
+        self.look(fields[0])
 
     def _cancel(self, fields: list[Any], said: Said) -> None:
         task = self._get_task(fields[0])
@@ -102,19 +111,23 @@ class Orders:
 
     def _accept(self, fields: list[Any], said: Said) -> None:
         name, ask, capabilities = fields
-        task, who = self._get_task(name), said.account
+        task = self._get_task(name)
+        seat = self.find_seat(task, said.account, ask, capabilities)
+        self.assign(task, seat, said.id, said.account, ask)
+
+    def find_seat(
+        self, task: Task, who: bytes, ask: int, capabilities: list[str], units_max: int = UNITS_MAX
+    ) -> Seat:
+        """Return the seat that somebody may have for its ask; nothing larger than it can take."""
         free = [seat for seat in task.seats if seat.state == "OPEN"]
         need(bool(free), "NO_FREE_SEAT")
         need(who != task.requester, "PROVIDER_IS_REQUESTER")
         judges = [*task.terms["release"][1], task.terms["evaluator"], *task.arbiters]
         need(who not in judges, "JUDGES_THE_TASK")
-        self._check_member(said)
-        terms = self.members.get_terms(who)
-        need(terms is not None, "NOT_OPTED_IN")
-        need(terms == self.parameters.figures["terms"], "TERMS_OLD")
+        self.check_consent(who)
         need(not task.terms["only"] or who in task.terms["only"], "NOT_ON_THE_LIST")
         need(who not in task.terms["exclude"], "EXCLUDED_BY_REQUESTER")
-        free = [seat for seat in free if who not in seat.excluded]
+        free = [s for s in free if who not in s.excluded and s.units <= units_max]
         need(bool(free), "EXCLUDED")
         if task.terms["mode"] == "replicate":
             takers = [self.scores.get_group(seat.taker) for seat in task.seats if seat.taker]
@@ -123,11 +136,21 @@ class Orders:
         need(who not in reserved, "ALREADY_RESERVED")
         need(set(task.terms["capabilities"]) <= set(capabilities), "CAPABILITY_MISSING")
         self._check_merit(task, free[0], ask, who)
+        return free[0]
+
+    def check_consent(self, who: bytes) -> None:
+        """May somebody work for others, and did it opt in to the terms in force?"""
+        need(self.roles[who] != "auditor", "AUDITOR_MAY_NOT")
+        terms = self.members.get_terms(who)
+        need(terms is not None, "NOT_OPTED_IN")
+        need(terms == self.parameters.figures["terms"], "TERMS_OLD")
+
+    def assign(self, task: Task, seat: Seat, name: bytes, who: bytes, ask: int) -> None:
+        """Give a seat away."""
         self.members.taken[who, self.now // DAY] += 1
         devices = [device for device, owner in self.devices.accounts.items() if owner == who]
         devices = [device for device in devices if device not in self.devices.revoked]
-        seat = free[0]
-        self.work.accept(task, seat, Assignment(said.id, seat, who, ask, devices=devices), self.now)
+        self.work.accept(task, seat, Assignment(name, seat, who, ask, devices=devices), self.now)
 
     def _check_merit(self, task: Task, seat: Seat, ask: int, who: bytes) -> None:
         """Is somebody good enough, free enough, willing, in turn, cheap and rich enough?"""
@@ -161,6 +184,7 @@ class Orders:
     def _decline(self, fields: list[Any], said: Said) -> None:
         case = self._get_own(fields[0], said)
         self.work.decline(case.task, case.seat, self.now)
+        self.look_again(case.seat)
 
     def _reveal(self, fields: list[Any], said: Said) -> None:
         name, keys = fields
@@ -191,6 +215,7 @@ class Orders:
     def _fail(self, fields: list[Any], said: Said) -> None:
         case = self._get_own(fields[0], said)
         self.work.fail(case.task, case.seat, self.now)
+        self.look_again(case.seat)
 
     def _extend(self, fields: list[Any], said: Said) -> None:
         name, extension = fields

@@ -5,6 +5,7 @@ decided by a chain of ifs over the state, and money moves by naming who gets how
 of a delivery, and what comes of that, stands in ``judging``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -120,6 +121,8 @@ class Work:
         self.terms: Final = terms
         self.tasks: Final[dict[bytes, Task]] = {}
         self.shown: Final[set[tuple[bytes, int]]] = set()
+        # Who hears of every assignment that came to nothing.
+        self.give_back: Callable[[bytes], None] = lambda _: None
 
     def post(
         self,
@@ -349,6 +352,8 @@ class Work:
         """End the assignment; what is left of the bond goes home."""
         self.money.unlock(seat.id, "bond", {})
         get_holder(seat).end = end
+        if end != "SETTLED":
+            self.give_back(get_holder(seat).id)
         seat.holder = None
 
 

@@ -4,6 +4,7 @@ The second ledger reads the document alone; a replay starts from nothing, in one
 every invariant after every entry, every deadline and every epoch.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,6 +153,12 @@ def find_differences(market: Market) -> list[str]:
         "ratings": ledger.scores.ratings,
         "trades": ledger.scores.get_recent(ledger.now),
         "candles": ledger.scores.draw_candles(ledger.now),
+        "offers": {
+            key: (each.state, each.rest, each.left, each.turn)
+            for key, each in ledger.offers.offers.items()
+        },
+        "matches": {key: offer.id for key, (offer, _) in ledger.offers.taken.items()},
+        "presence": Counter(account for account, _ in ledger.work.shown),
         "verdicts": list(ledger.verdicts.items()),
     }
     if inside.get_money().held != sum(amount for _, amount in ledger.money.holds.values()):
@@ -223,6 +230,17 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
             for key, row in get_rows(inside.attestations, "account", account)
         },
     )
+    yield (
+        "offers",
+        {
+            key: (row.state, row.rest, row.left, row.turn)
+            for key, row in get_rows(inside.offers, "number")
+        },
+    )
+    rows = get_rows(inside.assignments, "seat")
+    yield "matches", {key: row.offer for key, row in rows if row.offer}
+    seen = ((account, inside.presence.get(account)) for account in accounts)
+    yield "presence", {account: row.count for account, row in seen if row is not None}
     yield "owed", {account: inside.get_provider(account).owed for account in accounts}
     yield "deadline", market.contract.market.timers.next_due()
     yield from _describe_past(inside, accounts, machine.now)
@@ -232,7 +250,8 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
 
 def _describe_past(inside: Inside, accounts: list[bytes], now: int) -> Iterator[tuple[str, Any]]:
     sides: tuple[Side, ...] = ("provider", "requester")
-    kinds = [kind.slug for kind in inside.get_parameters().kinds]
+    # Also of kinds that the council has taken away since.
+    kinds = sorted({kind for (kind, _), _ in inside.candles.index("kind").ascend()})
     names = [(key, side) for key, _ in get_rows(inside.assignments, "provider") for side in sides]
     yield (
         "scores",

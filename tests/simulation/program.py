@@ -411,16 +411,19 @@ class Play:
 
     def tend_offer(self, actor: Peer, step: Step) -> None:
         """Renew or withdraw an offer, mostly an own one, or show presence for it."""
-        rows = get_rows(actor.market.contract.market.offers, "number")
-        known = [key for key, row in rows if row.account == actor.account or step.c % 8 == 0]
-        name = self._pick(
-            [*known[::-1][:3], _NOBODY] if step.c % 16 == 0 else known or [_NOBODY], step.a
-        )
+        market = actor.market.contract.market
+        rows = [*get_rows(market.offers, "number")]
+        own = [key for key, row in rows if row.account == actor.account]
+        if not own:
+            self.offer(actor, step)
+            return
+        names = (own[-1], own[-1], self._pick(own, step.a), self._pick(rows, step.a)[0], _NOBODY)
+        name = self._pick(names, step.a // 8)
         lasting_ms = self._pick((DAY_MS, HOUR_MS, 0, 31 * DAY_MS, DAY_MS), step.b // 8)
         operations: tuple[Operation, ...] = (
-            Presence(),
             OfferRenew(name, 1 + step.a % 8, 1 + step.c % 64, actor.wall_ms + lasting_ms),
             Presence(),
+            OfferRenew(name, 1 + step.a % 8, 1 + step.c % 64, actor.wall_ms + lasting_ms),
             OfferWithdraw(name),
         )
         self._write(actor, self._pick(operations, step.b), step)

@@ -148,8 +148,8 @@ def make_life() -> dict[str, Any]:
     _work_without_words(scenario, listener)
     scenario.wait(31 * DAY_MS)
     listener.close()
-    _check_agreement(scenario, listener)
-    return _describe_story(scenario, listener) | {"invitations": invitations}
+    check_agreement(scenario, listener)
+    return describe_story(scenario, listener) | {"invitations": invitations}
 
 
 def make_household() -> dict[str, Any]:
@@ -190,9 +190,9 @@ def make_household() -> dict[str, Any]:
     laptop.transfer(founder, 100)
     listener.hear(laptop)
     listener.close()
-    _check_agreement(scenario, listener)
+    check_agreement(scenario, listener)
     inside = listener.market.contract.market
-    return _describe_story(scenario, listener) | {
+    return describe_story(scenario, listener) | {
         "devices": {
             key.hex(): [row.account.hex(), row.number, row.state, row.revoked_by.hex()]
             for key, row in get_rows(inside.devices, "account")
@@ -253,16 +253,16 @@ def make_council() -> dict[str, Any]:
         listener.hear(peer)
         councillor.pull(peer)
     listener.close()
-    _check_agreement(scenario, listener)
+    check_agreement(scenario, listener)
     market = listener.market.contract.market
-    return _describe_story(scenario, listener) | {
+    return describe_story(scenario, listener) | {
         "parameters": view_parameters(market),
         "consent": view_consent(market, provider.account),
         "attestations": view_attestations(market, provider.account, scenario.wall_ms),
     }
 
 
-def _describe_story(scenario: Scenario, listener: Listener) -> dict[str, Any]:
+def describe_story(scenario: Scenario, listener: Listener) -> dict[str, Any]:
     genesis = decode_genesis(scenario.genesis_bytes)
     return {
         "genesis": scenario.genesis_bytes.hex(),
@@ -435,11 +435,11 @@ def make_forms() -> dict[str, Any]:
             "name": verdict.name,
         }
         for name, operation in _list_forms().items()
-        for verdict in (_judge(operation),)
+        for verdict in (judge(operation),)
     }
 
 
-def _judge(operation: list[Value]) -> Verdict:
+def judge(operation: list[Value]) -> Verdict:
     read = read_operation(operation)
     return read.verdict if isinstance(read, Refusal) else Verdict.APPLIED
 
@@ -647,7 +647,7 @@ def _to_json(value: Any) -> Any:  # noqa: ANN401 - whatever is in an operation
     return value
 
 
-def _check_agreement(scenario: Scenario, listener: Listener) -> None:
+def check_agreement(scenario: Scenario, listener: Listener) -> None:
     """Raise AssertionError unless the listener came to what everybody else did."""
     scenario.check_converged()
     if listener.market.replica.root != scenario.founder.replica.root:

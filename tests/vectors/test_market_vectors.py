@@ -62,7 +62,8 @@ def test_the_council_shows_what_changes_and_what_is_refused_meanwhile() -> None:
 
 
 def test_every_verdict_of_form_is_shown() -> None:
-    shown = {form["name"] for form in VECTORS["market-forms.json"].values()}
+    forms = [*VECTORS["market-forms.json"].values(), *read("offer-forms.json").values()]
+    shown = {form["name"] for form in forms}
     # That more is asked for than there is depends on the market, not on the bytes alone; and
     # credentials have a file of their own.
     expected = {verdict.name for verdict in Verdict if get_verdict_class(verdict) == "form"}
