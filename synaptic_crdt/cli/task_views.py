@@ -97,8 +97,9 @@ def _print_feedback(answer: Json) -> None:
 
 def _print_judgement(row: Json) -> None:
     """What was said of a delivery, and what moved because of it."""
-    review, dispute = row["review"] or {"marks": []}, row["dispute"]
-    for mark in review["marks"]:
+    dispute: Json | None = row["dispute"]
+    marks: list[Json] = row["review"]["marks"] if row["review"] else []
+    for mark in marks:
         scores = ", ".join(
             f"{score['slug']} {format_percent(score['value_ppm'])}" for score in mark["scores"]
         )

@@ -90,8 +90,15 @@ class Orders:
     def _improve(self, fields: list[Any], said: Said) -> None:
         task = self._get_task(fields[0])
         need(task.requester == said.account, "NOT_THE_REQUESTER")
-        names = (*_GROWING[:3], "bond", "window", "reputation", *_GROWING[4:], "penalty")
-        better = dict(zip(names, fields[1:], strict=True))
+        names: tuple[str, ...] = (
+            *_GROWING[:3],
+            "bond",
+            "window",
+            "reputation",
+            *_GROWING[4:],
+            "penalty",
+        )
+        better: dict[str, int] = dict(zip(names, fields[1:], strict=True))
         living = [seat for seat in task.seats if seat.state not in ("SETTLED", "CLOSED")]
         need(bool(living), "NOT_IMPROVED")
         need(all(better[name] >= task.get(name) for name in _GROWING), "NOT_IMPROVED")

@@ -17,7 +17,8 @@ from tests.ledger.words import (
 
 def check_work(tag: str, fields: list[Any]) -> None:
     """Refuse what a field of a task, an assignment or a dispute may not be."""
-    match [tag, *fields]:
+    said: list[Any] = [tag, *fields]
+    match said:
         case ["task.post", *_]:
             _check_post(fields)
         case ["task.improve", _, *figures]:
@@ -43,7 +44,8 @@ def check_work(tag: str, fields: list[Any]) -> None:
 
 
 def _check_dispute(tag: str, fields: list[Any]) -> None:
-    match [tag, *fields]:
+    said: list[Any] = [tag, *fields]
+    match said:
         case ["assignment.extend", _, extension]:
             need(SECOND <= extension <= MONTH, "EXTENSION_OUT_OF_RANGE")
         case ["assignment.settle" | "dispute.rule", _, share]:
