@@ -15,7 +15,20 @@ Json = dict[str, Any]
 Run = Callable[..., Any]
 Told = Callable[..., Json]
 
-POST = ("task", "post", "--kind", "text.answer", "--title", "Q", "--text", "x", "--price", "5")
+POST = (
+    "task",
+    "post",
+    "--kind",
+    "text.answer",
+    "--title",
+    "Q",
+    "--text",
+    "x",
+    "--price",
+    "5",
+    "--priority",
+    "0s",
+)
 
 
 @pytest.fixture

@@ -26,7 +26,19 @@ def play_apart(told: Told) -> None:
         told(name, "consent", "on")
         share(told, name, "rita")
     task = told(
-        *("rita", "task", "post", "--kind", "text.answer", "--title", "t", "--text", "x"),
+        *(
+            "rita",
+            "task",
+            "post",
+            "--kind",
+            "text.answer",
+            "--title",
+            "t",
+            "--text",
+            "x",
+            "--priority",
+            "0s",
+        ),
         *("--price", "50"),
     )["task"]
     told("rita", "checkpoint")

@@ -112,7 +112,7 @@ def _gather(stage: Stage, cast: Cast, address: str) -> None:
 def _post(stage: Stage, cast: Cast, address: str, question: str) -> str:
     posted = cast.rita.run(
         *("task", "post", "--kind", "text.answer", "--title", question, "--text", question),
-        *("--price", str(_PRICE), "--allow-pending"),
+        *("--price", str(_PRICE), "--priority", "0s", "--allow-pending"),
     )
     task: str = posted["task"]
     cast.rita.run("checkpoint")
