@@ -15,9 +15,10 @@ from synaptic_crdt.rules.auctions.table import compute_limit
 from synaptic_crdt.rules.devices import get_active_devices
 from synaptic_crdt.rules.groups import get_group
 from synaptic_crdt.rules.market import Act, Market
+from synaptic_crdt.rules.offer_book import list_free_seats
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
-from synaptic_crdt.rules.seats.seat import Cause, Seats, get_holder, get_seats
-from synaptic_crdt.rules.seats.table import advance, is_allowed
+from synaptic_crdt.rules.seats.seat import Cause, get_holder, get_seats
+from synaptic_crdt.rules.seats.table import advance
 from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
@@ -59,9 +60,8 @@ def find_seat(
     market: Market, task_id: bytes, task: TaskRow, candidate: Candidate, now: int
 ) -> bytes | Refusal:
     """Return the seat that a candidate may take, or the first rung it does not pass."""
-    seats = get_seats(market, task_id, task)
-    free = [(seat_id, seat) for seat_id, seat in seats if is_allowed(seat, "accept")]
-    if not free:
+    # A match asks this of many tasks: nothing is read of a seat that need not be.
+    if next(list_free_seats(market, task), None) is None:
         return Refusal(Verdict.NO_FREE_SEAT)
     refusal = (
         _check_interest(task, candidate)
@@ -71,13 +71,14 @@ def find_seat(
     if refusal is not None:
         return refusal
     # Whoever gave a seat back, or left it, is not let in to it again.
-    open_to = [(key, seat) for key, seat in free if _is_open_to(seat, candidate)]
-    if not open_to:
+    free = list_free_seats(market, task)
+    found = next(((key, seat) for key, seat in free if _is_open_to(seat, candidate)), None)
+    if found is None:
         return Refusal(Verdict.EXCLUDED)
-    seat_id, seat = open_to[0]
+    seat_id, seat = found
     score = reputation.get_score(market, candidate.account, "provider", now)
     refusal = (
-        _check_others(market, task, candidate, seats)
+        _check_others(market, task_id, task, candidate)
         or _check_merit(market, task, candidate, score, now)
         or _check_load(market, task, seat, candidate, score, now)
         or _check_price(market, task, seat, candidate, score, now)
@@ -166,9 +167,12 @@ def _check_lists(task: TaskRow, candidate: Candidate) -> Refusal | None:
 
 
 def _check_others(
-    market: Market, task: TaskRow, candidate: Candidate, seats: Seats
+    market: Market, task_id: bytes, task: TaskRow, candidate: Candidate
 ) -> Refusal | None:
     """Who has the other seats? Copies are worth nothing when one hand makes them."""
+    if task.mode != "replicate" and task.providers_min == 1:
+        return None
+    seats = get_seats(market, task_id, task)
     if task.mode == "replicate":
         group = get_group(market, candidate.account)
         for _, seat in seats:

@@ -8,6 +8,7 @@ back as soon as something it gave is returned.
 Does not decide who gets what: that is ``matching``.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.market import ONLY, Market
 from synaptic_crdt.rules.offer_rows import OfferRow, TurnRow
-from synaptic_crdt.rules.rows import TaskRow
+from synaptic_crdt.rules.rows import SeatRow, TaskRow
 
 ABSENT: Final = "absent"
 
@@ -49,6 +50,17 @@ def list_tasks(market: Market, auction: str, kind: str, ask: int) -> list[bytes]
         # Past all other seats of the same task.
         after = (*place[:-1], place[-1] + 1)
     return tasks
+
+
+def list_free_seats(market: Market, task: TaskRow) -> Iterator[tuple[bytes, SeatRow]]:
+    """Yield the open seats of a task, by number."""
+    place = compute_place(task)
+    after = (*place[:-1], place[-1] + 1)
+    for _, seat_id in market.seats.index("book").ascend(place, after):
+        seat = market.seats.get(seat_id)
+        assert isinstance(seat_id, bytes)
+        assert seat is not None, seat_id
+        yield seat_id, seat
 
 
 def take_turn(market: Market) -> int:

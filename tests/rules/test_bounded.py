@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from synaptic_crdt.rules.limits import LOOKS
+from synaptic_crdt.rules.limits import LOOKS, SEATS
 from synaptic_crdt.rules.rows import PresenceRow
+from synaptic_crdt.state.contract import APPLIED
 from tests.rules.conftest import Stage, make_task
 from tests.rules.offering import make_offer
 
@@ -96,6 +97,21 @@ def test_the_cost_of_a_match_is_bounded(
     many = measure(fill, MANY, name, operation)
     # Finding a place among more rows takes a step or two more.
     assert many <= some + some // 10 + 10
+
+
+def test_seats_of_a_task_that_are_not_taken_cost_nothing() -> None:
+    costs: list[int] = []
+    for seats in (1, SEATS):
+        stage = make_stage()
+        # Everything fits but the price that a newcomer is given: the last rung but one.
+        post = make_task(units=(1,) * seats, price=20, price_low=1)
+        for number in range(LOOKS):
+            entry = (10**6 + number).to_bytes(32, "big")
+            verdict = stage.contract.apply(stage.now, stage.key("founder"), 99, entry, post)
+            assert verdict == APPLIED
+        costs.append(count_calls(apply(stage, "ana", make_offer(ask=15))))
+        assert len(stage.market.assignments) == 0
+    assert costs[1] <= costs[0] + costs[0] // 10 + 10
 
 
 @pytest.mark.parametrize(("others", "is_seen"), [(LOOKS - 2, True), (LOOKS - 1, False)])
