@@ -288,4 +288,6 @@ def test_a_checkpoint_over_another_branch_is_told(history: Node) -> None:
     statement = encode_statement(sign_next(history, bytes(32), [item]))
     history.gate.admit_statement(statement)
     told = run_query(history, "audit", {})
-    assert f"names another entry at position {feed.position}" in told["missing"]
+    # What was held beside the branch that counts now gave way to it.
+    assert f"names position {item.position} of feed {feed.device.hex()}" in told["missing"]
+    assert f"which is held up to {item.position - 1}" in told["missing"]
