@@ -72,6 +72,8 @@ class Gate:
         self.replica: Final = replica
         self.own_device: Final = own_device
         self.news: Final = News()
+        # How many entries were new here; what a fork made void since then counts, too.
+        self.entries_admitted = 0
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer
         # Proofs that came before their feeds, by device; the first few are kept in memory.
@@ -196,6 +198,7 @@ class Gate:
         for item in found:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
+            self.entries_admitted += len(item.entries)
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)
         if self._early:

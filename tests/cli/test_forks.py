@@ -94,6 +94,30 @@ def test_both_copies_write_and_the_market_goes_on(rita: Peer) -> None:
         assert ana.run("wallet")["available"] == 500 - 10 - 20 - 30 - 50
 
 
+@pytest.mark.parametrize(
+    ("give", "take"),
+    [(("bundle", "write"), ("bundle", "read")), (("export",), ("import",))],
+    ids=["bundle", "document"],
+)
+def test_a_file_that_proves_and_settles_a_fork_is_read_once(
+    rita: Peer, tmp_path: Path, give: tuple[str, ...], take: tuple[str, ...]
+) -> None:
+    copied = copy_home(rita, "copied")
+    (copied.home / "place.json").unlink()
+    rita.run("invite")
+    for _ in range(2):
+        copied.run("invite")
+    rita.run("checkpoint")
+    file = str(tmp_path / "file")
+    rita.run(*give, file)
+    report = copied.run(*take, file)
+    # Only what the losing branch does not share is new; the losing branch is no loss to the count.
+    assert (report["received"], report["known"]) == (1, 2)
+    assert report["forks"] == []
+    assert report["root"] == rita.run("state")["root"]
+    assert len(copied.run("log", "--void")["void"]) == 2
+
+
 def test_a_forked_device_is_told_what_to_do(rita: Peer) -> None:
     ana = join(rita, "ana", 500)
     bundle = str(rita.home.with_name("stick"))
