@@ -132,20 +132,13 @@ def _tell_missing(replica: Replica) -> str | None:
     checkpoint = replica.chain.get(replica.machine.epoch + 1)
     if checkpoint is None:
         return None
-    for item in checkpoint.frontier:
-        feed = replica.get_feed(item.device)
-        if feed.position < item.position:
-            return (
-                f"checkpoint {checkpoint.index} names position {item.position} of feed"
-                f" {item.device.hex()}, which is held up to {feed.position}: its root cannot be"
-                " verified"
-            )
-        if feed.get_id(item.position) != item.id:
-            return (
-                f"checkpoint {checkpoint.index} names another entry at position {item.position}"
-                f" of feed {item.device.hex()} than the one held: its root cannot be verified"
-            )
-    return f"checkpoint {checkpoint.index} is not in effect here: its root cannot be verified"
+    # A feed that is held along another branch has given way to the one that is named.
+    item = next(item for item in checkpoint.frontier if not replica.branches.holds(item))
+    return (
+        f"checkpoint {checkpoint.index} names entry {item.id.hex()[:16]} at position"
+        f" {item.position} of feed {item.device.hex()}, which is held up to"
+        f" {replica.get_feed(item.device).position}: its root cannot be verified"
+    )
 
 
 def decode_heads(heads: Sequence[str]) -> frozenset[bytes]:
