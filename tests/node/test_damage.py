@@ -38,6 +38,7 @@ FLIPS: Final = (0x01, 0x80, 0xFF)
 # Every byte of a store takes minutes, most of them of pages that are filled with nothing: of those
 # bytes a sample is taken, unless the profile says that there is time.
 EMPTY_STEP: Final = 1 if settings.default and settings.default.max_examples > 1_000 else 97
+LEFT_OUT: Final = ("held", "refused", "unsealed", "strays", "statements_refused")
 # Opening a document takes a process.
 PROCESSES: Final = 12
 
@@ -237,7 +238,7 @@ def read_bytes_named(reason: str) -> tuple[int, int]:
 
 
 def test_a_document_that_was_altered_and_summed_up_again_changes_nothing_unseen(
-    exported: Path, history: Node
+    exported: Path,
 ) -> None:
     """Whoever means to alter a file makes its checksum anew; then the seals and hashes tell."""
     sound = audit_file(exported)
@@ -247,14 +248,16 @@ def test_a_document_that_was_altered_and_summed_up_again_changes_nothing_unseen(
         altered = flip(data, offset, 0x01)
         checksum = sha256(altered[8:]).digest()[:4]
         exported.write_bytes(altered[:4] + checksum + altered[8:])
-        try:
-            told = audit_file(exported)
-        except (MalformedInput, AuditFailed) as error:
-            assert str(exported) in str(error) or "feed " in str(error)
-            continue
-        left_out = [told[name] for name in ("held", "refused", "unsealed", "strays")]
-        is_less = any(left_out) or told["statements_refused"] or told["missing"]
-        assert told == sound or is_less, offset
+        told = audit_if_possible(exported)
+        is_less = told is None or told["missing"]
+        assert is_less or told == sound or any(told[name] for name in LEFT_OUT), offset
+
+
+def audit_if_possible(path: Path) -> Json | None:
+    try:
+        return audit_file(path)
+    except (MalformedInput, AuditFailed):
+        return None
 
 
 # -- versions ------------------------------------------------------------------------------------
