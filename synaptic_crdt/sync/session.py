@@ -434,7 +434,7 @@ class Session:
                 self._take_question(message)
             case Marks():
                 self._take_parted(self._partings.take_marks(message))
-            case Traced():
+            case _:
                 self._take_parted(self._partings.take_traced(message))
 
     def _take_question(self, question: Probe | Trace) -> None:

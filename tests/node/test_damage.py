@@ -249,8 +249,8 @@ def test_a_document_that_was_altered_and_summed_up_again_changes_nothing_unseen(
         checksum = sha256(altered[8:]).digest()[:4]
         exported.write_bytes(altered[:4] + checksum + altered[8:])
         told = audit_if_possible(exported)
-        is_less = told is None or told["missing"]
-        assert is_less or told == sound or any(told[name] for name in LEFT_OUT), offset
+        if told is not None and not told["missing"]:
+            assert told == sound or any(told[name] for name in LEFT_OUT), offset
 
 
 def audit_if_possible(path: Path) -> Json | None:
