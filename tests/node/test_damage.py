@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import settings
+from msgspec.structs import replace
 
 from synaptic_crdt.errors import (
     AuditFailed,
@@ -147,6 +148,22 @@ def test_an_open_home_is_audited_anew_when_asked(history: Node) -> None:
     )
     assert run_query(history, "audit", {}) == sound
     with pytest.raises(AuditFailed, match="position 2: the body is altered"):
+        run_query(history, "audit", {"thorough": True})
+
+
+def test_a_state_that_its_replay_does_not_give_is_named_by_its_first_row(history: Node) -> None:
+    """As a mistake of ours in following what came would leave behind."""
+    market = history.market.contract.market
+    row = market.balances.get(history.account)
+    assert row is not None
+    market.balances.set(history.account, replace(row, available=row.available + 1))
+    with pytest.raises(AuditFailed) as failure:
+        run_query(history, "audit", {"thorough": True})
+    reason = str(failure.value)
+    assert f"they differ first in table balances, key {history.account.hex()}: held is [" in reason
+    assert f"{row.available + 1}" in reason
+    market.balances.delete(history.account)
+    with pytest.raises(AuditFailed, match="held is nothing, replayed"):
         run_query(history, "audit", {"thorough": True})
 
 
