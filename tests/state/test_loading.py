@@ -355,6 +355,26 @@ def test_statements_about_witnesses_wait_for_what_they_stand_on(tmp_path: Path) 
     store.close()
 
 
+def test_what_a_view_signed_whose_origin_never_came_is_no_damage(tmp_path: Path) -> None:
+    """Another handover made the origin void after it had counted here."""
+    _, origin = witnessing.follow_all(2)
+    word = witnessing.hand_over(origin)
+    following = witnessing.follow(origin, view=1, key=witnessing.NEXT)
+    store = Store.create(tmp_path / "market.db", b"genesis")
+    store.write(statements=[(each.id, encode_statement(each)) for each in (word, following)])
+    replica = make_handed_over()
+    assert load_replica(store, replica) == ()
+    awaited = replica.chain.awaited
+    assert awaited is not None
+    assert awaited.origin == origin.id
+    # What is missing before the view began is named all the same.
+    late = witnessing.follow(witnessing.follow(root=7), root=7)
+    store.write(statements=[(late.id, encode_statement(late))])
+    [damage] = load_replica(store, make_handed_over())
+    assert (damage.kind, damage.position) == ("statement", 3)
+    store.close()
+
+
 def make_handed_over() -> Replica:
     return Replica(
         MARKET,
