@@ -34,6 +34,7 @@ def recover(
     key = DeviceKey(seed)
     if key.public != node.market.genesis.recovery:
         raise UsageError("this is not the recovery key of this market; it was printed at `init`")
+    _check_may_recover(node.replica.chain, key.public)
     index, origin_id = _choose_origin(node) if origin is None else _find_origin(node, origin)
     proposal = _make_proposal(node, (index, origin_id), sequencer, witnesses)
     handover = sign_handover(node.market.id, key, proposal, newest_index=index, newest=origin_id)
@@ -114,11 +115,6 @@ def _make_proposal(
     node: Node, origin: Point, sequencer: bytes, witnesses: Sequence[bytes] | None
 ) -> Proposal:
     chain = node.replica.chain
-    if chain.awaited is not None:
-        raise UsageError(
-            f"view {chain.awaited.number} is begun already, by a handover whose checkpoint"
-            f" {chain.awaited.index} is not held here; sync first"
-        )
     named = chain.view.witnesses if witnesses is None else witnesses
     return make_proposal(
         node.market.id,
@@ -130,8 +126,23 @@ def _make_proposal(
     )
 
 
+def _check_may_recover(chain: CheckpointChain, recovery: bytes) -> None:
+    """What witnesses agreed on may wait for a checkpoint that never comes: the key overrules it."""
+    if chain.awaited is not None and chain.views.has_signed(recovery, chain.awaited.number):
+        _refuse_awaited(chain)
+
+
+def _refuse_awaited(chain: CheckpointChain) -> None:
+    if chain.awaited is not None:
+        raise UsageError(
+            f"view {chain.awaited.number} is begun already, by a handover whose checkpoint"
+            f" {chain.awaited.index} is not held here; sync first"
+        )
+
+
 def _check_may_sign(node: Node) -> None:
     chain, own = node.replica.chain, node.key.public
+    _refuse_awaited(chain)
     if own not in chain.view.witnesses:
         raise UsageError("this device is no witness of this market; use the recovery key")
     if chain.views.has_signed(own, chain.view.number + 1):

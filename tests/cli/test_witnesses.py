@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import copy_homes
+
 Json = dict[str, Any]
 Told = Callable[..., Json]
 Run = Callable[..., Any]
@@ -38,7 +40,7 @@ def found(told: Told) -> None:
 
 @pytest.fixture
 def market(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    shutil.copytree(make_once("witnessed", found), tmp_path, dirs_exist_ok=True)
+    copy_homes(make_once("witnessed", found), tmp_path)
     return told
 
 
@@ -96,6 +98,8 @@ def test_a_sequencer_that_signed_two_halts_the_market_until_a_handover(
         carry(told, name, "rita", "ben")
     # Somebody restored a backup of the sequencer's home: the same index is signed twice.
     shutil.copytree("rita", "twin")
+    # And made the copy forget that it is one.
+    Path("twin/place.json").unlink()
     told("rita", "checkpoint")
     told("twin", "wallet", "send", "ana", "5")
     told("twin", "checkpoint")
@@ -137,6 +141,7 @@ def test_a_stolen_sequencer_undoes_nothing(market: Told) -> None:
     told("rita", "wallet", "send", "ana", "7")
     close_epoch(told, "rita", "ana", "ben")
     shutil.copytree("rita", "thief")
+    Path("thief/place.json").unlink()
     key = Path("recovery").read_text()
     new = told("ben", "whoami")["device"]
     answer = told("cem", "handover", "show")
