@@ -6,7 +6,7 @@ markets handed over, and bytes go over links, in bundles and in Automerge files.
 real thing but the processes, the sockets and the time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -150,9 +150,9 @@ class Home(Peer):
             # Nobody proposed anything, or nothing that this witness may give its word for.
             handovers.propose(node, sequencer, None)
 
-    def recover(self, sequencer: bytes) -> None:
+    def recover(self, sequencer: bytes, witnesses: Sequence[bytes] | None) -> None:
         """Hand the market over with the recovery key, to go on from what counts here."""
-        handovers.recover(cast("Any", self), make_key(RECOVERY).seed, sequencer, None, None)
+        handovers.recover(cast("Any", self), make_key(RECOVERY).seed, sequencer, witnesses, None)
 
 
 class World(Scenario):
@@ -203,7 +203,7 @@ class Mix:
             self._settle()
             if self.world.founder.replica.machine.epoch == before:
                 # Halted, or too few witnesses are left that gave no word for another view.
-                self._recover(self._pick())
+                self._recover(self._pick(), ())
                 self._reconcile()
                 self._settle()
 
@@ -300,12 +300,12 @@ class Mix:
 
     # ------------------------------------------------------------------------------------------
 
-    def _recover(self, home: Home) -> None:
+    def _recover(self, home: Home, witnesses: Sequence[bytes] | None = None) -> None:
         chain = home.replica.chain
-        is_next = self._recovered <= chain.view.number and chain.awaited is None
-        if chain.sequencer is not None and is_next:
+        # Its owner gives one word for each view; it overrules what witnesses agreed on.
+        if chain.sequencer is not None and self._recovered <= chain.view.number:
             self._recovered = chain.view.number + 1
-            home.recover(self._pick_original().id)
+            home.recover(self._pick_original().id, witnesses)
 
     def _settle(self) -> None:
         """Let the sequencer close an epoch, and the witnesses cosign it."""
