@@ -35,7 +35,7 @@ def recover(
     if key.public != node.market.genesis.recovery:
         raise UsageError("this is not the recovery key of this market; it was printed at `init`")
     _check_may_recover(node.replica.chain, key.public)
-    index, origin_id = _choose_origin(node) if origin is None else _find_origin(node, origin)
+    index, origin_id = _choose_reachable(node) if origin is None else _find_origin(node, origin)
     proposal = _make_proposal(node, (index, origin_id), sequencer, witnesses)
     handover = sign_handover(node.market.id, key, proposal, newest_index=index, newest=origin_id)
     node.gate.admit_statement(encode_statement(handover))
@@ -180,6 +180,13 @@ def _choose_origin(node: Node) -> Point:
     if not cosigned:
         return chain.index, chain.head
     return _get_point(max(cosigned)[2])
+
+
+def _choose_reachable(node: Node) -> Point:
+    """Return the newest checkpoint that may count, but none that an undone view left behind."""
+    chain = node.replica.chain
+    newest = _choose_origin(node)
+    return newest if newest in _get_points(chain) else (chain.index, chain.head)
 
 
 def _find_origin(node: Node, text: str) -> Point:
