@@ -62,9 +62,7 @@ class Branches:
         if self._followed and not self._is_counted(len(self._followed)):
             # A handover undid what had counted; what was fixed by it is so no more.
             del self._followed[closed:]
-            self._awaited.clear()
-            for device in self.forks.get_devices():
-                self._limit(device)
+            self._reopen()
         while (checkpoint := self._chain.get(len(self._followed) + 1)) is not None:
             self._followed.append(checkpoint.id)
             self._fix(checkpoint)
@@ -78,9 +76,7 @@ class Branches:
     def start_over(self) -> None:
         """Begin with a new machine, which no checkpoint closed anything of yet."""
         self._followed.clear()
-        self._awaited.clear()
-        for device in self.forks.get_devices():
-            self._limit(device)
+        self._reopen()
 
     def give_way(self, device: bytes, position: int) -> bool:
         """Let go of a feed from ``position`` on if another branch of it is awaited; was it so?
@@ -166,6 +162,13 @@ class Branches:
         return feed.position >= item.position and feed.get_id(item.position) == item.id
 
     # -- fixing and giving way ---------------------------------------------------------------
+
+    def _reopen(self) -> None:
+        """Judge every fork anew: what was fixed is so no more, and nothing of it is awaited."""
+        self._awaited.clear()
+        for device in self.forks.get_devices():
+            self.forks.prune(device)
+            self._limit(device)
 
     def _fix(self, checkpoint: Checkpoint) -> None:
         """Follow a checkpoint that now counts: it settles forks, and makes a branch void."""

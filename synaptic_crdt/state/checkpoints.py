@@ -108,10 +108,6 @@ class CheckpointChain:
         """Return up to where counted checkpoints fix a device's feed; 0 when they do not."""
         return self._counted.get_fixed(device)[0]
 
-    def get_fixed(self, device: bytes) -> tuple[int, bytes]:
-        """Return the position and the id up to which a device's feed is fixed; 0 when it is not."""
-        return self._counted.get_fixed(device)
-
     # -- what does not count -----------------------------------------------------------------
 
     @property

@@ -207,8 +207,12 @@ def _load_statements(store: Store, replica: Replica) -> list[Damage]:
     for _, statement in verified:
         if isinstance(statement, ForkProof):
             replica.add_statement(statement)
-    if waiting:
-        number, statement = waiting[0]
+    # A view may wait for a checkpoint that never came, and what was signed in it with it; the chain
+    # says so itself, and nothing is signed meanwhile.
+    awaited = replica.chain.awaited
+    lost = [item for item in waiting if awaited is None or item[1].view < awaited.number]
+    if lost:
+        number, statement = lost[0]
         damages.append(Damage("statement", b"", number, _explain_waiting(statement)))
     return damages
 

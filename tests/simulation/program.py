@@ -114,7 +114,7 @@ _BAD_POSTS: Final[tuple[dict[str, Any], ...]] = (
     {"review_ms": 0},
     {"units": (10**6,), "price": 10**6},
 )
-_GENESES: Final[tuple[dict[str, Any], ...]] = (
+GENESES: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
     {"council": (make_key(1).public, make_key(3).public), "council_needed": 2},
@@ -147,8 +147,8 @@ class Finality:
 class Play:
     """A market in which programs are carried out."""
 
-    def __init__(self, genesis: int) -> None:
-        self.scenario: Final = Scenario(**_GENESES[genesis % len(_GENESES)])
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario: Final = scenario
         self.finalities: Final[list[Finality]] = []
         self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
         self._papers: Final[dict[bytes, DeviceKey]] = {}

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from synaptic_crdt.node.audit import Claim, audit_market
+from synaptic_crdt.node.audit import Claim, audit_market, check_same_state
 from synaptic_crdt.node.handovers import describe_proposals
 from synaptic_crdt.node.health import list_findings
 from synaptic_crdt.node.node import Market, Node
@@ -117,12 +117,15 @@ def audit_home(
     """Replay this home's store; compare with what is claimed.
 
     Every hash was recomputed and every seal verified when the store was opened and when anything
-    came in since. ``thorough`` reads and verifies the whole store again.
+    came in since. ``thorough`` reads and verifies the whole store again, and folds it from nothing:
+    that must end in the state that this process came to on its way.
     """
     market, damages = node.market, node.damages
     if thorough:
         market = Market(node.store.genesis)
         damages = load_replica(node.store, market.replica)
+        if not damages and not node.damages:
+            check_same_state(node.market, market)
     # What is damaged is named by feed and position; what the database has lost, by itself alone.
     if not damages:
         node.store.check_integrity()
