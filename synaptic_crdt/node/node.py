@@ -6,6 +6,7 @@ one at a time, from the thread that opened it. Own entries are durable before an
 
 import time
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
@@ -34,7 +35,7 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.machine import PREVIEW_ID, Outcome
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, encode_statement
+from synaptic_crdt.state.statements import Checkpoint, encode_statement, find_cosigned
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Tables
 from synaptic_crdt.sync.gate import Gate, Writer
@@ -169,6 +170,15 @@ class Node:
         """By entry that was applied and no longer is: the entry that took its place."""
         self.keep_reversals()
         return self._known_reversals
+
+    @cached_property
+    def cosigned(self) -> dict[tuple[int, int], bytes]:
+        """By view and index: the checkpoint that this device cosigned, as its store remembers.
+
+        The replica forgets what a handover made void; the store does not. Everything in it was
+        verified when it was opened, or is named among ``damages``.
+        """
+        return find_cosigned(self.key.public, (data for _, data in self.store.read_statements()))
 
     def get_wall_ms(self) -> int:
         """Return this machine's clock, in ms since 1970; it stamps, and decides nothing."""

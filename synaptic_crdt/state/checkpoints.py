@@ -352,7 +352,18 @@ class CheckpointChain:
                 self._begun = self._begun[:number]
                 self._counted.go_back(view.index)
                 self._rival, self._is_split = None, False
+                self._drop_replaced()
                 return
+
+    def _drop_replaced(self) -> None:
+        """Forget checkpoints by who does not sequence their view any more."""
+        for index, held in list(self._loose.items()):
+            for checkpoint in list(held.values()):
+                view = self.views.get(checkpoint.view)
+                if view is None or checkpoint.signer != view.sequencer:
+                    del held[checkpoint.id]
+            if not held:
+                del self._loose[index]
 
     def _begin_next_view(self) -> bool:
         awaited = self.awaited
