@@ -32,7 +32,8 @@ from synaptic_crdt.state.feeds import Entry, encode_body, seal_bodies
 from synaptic_crdt.state.heads import Heads
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
-from synaptic_crdt.state.machine import PREVIEW_ID, Outcome
+from synaptic_crdt.state.machine import PREVIEW_ID
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.state.store import Store
@@ -140,12 +141,13 @@ class Node:
     def account(self) -> bytes:
         """The account this device writes for, or joined without having seen it yet."""
         device = self.key.public
-        account = self.market.get_account(device)
-        opening = self.replica.get_feed(device).entries[:1]
-        if account == device and opening:
-            operation = parse_operation(opening[0].operation)
-            return operation.account if isinstance(operation, DeviceJoin) else account
-        return account
+        if self.market.contract.market.devices.get(device) is None:
+            # Its first entry was not applied, or not seen yet with what it stands on.
+            opening = self.replica.get_feed(device).entries[:1]
+            operation = parse_operation(opening[0].operation) if opening else None
+            if isinstance(operation, DeviceJoin):
+                return operation.account
+        return self.market.get_account(device)
 
     @property
     def is_sequencer(self) -> bool:
@@ -357,6 +359,9 @@ class Node:
                 return 0
 
     def _get_first_time(self, device: bytes) -> int:
+        # What is included comes before whatever is written now.
+        if self.replica.machine.get_settled_position(device):
+            return 0
         entries = self.replica.get_feed(device).entries
         return entries[0].time if entries else 0
 
@@ -365,9 +370,10 @@ class Node:
             for item in value:
                 yield from self._get_named_entries(item)
         elif isinstance(value, bytes):
-            outcome = self.replica.machine.get_outcome(value)
-            if outcome is not None:
-                yield outcome.entry
+            place = self.replica.machine.get_place(value)
+            # What is included comes before whatever is written now.
+            if place is not None and not place.epoch:
+                yield self.replica.get_feed(place.device).entries[place.position - 1]
 
     def _is_ready(self, outcome: Outcome) -> bool:
         """May the sequencer include this entry, or does it wait for its cause to arrive?"""

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from synaptic_crdt.state.changes import FeedChanges, encode_root_change, get_change_hash
-from synaptic_crdt.state.feeds import Feed
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.held import Feed
 
 
 class Heads:

@@ -8,7 +8,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome, describe_void
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 
 
 def show_log(node: Node, *, limit: int | None = None) -> Json:

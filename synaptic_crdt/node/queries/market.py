@@ -1,6 +1,5 @@
 """The market as a whole: its state and its replay."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 
 from synaptic_crdt.node.audit import Claim, audit_market
@@ -12,8 +11,7 @@ from synaptic_crdt.node.wire import Json
 from synaptic_crdt.node.witness import is_witness
 from synaptic_crdt.rules.views import view_supply
 from synaptic_crdt.state.heads import compute_short_form
-from synaptic_crdt.state.loading import load_replica
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.loading import replay_store
 
 
 def show_state(node: Node) -> Json:
@@ -98,12 +96,7 @@ def _describe_view(node: Node) -> Json:
 
 
 def _count_final(node: Node) -> int:
-    settled = node.replica.machine.get_settled()
-    return bisect_right(settled, node.replica.final_epoch, key=_get_epoch)
-
-
-def _get_epoch(outcome: Outcome) -> int:
-    return outcome.epoch
+    return node.replica.machine.get_settled().count(node.replica.final_epoch)
 
 
 def audit_home(
@@ -116,13 +109,11 @@ def audit_home(
 ) -> Json:
     """Replay this home's store; compare with what is claimed.
 
-    Every hash was recomputed and every seal verified when the store was opened and when anything
-    came in since. ``thorough`` reads and verifies the whole store again.
+    Every entry in it is read again: every hash recomputed, every seal verified, everything folded.
+    ``thorough`` looks at what is saved of every epoch, too.
     """
-    market, damages = node.market, node.damages
-    if thorough:
-        market = Market(node.store.genesis)
-        damages = load_replica(node.store, market.replica)
+    market = Market(node.store.genesis)
+    damages = node.damages or replay_store(node.store, market.replica)
     # What is damaged is named by feed and position; what the database has lost, by itself alone.
     if not damages:
         node.store.check_integrity()
