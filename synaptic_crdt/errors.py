@@ -55,7 +55,9 @@ class StoreDamaged(SynapticError):
 
 
 class BodyArchived(SynapticError):
-    """The body of a final entry that this home moved to an archive, or never held."""
+    """The body of a final entry that this home moved to an archive."""
+
+    exit_code = 4
 
 
 class StoreFailed(SynapticError):

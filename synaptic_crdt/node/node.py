@@ -68,6 +68,11 @@ class Market:
         self.replica.machine.fold()
         return self._contract
 
+    @property
+    def heads(self) -> Heads:
+        """The heads of the document as they were counted so far."""
+        return self._heads
+
     def compute_heads(self) -> tuple[bytes, ...]:
         """Return the heads of the Automerge document that all feeds held make, sorted."""
         return self._heads.compute_heads(self.replica.feeds.values())
@@ -109,6 +114,7 @@ class Node:
         self.market: Final = Market(store.genesis)
         self.replica: Final = self.market.replica
         self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
+        self.market.heads.resume(store.saved.read_heads())
         # What is admitted later can only reverse what was seen to apply before.
         self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
@@ -133,6 +139,7 @@ class Node:
     def close(self) -> None:
         """Close the store; what was acknowledged is on disk."""
         self.keep_reversals()
+        self._keep_heads()
         self.store.close()
 
     # -- reading -----------------------------------------------------------------------------
@@ -285,6 +292,13 @@ class Node:
         if new:
             self.store.write(reversals=list(new.items()))
             self._known_reversals.update(new)
+
+    def _keep_heads(self) -> None:
+        """Keep how far heads were counted, if anybody asked for them, so that it is done once."""
+        machine = self.replica.machine
+        kept = self.market.heads.get_counted(machine.get_settled_position)
+        if kept:
+            self.store.saved.save_heads(kept)
 
     def check_may_write(self, device: bytes) -> None:
         """Raise what stands against the next entry of a device of this home.

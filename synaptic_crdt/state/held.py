@@ -128,13 +128,12 @@ class Feed:
         signature = self.seals.get(last)
         if signature is None:
             return None
-        bodies = self.entries.get_bodies(first - 1, last)
-        if not all(bodies):
+        if not self.entries.has_bodies(first - 1, last):
             return None
         return Piece(
             device=self.device,
             first=first,
             predecessor=self.get_id(first - 1),
-            bodies=tuple(bodies),
+            bodies=tuple(self.entries.get_bodies(first - 1, last)),
             signature=signature,
         )

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged
+from synaptic_crdt.errors import BodyArchived, Forged, MalformedInput, StoreDamaged
 from synaptic_crdt.state.feeds import Entry, decode_entries, make_seal_message, split_at_seals
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.held import Feed
@@ -33,6 +33,9 @@ from synaptic_crdt.state.statements import (
     verify_statement,
 )
 from synaptic_crdt.state.store import Store, VoidEntry
+
+# Bodies by device and position.
+Archived = Mapping[tuple[bytes, int], bytes]
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -90,12 +93,13 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
         base = None if flaw else find_base(store.saved, replica.chain, store.get_devices())
     except StoreDamaged as error:
         flaw = str(error)
+    if base is None and store.is_archived:
+        raise StoreDamaged(
+            f"{store.path}: saved state: {flaw or 'no counted checkpoint claims it'}; it cannot be"
+            " made again while entries before it are archived: read them back with"
+            " `synaptic-crdt archive restore FILE`"
+        )
     if flaw:
-        if store.is_archived:
-            raise StoreDamaged(
-                f"{store.path}: saved state: {flaw}; it cannot be made again while entries before it"
-                " are archived: read them back with `synaptic-crdt archive restore FILE`"
-            )
         store.saved.clear()
     replica.begin_with(store.saved)
     if base is not None:
@@ -108,14 +112,22 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
     return tuple(damages)
 
 
-def replay_store(store: Store, replica: Replica) -> tuple[Damage, ...]:
-    """Fill an empty replica from a store's entries alone; return what is damaged in it."""
+def replay_store(store: Store, replica: Replica, archived: Archived) -> tuple[Damage, ...]:
+    """Fill an empty replica from a store's entries alone; return what is damaged in it.
+
+    ``archived`` are the bodies that were moved to archives, by device and position. Raises
+    ``BodyArchived`` for one that is in none.
+    """
     damages, forks = _load_chain(store, replica)
-    return (*damages, *_load_rest(store, replica, None, forks))
+    return (*damages, *_load_rest(store, replica, None, forks, archived))
 
 
 def _load_rest(
-    store: Store, replica: Replica, base: Base | None, forks: Sequence[ForkProof]
+    store: Store,
+    replica: Replica,
+    base: Base | None,
+    forks: Sequence[ForkProof],
+    archived: Archived | None = None,
 ) -> list[Damage]:
     """Load what a base leaves: entries and forks; and follow what counts."""
     damages: list[Damage] = [
@@ -133,7 +145,8 @@ def _load_rest(
         feed = replica.get_feed(device)
         if base is not None:
             base.place(shelf, feed, store.read_seals(device))
-        stored = _read_feed(store, feed, [entry for entry in void if entry.device == device])
+        own_void = [entry for entry in void if entry.device == device]
+        stored = _read_feed(store, feed, own_void, archived or {})
         damages += _load_feed(replica, feed, stored)
     replica.follow()
     # What a fork means depends on all that counts.
@@ -145,7 +158,7 @@ def _load_rest(
     return damages
 
 
-def _read_feed(store: Store, feed: Feed, void: Sequence[VoidEntry]) -> _Stored:
+def _read_feed(store: Store, feed: Feed, void: Sequence[VoidEntry], archived: Archived) -> _Stored:
     """Read what is stored of a feed beyond what is held of it already."""
     start, device = feed.position, feed.device
     bodies: list[bytes] = []
@@ -158,6 +171,13 @@ def _read_feed(store: Store, feed: Feed, void: Sequence[VoidEntry]) -> _Stored:
             if position != start + len(bodies) + 1:
                 end = "the entry is missing"
                 break
+            if not body and store.is_archived:
+                if (device, position) not in archived:
+                    raise BodyArchived(
+                        f"feed {device.hex()} position {position}: the body was moved to an"
+                        " archive that was not named; name each with --archive FILE"
+                    )
+                body = archived[device, position]  # noqa: PLW2901
             bodies.append(body)
             body_hashes.append(body_hash)
     except StoreDamaged as error:

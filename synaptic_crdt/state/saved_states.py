@@ -20,8 +20,10 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain
 from synaptic_crdt.state.database import POSITION_BITS, failures_named, transaction
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.heads import KeptHead
 from synaptic_crdt.state.saved import ClosedEpoch, SavedRow, SavedState, verify_state
 from synaptic_crdt.state.shelf import Mark
+from synaptic_crdt.state.statements import Checkpoint
 
 SAVED_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS saved_epochs (
@@ -36,6 +38,9 @@ CREATE TABLE IF NOT EXISTS saved_changes (
 CREATE TABLE IF NOT EXISTS saved_windows (
     feed INTEGER NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, epoch INTEGER NOT NULL,
     PRIMARY KEY (feed, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS saved_heads (
+    feed INTEGER PRIMARY KEY, position INTEGER NOT NULL, id BLOB NOT NULL, head BLOB NOT NULL,
+    checksum BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS saved_flaws (reason TEXT NOT NULL) STRICT;
 """
 
@@ -65,6 +70,11 @@ class SavedStates:
         self._feed_numbers: Final = feed_numbers
         self._heads: list[_Head] = []
 
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that is kept."""
+        return len(self._heads)
+
     # -- writing -----------------------------------------------------------------------------
 
     def save(self, epochs: Sequence[ClosedEpoch]) -> None:
@@ -87,10 +97,21 @@ class SavedStates:
         del self._heads[first - 1 :]
         self._heads += [_Head(epoch.checkpoint, epoch.root) for epoch in epochs]
 
+    def save_heads(self, heads: Sequence[KeptHead]) -> None:
+        """Keep how far the heads of the document were counted."""
+        with failures_named(self._path), transaction(self._connection):
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO saved_heads VALUES (?, ?, ?, ?, ?)",
+                [
+                    (self._feed_numbers[each.device], each.position, each.id, each.head, _sum(each))
+                    for each in heads
+                ],
+            )
+
     def clear(self) -> None:
         """Let go of everything that is kept; nothing of it is needed where the entries are."""
         with failures_named(self._path), transaction(self._connection):
-            for table in ("epochs", "rows", "changes", "windows", "flaws"):
+            for table in ("epochs", "rows", "changes", "windows", "heads", "flaws"):
                 self._connection.execute(f"DELETE FROM saved_{table}")  # noqa: S608 - our own names
         self._heads.clear()
 
@@ -117,12 +138,16 @@ class SavedStates:
             if checkpoint is None or checkpoint.id != head.checkpoint:
                 continue
             if checkpoint.root == head.root:
-                try:
-                    rows = self._read_rows(epoch)
-                    return verify_state(chain.get_id(0), epoch, checkpoint.time, rows, head.root)
-                except Forged as error:
-                    raise StoreDamaged(str(error)) from error
+                return self._verify(chain, checkpoint)
         return None
+
+    def check_states(self, chain: CheckpointChain) -> None:
+        """Verify every state that a counted checkpoint claims. Raises ``StoreDamaged``."""
+        newest = len(self._heads)
+        for epoch in range(max(newest - limits.SAVED_STATES, 1), newest + 1):
+            checkpoint, head = chain.get(epoch), self._heads[epoch - 1]
+            if checkpoint is not None and checkpoint.id == head.checkpoint:
+                self._verify(chain, checkpoint)
 
     def find_flaw(self) -> str | None:
         """Return what showed to be damaged while it was read, if anything did."""
@@ -176,6 +201,20 @@ class SavedStates:
                     windows.setdefault(devices[feed], []).append((position, chain_id))
         return windows
 
+    def read_heads(self) -> list[KeptHead]:
+        """Return how far the heads were counted; what was altered since is left out."""
+        devices = {number: device for device, number in self._feed_numbers.items()}
+        kept: list[KeptHead] = []
+        with failures_named(self._path):
+            for feed, position, chain_id, head, checksum in self._connection.execute(
+                "SELECT feed, position, CAST(id AS BLOB), CAST(head AS BLOB),"
+                " CAST(checksum AS BLOB) FROM saved_heads ORDER BY feed"
+            ):
+                each = KeptHead(devices.get(feed, b""), position, chain_id, head)
+                if each.device and _sum(each) == checksum:
+                    kept.append(each)
+        return kept
+
     def read_size(self, device: bytes, first: int, last: int) -> int:
         """Return the bytes of the bodies at positions ``first`` to ``last``."""
         places = self._get_place(device, first), self._get_place(device, last)
@@ -184,6 +223,14 @@ class SavedStates:
         )
         assert row is not None
         return row[0]
+
+    def _verify(self, chain: CheckpointChain, checkpoint: Checkpoint) -> SavedState:
+        epoch, root = checkpoint.index, self._heads[checkpoint.index - 1].root
+        try:
+            rows = self._read_rows(epoch)
+            return verify_state(chain.get_id(0), epoch, checkpoint.time, rows, root)
+        except Forged as error:
+            raise StoreDamaged(str(error)) from error
 
     # -- within a transaction ----------------------------------------------------------------
 
@@ -273,3 +320,7 @@ class SavedStates:
 
 def _compute_sum(number: int, checkpoint: bytes, root: bytes, outcomes: bytes) -> bytes:
     return compute_hash("saved", number.to_bytes(8, "big"), checkpoint, root, outcomes)
+
+
+def _sum(kept: KeptHead) -> bytes:
+    return compute_hash("saved", kept.position.to_bytes(8, "big"), kept.device, kept.id, kept.head)

@@ -130,11 +130,7 @@ class Front:
             low = start + 1 - stretch.first
             high = min(stop + 1 - stretch.first, len(stretch.ids))
             bodies = stretch.bodies[low:high]
-            if not all(bodies):
-                raise BodyArchived(
-                    f"feed {self._device.hex()} position {start + 1}: its body was moved to an"
-                    " archive; read that back with `synaptic-crdt archive restore FILE`"
-                )
+            self._check_here(start, bodies)
             before = stretch.ids[low - 1] if low else stretch.predecessor
             # That time ascends was seen when they were admitted.
             tip = Tip(self._device, start, before, -1)
@@ -142,13 +138,25 @@ class Front:
             start += high - low
         return entries
 
+    def has_bodies(self, start: int, stop: int) -> bool:
+        """Are the bodies after position ``start`` up to ``stop`` here, and not archived?"""
+        while start < stop:
+            stretch = self._find(start + 1)
+            low = start + 1 - stretch.first
+            found = stretch.bodies[low : stop + 1 - stretch.first]
+            if not all(found):
+                return False
+            start += len(found)
+        return True
+
     def read_bodies(self, start: int, stop: int) -> list[bytes]:
-        """Return the bodies after position ``start`` up to ``stop``; archived ones are empty."""
+        """Return the bodies after position ``start`` up to ``stop``. Raises ``BodyArchived``."""
         bodies: list[bytes] = []
         while start < stop:
             stretch = self._find(start + 1)
             low = start + 1 - stretch.first
             found = stretch.bodies[low : stop + 1 - stretch.first]
+            self._check_here(start, found)
             bodies += found
             start += len(found)
         return bodies
@@ -162,6 +170,13 @@ class Front:
         """Return the front up to a position at which it can be cut off; None at 0."""
         marks = [mark for mark in self._marks[1:] if mark[0] <= position]
         return Front(self._shelf, self._device, marks, self._seals) if marks else None
+
+    def _check_here(self, start: int, bodies: Sequence[bytes]) -> None:
+        if not all(bodies):
+            raise BodyArchived(
+                f"feed {self._device.hex()} position {start + bodies.index(b'') + 1}: its body was"
+                " moved to an archive; read that back with `synaptic-crdt archive restore FILE`"
+            )
 
     def _find(self, position: int) -> Stretch:
         index = bisect_left(self._marks, position, key=_get_position)
@@ -204,8 +219,12 @@ class HeldEntries(Sequence[Entry]):
             return self._front.get_id(position)
         return self._rest[position - self._base - 1].id
 
+    def has_bodies(self, start: int, stop: int) -> bool:
+        """Are the bodies after position ``start`` up to ``stop`` here, and not archived?"""
+        return self._front is None or self._front.has_bodies(start, min(stop, self._base))
+
     def get_bodies(self, start: int, stop: int) -> list[bytes]:
-        """Return the bodies after position ``start`` up to ``stop``; archived ones are empty."""
+        """Return the bodies after position ``start`` up to ``stop``. Raises ``BodyArchived``."""
         bodies: list[bytes] = []
         if self._front is not None and start < self._base:
             bodies = self._front.read_bodies(start, min(stop, self._base))

@@ -200,6 +200,18 @@ class Store:
             )
             return cursor.rowcount
 
+    def get_archived_position(self, device: bytes) -> int:
+        """Return up to where the bodies of a feed are archived."""
+        if not self.is_archived:
+            return 0
+        low = self._feed_numbers[device] << POSITION_BITS
+        with failures_named(self.path):
+            (place,) = self._connection.execute(
+                "SELECT max(place) FROM entries WHERE place BETWEEN ? AND ? AND body = x''",
+                (low, low + (1 << POSITION_BITS) - 1),
+            ).fetchone()
+        return 0 if place is None else place - low
+
     def count_archived(self) -> int:
         """Return the number of entries whose bodies are archived."""
         if not self.is_archived:

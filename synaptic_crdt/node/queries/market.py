@@ -1,10 +1,14 @@
 """The market as a whole: its state and its replay."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from synaptic_crdt.errors import AuditFailed, StoreDamaged
+from synaptic_crdt.node.archive import read_archives
 from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.handovers import describe_proposals
 from synaptic_crdt.node.health import list_findings
+from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries.forks import list_forks
 from synaptic_crdt.node.wire import Json
@@ -106,15 +110,31 @@ def audit_home(
     heads: Sequence[str] | None = None,
     at: str | None = None,
     thorough: bool = False,
+    archives: Sequence[PathText] = (),
 ) -> Json:
     """Replay this home's store; compare with what is claimed.
 
     Every entry in it is read again: every hash recomputed, every seal verified, everything folded.
-    ``thorough`` looks at what is saved of every epoch, too.
+    ``thorough`` verifies what is saved of every epoch, too. ``archives`` are files with the bodies
+    that are not here any more.
     """
     market = Market(node.store.genesis)
-    damages = node.damages or replay_store(node.store, market.replica)
+    bodies = read_archives(node.market.id, [Path(each) for each in archives])
+    damages = node.damages or replay_store(node.store, market.replica, bodies)
+    if thorough and not damages:
+        _check_saved(node)
     # What is damaged is named by feed and position; what the database has lost, by itself alone.
     if not damages:
         node.store.check_integrity()
     return audit_market(market, damages, Claim(root, heads, at))
+
+
+def _check_saved(node: Node) -> None:
+    """Verify every state that can be gone back to, and every outcome that is kept."""
+    saved, machine = node.store.saved, node.replica.machine
+    try:
+        saved.check_states(node.replica.chain)
+        for epoch in range(1, machine.epoch + 1):
+            machine.get_epoch(epoch)
+    except StoreDamaged as error:
+        raise AuditFailed(f"the stored bytes are damaged: saved state: {error}") from error

@@ -5,7 +5,7 @@ come first), statements; an empty frame; and the BLAKE3 hash of all before it. E
 the frames and the hash, so that a damaged file is never taken for a newer one.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -53,8 +53,18 @@ def write_file(path: Path, replica: Replica, genesis: bytes) -> None:
 
     Raises ``StoreFailed``.
     """
+    write_records(path, genesis, _get_pieces(replica), replica.get_statements())
+
+
+def write_records(
+    path: Path, genesis: bytes, pieces: Iterable[Piece], statements: Iterable[bytes]
+) -> None:
+    """Write pieces, each feed's without a gap, and statements to a file; nobody sees half of it.
+
+    Raises ``StoreFailed``.
+    """
     with write_whole(path) as file:
-        _write_all(file, replica, genesis)
+        _write_all(file, genesis, pieces, statements)
 
 
 @contextmanager
@@ -113,7 +123,21 @@ def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
         yield piece
 
 
-def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
+def _get_pieces(replica: Replica) -> Iterator[Piece]:
+    for feed in replica.feeds.values():
+        position = 0
+        # Of a closed feed, as much as it takes to show where it ends.
+        while position < feed.end and (piece := feed.get_piece(position + 1)) is not None:
+            yield piece
+            position = piece.last
+        if position < feed.end:
+            # Raises ``BodyArchived`` where that is why.
+            feed.entries.get_bodies(position, position + 1)
+
+
+def _write_all(
+    file: BinaryIO, genesis: bytes, pieces: Iterable[Piece], statements: Iterable[bytes]
+) -> None:
     hasher = start_hash("bundle")
 
     def write(data: bytes) -> None:
@@ -122,14 +146,10 @@ def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
 
     write(HEAD)
     write(encode_frame(GenesisRecord(genesis=genesis)))
-    for feed in replica.feeds.values():
-        position = 0
-        # Of a closed feed, as much as it takes to show where it ends.
-        while position < feed.end and (piece := feed.get_piece(position + 1)) is not None:
-            for message in take_apart(piece):
-                write(encode_frame(message))
-            position = piece.last
-    for statement in replica.get_statements():
+    for piece in pieces:
+        for message in take_apart(piece):
+            write(encode_frame(message))
+    for statement in statements:
         write(encode_frame(StatementRecord(statement=statement)))
     write(_END)
     file.write(hasher.digest())
