@@ -299,6 +299,7 @@ class Node:
         kept = self.market.heads.get_counted(machine.get_settled_position)
         if kept:
             self.store.saved.save_heads(kept)
+            self.market.heads.resume(kept)
 
     def check_may_write(self, device: bytes) -> None:
         """Raise what stands against the next entry of a device of this home.

@@ -109,6 +109,11 @@ class StateAssembly:
     def __init__(self) -> None:
         self._rows: Final[list[SavedRow]] = []
 
+    @property
+    def rows(self) -> Sequence[SavedRow]:
+        """The rows that came so far; nothing says yet that they are any state's."""
+        return self._rows
+
     def add(self, chunk: bytes) -> None:
         """Take the next chunk. Raises ``MalformedInput``."""
         rows = decode(chunk, limits.STATE_CHUNK_BYTES + limits.STATE_ROW_BYTES)

@@ -9,7 +9,7 @@ state can go back as far when a handover undoes epochs, without the entries befo
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,6 +97,34 @@ class SavedStates:
         del self._heads[first - 1 :]
         self._heads += [_Head(epoch.checkpoint, epoch.root) for epoch in epochs]
 
+    def adopt(
+        self,
+        rows: Sequence[SavedRow],
+        outcomes: Sequence[bytes],
+        windows: Mapping[bytes, Sequence[Mark]],
+        checkpoints: Sequence[Checkpoint],
+    ) -> None:
+        """Keep what somebody says epochs came to, for ``find_state`` to judge; nothing is kept yet.
+
+        That a root was computed is said by its checkpoint alone: none is known to differ.
+        """
+        epochs = [
+            ClosedEpoch(checkpoint.index, checkpoint.id, checkpoint.root, each, (), ())
+            for checkpoint, each in zip(checkpoints, outcomes, strict=True)
+        ]
+        with failures_named(self._path), transaction(self._connection):
+            for epoch in epochs:
+                self._insert(epoch, keeps_changes=False)
+            self._connection.executemany("INSERT INTO saved_rows VALUES (?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT INTO saved_windows VALUES (?, ?, ?, ?)",
+                [
+                    (self._feed_numbers[device], position, chain_id, len(epochs))
+                    for device, marks in windows.items()
+                    for position, chain_id in marks
+                ],
+            )
+
     def save_heads(self, heads: Sequence[KeptHead]) -> None:
         """Keep how far the heads of the document were counted."""
         with failures_named(self._path), transaction(self._connection):
@@ -133,7 +161,7 @@ class SavedStates:
         """
         self._heads = self._read_heads()
         newest = len(self._heads)
-        for epoch in range(newest, max(newest - limits.SAVED_STATES, 1) - 1, -1):
+        for epoch in range(newest, self._find_oldest() - 1, -1):
             checkpoint, head = chain.get(epoch), self._heads[epoch - 1]
             if checkpoint is None or checkpoint.id != head.checkpoint:
                 continue
@@ -144,7 +172,7 @@ class SavedStates:
     def check_states(self, chain: CheckpointChain) -> None:
         """Verify every state that a counted checkpoint claims. Raises ``StoreDamaged``."""
         newest = len(self._heads)
-        for epoch in range(max(newest - limits.SAVED_STATES, 1), newest + 1):
+        for epoch in range(self._find_oldest(), newest + 1):
             checkpoint, head = chain.get(epoch), self._heads[epoch - 1]
             if checkpoint is not None and checkpoint.id == head.checkpoint:
                 self._verify(chain, checkpoint)
@@ -300,6 +328,13 @@ class SavedStates:
         held: _Rows = {(name, key): row for name, key, row in rows}
         held.update(((name, key), row) for name, key, row in self._read_before(epoch))
         return sorted((name, key, row) for (name, key), row in held.items() if row is not None)
+
+    def _find_oldest(self) -> int:
+        """Return the first epoch that the state can go back to."""
+        row = self._read_one("SELECT min(epoch) FROM saved_changes", ())
+        assert row is not None
+        # Every epoch changes something, if only the table of epochs.
+        return max(len(self._heads) if row[0] is None else row[0] - 1, 1)
 
     def _read_before(self, epoch: int) -> list[tuple[str, bytes, bytes | None]]:
         """Return the rows that changed since an epoch as they were at its end, last word last."""

@@ -200,6 +200,25 @@ class Store:
             )
             return cursor.rowcount
 
+    def write_hashes(
+        self, device: bytes, first: int, hashes: Sequence[bytes], signature: bytes
+    ) -> None:
+        """Write a sealed window of which the bodies are elsewhere."""
+        new_feeds: dict[bytes, int] = {}
+        with failures_named(self.path), transaction(self._connection):
+            self._set_version(ARCHIVED_VERSION)
+            number = self._get_number(device, new_feeds)
+            place = (number << POSITION_BITS) + first
+            self._connection.executemany(
+                "INSERT INTO entries VALUES (?, ?, x'')",
+                [(place + offset, body_hash) for offset, body_hash in enumerate(hashes)],
+            )
+            self._connection.execute(
+                "INSERT INTO seals VALUES (?, ?, ?)", (number, first + len(hashes) - 1, signature)
+            )
+        self._version = ARCHIVED_VERSION
+        self._feed_numbers.update(new_feeds)
+
     def get_archived_position(self, device: bytes) -> int:
         """Return up to where the bodies of a feed are archived."""
         if not self.is_archived:
@@ -325,11 +344,7 @@ class Store:
 
     def _write_piece(self, piece: Piece, new_feeds: dict[bytes, int]) -> None:
         connection = self._connection
-        number = self._feed_numbers.get(piece.device) or new_feeds.get(piece.device)
-        if number is None:
-            cursor = connection.execute("INSERT INTO feeds (device) VALUES (?)", (piece.device,))
-            assert cursor.lastrowid is not None
-            new_feeds[piece.device] = number = cursor.lastrowid
+        number = self._get_number(piece.device, new_feeds)
         place = (number << POSITION_BITS) + piece.first
         # Damaged rows are written anew when their feed is repaired from a peer.
         connection.executemany(
@@ -347,6 +362,14 @@ class Store:
         connection.execute(
             "INSERT INTO seals VALUES (?, ?, ?)", (number, piece.last, piece.signature)
         )
+
+    def _get_number(self, device: bytes, new_feeds: dict[bytes, int]) -> int:
+        number = self._feed_numbers.get(device) or new_feeds.get(device)
+        if number is None:
+            cursor = self._connection.execute("INSERT INTO feeds (device) VALUES (?)", (device,))
+            assert cursor.lastrowid is not None
+            new_feeds[device] = number = cursor.lastrowid
+        return number
 
     def _read_feeds(self) -> dict[bytes, int]:
         with failures_named(self.path):

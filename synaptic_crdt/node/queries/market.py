@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from synaptic_crdt.errors import AuditFailed, StoreDamaged
+from synaptic_crdt.errors import AuditFailed, BodyArchived, StoreDamaged
 from synaptic_crdt.node.archive import read_archives
 from synaptic_crdt.node.audit import Claim, audit_market
 from synaptic_crdt.node.handovers import describe_proposals
@@ -26,7 +26,7 @@ def show_state(node: Node) -> Json:
     return {
         "market": node.market.id.hex(),
         "root": root.hex(),
-        "heads": compute_short_form(node.market.compute_heads()).hex(),
+        "heads": _tell_heads(node),
         "entries": replica.entries,
         "pending": pending,
         "suspended": suspended,
@@ -97,6 +97,14 @@ def _describe_view(node: Node) -> Json:
             for each in waiting
         ],
     }
+
+
+def _tell_heads(node: Node) -> str | None:
+    """Return the short form of the heads; None where they cannot be counted without a history."""
+    try:
+        return compute_short_form(node.market.compute_heads()).hex()
+    except BodyArchived:
+        return None
 
 
 def _count_final(node: Node) -> int:
