@@ -107,8 +107,7 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
     damages += _load_rest(store, replica, base, forks)
     if flaw:
         damages.append(Damage("saved", b"", 0, flaw))
-    if closed := replica.take_closed():
-        store.keep(closed)
+    replica.keep_closed()
     return tuple(damages)
 
 

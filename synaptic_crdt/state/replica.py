@@ -49,6 +49,10 @@ class StateKeeper(OutcomeReader, Protocol):
         """Return the newest kept state that a counted checkpoint claims; None when there is none."""
         ...
 
+    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
+        """Keep what consecutive epochs came to, in place of others of their numbers."""
+        ...
+
     def read_roots(self, epoch: int) -> Sequence[bytes]:
         """Return the roots that were computed of the epochs up to one."""
         ...
@@ -96,7 +100,7 @@ class Replica:
     # -- what goes in ------------------------------------------------------------------------
 
     def begin_with(self, keeper: StateKeeper) -> None:
-        """Keep what epochs come to from now on: see ``take_closed``."""
+        """Have kept what epochs come to from now on: see ``keep_closed``."""
         self._keeper = keeper
 
     def begin_at(self, state: SavedState, keeper: StateKeeper) -> None:
@@ -263,11 +267,14 @@ class Replica:
                 newest = max(newest, feed.entries[count - 1].time)
         return newest
 
-    def take_closed(self) -> list[ClosedEpoch]:
-        """Return what is to be kept of the epochs that closed since the last call."""
-        taken = list(self._to_keep)
-        self._to_keep.clear()
-        return taken
+    def keep_closed(self) -> None:
+        """Hand what closed since the last call to whoever keeps states, if anybody does.
+
+        For whoever has made durable what closed it.
+        """
+        if self._keeper is not None and self._to_keep:
+            self._keeper.keep(tuple(self._to_keep))
+            self._to_keep.clear()
 
     # -- checkpoints -------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from synaptic_crdt.errors import Forged, StoreDamaged
+from synaptic_crdt.errors import Forged, StoreDamaged, StoreFailed
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain
 from synaptic_crdt.state.database import POSITION_BITS, failures_named, transaction
@@ -76,6 +76,17 @@ class SavedStates:
         return len(self._heads)
 
     # -- writing -----------------------------------------------------------------------------
+
+    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
+        """Keep consecutive epochs, in place of those of their numbers.
+
+        What cannot be kept costs time at the next opening alone.
+        """
+        try:
+            self.save(epochs)
+        except StoreFailed:
+            # Whoever writes an entry next is told; what was kept before is as it was.
+            return
 
     def save(self, epochs: Sequence[ClosedEpoch]) -> None:
         """Keep consecutive epochs, in place of those of the same numbers. Durable on return."""

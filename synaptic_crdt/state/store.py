@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from synaptic_crdt.errors import StoreDamaged, StoreFailed, VersionMismatch
+from synaptic_crdt.errors import StoreDamaged, VersionMismatch
 from synaptic_crdt.state.database import (
     POSITION_BITS,
     connected,
@@ -22,7 +22,6 @@ from synaptic_crdt.state.database import (
 )
 from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id, compute_hash
-from synaptic_crdt.state.saved import ClosedEpoch
 from synaptic_crdt.state.saved_states import SAVED_SCHEMA, SavedStates
 
 FORMAT_VERSION: Final = 1
@@ -244,14 +243,6 @@ class Store:
         with failures_named(self.path), transaction(self._connection):
             self._set_version(FORMAT_VERSION)
         self._version = FORMAT_VERSION
-
-    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
-        """Keep what epochs came to. What cannot be kept costs time at the next opening alone."""
-        try:
-            self.saved.save(epochs)
-        except StoreFailed:
-            # Whoever writes an entry next is told; what was kept before is as it was.
-            return
 
     def check_integrity(self) -> None:
         """Raise ``StoreDamaged`` when the database contradicts itself, as by a row gone missing.

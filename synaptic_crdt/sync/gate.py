@@ -20,7 +20,6 @@ from synaptic_crdt.state.checkpoints import KEPT
 from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.forks import prove_fork
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.saved import ClosedEpoch
 from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
 from synaptic_crdt.sync.inspection import Admission, Found, Inspection, IssuerFinder
 from synaptic_crdt.sync.news import News
@@ -44,10 +43,6 @@ class Writer(Protocol):
         """
         ...
 
-    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
-        """Keep what closed epochs came to, so that it need not be folded again."""
-        ...
-
 
 class KeepNothing:
     """A writer for replicas that live in memory alone, as an auditor's does."""
@@ -62,9 +57,6 @@ class KeepNothing:
         dropped_statements: Sequence[bytes] = (),
     ) -> None:
         """Write nothing."""
-
-    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
-        """Keep nothing."""
 
 
 class Gate:
@@ -189,12 +181,8 @@ class Gate:
         dropped = self.replica.branches.forks.take_dropped()
         if truncations or dropped:
             self._writer.write(truncations=truncations, dropped_statements=dropped)
-        self._keep_closed()
+        self.replica.keep_closed()
         self.news.publish(tuple(each.device for each in truncations))
-
-    def _keep_closed(self) -> None:
-        if closed := self.replica.take_closed():
-            self._writer.keep(closed)
 
     def _take_pieces(self, batch: Sequence[Found]) -> None:
         if not batch:
@@ -209,7 +197,7 @@ class Gate:
         for item in found:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
-        self._keep_closed()
+        self.replica.keep_closed()
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)
         if self._early:

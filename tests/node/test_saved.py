@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +61,7 @@ def fill(node: Node, count: int, after: int = limits.SAVED_STATES) -> None:
 
 
 @contextmanager
-def found(path: Path) -> Iterator[Node]:
+def found(path: Path) -> Generator[Node]:
     home = Home(path)
     found_market(home, "", name="Other", account_name="Oz", wall_ms=time.time_ns() // 1_000_000)
     node = Node.open(home, "")
