@@ -136,7 +136,7 @@ def make_version_at(market: Market, index: int) -> Market:
 def _tell_divergence(replica: Replica, divergence: Divergence) -> str:
     """Say where a replay leaves what was claimed, as narrowly as roots allow."""
     included = replica.machine.get_epoch(divergence.index)
-    feeds = {outcome.entry.device for outcome in included}
+    feeds = {place.device for place in included}
     before = divergence.index - 1
     return (
         f"checkpoint {divergence.index} claims root {divergence.claimed.hex()}, the replay gives"

@@ -47,8 +47,8 @@ class NodeDesk:
 
     def is_final(self, entry_id: bytes) -> bool:
         """Is an entry in a counted checkpoint whose root, as all before it, is also ours?"""
-        outcome = self._node.replica.machine.get_outcome(entry_id)
-        return outcome is not None and self._node.replica.is_final(outcome)
+        place = self._node.replica.machine.get_place(entry_id)
+        return place is not None and self._node.replica.is_final(place)
 
     def get_wall_ms(self) -> int:
         """Return this machine's clock, in ms since 1970."""

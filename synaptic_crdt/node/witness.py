@@ -29,7 +29,7 @@ from synaptic_crdt.node.readiness import has_cause
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
 
 _PATIENCE_MS: Final = 60_000

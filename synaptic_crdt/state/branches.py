@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
-from synaptic_crdt.state.feeds import Entry, Feed, Piece, Truncation
+from synaptic_crdt.state.feeds import Entry, Piece, Truncation
 from synaptic_crdt.state.forks import ForkBook
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.statements import Checkpoint, ForkProof, FrontierItem
 
@@ -73,9 +74,13 @@ class Branches:
         for item in checkpoint.frontier:
             self._awaited[item.device].remove(item)
 
-    def start_over(self) -> None:
-        """Begin with a new machine, which no checkpoint closed anything of yet."""
-        self._followed.clear()
+    def begin_at(self, closed: Sequence[bytes]) -> None:
+        """Begin with a machine in which the checkpoints of these ids are in effect already."""
+        self._followed[:] = closed
+
+    def start_over(self, closed: Sequence[bytes]) -> None:
+        """Begin with a new machine, in which only these checkpoints are in effect yet."""
+        self._followed[:] = closed
         self._reopen()
 
     def give_way(self, device: bytes, position: int) -> bool:

@@ -65,6 +65,10 @@ class FeedChanges:
         self._actor: Final = _ACTOR_LENGTH + device
         self._market: Final = market
 
+    def resume(self, position: int, head: bytes) -> None:
+        """Go on after the change of hash ``head``, which was counted before."""
+        self.position, self.head = position, head
+
     def write(self, bodies: Sequence[bytes]) -> list[bytes]:
         """Return the changes of the next bodies."""
         return [self._finish(self._start(body)) for body in bodies]

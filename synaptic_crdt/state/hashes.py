@@ -38,6 +38,7 @@ HashKind = Literal[
     "bundle",
     "blob",
     "home",
+    "saved",
     "ticket",
 ]
 

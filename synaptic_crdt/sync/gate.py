@@ -183,6 +183,7 @@ class Gate:
         dropped = self.replica.branches.forks.take_dropped()
         if truncations or dropped:
             self._writer.write(truncations=truncations, dropped_statements=dropped)
+        self.replica.keep_closed()
         self.news.publish(tuple(each.device for each in truncations))
 
     def _take_pieces(self, batch: Sequence[Found]) -> None:
@@ -199,6 +200,7 @@ class Gate:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
             self.entries_admitted += len(item.entries)
+        self.replica.keep_closed()
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)
         if self._early:

@@ -9,8 +9,9 @@ from typing import Final
 
 from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.feeds import Feed, Piece
+from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import (
     Checkpoint,

@@ -13,7 +13,8 @@ from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.contract import Timers
-from synaptic_crdt.state.feeds import Feed, seal_bodies
+from synaptic_crdt.state.feeds import seal_bodies
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.tables import Tables

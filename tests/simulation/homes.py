@@ -19,7 +19,8 @@ from synaptic_crdt.node.node import Market
 from synaptic_crdt.node.opening import open_document
 from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
 from synaptic_crdt.state.document import read_changes, take_apart
-from synaptic_crdt.state.feeds import Feed, encode_body, seal_bodies
+from synaptic_crdt.state.feeds import encode_body, seal_bodies
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica

@@ -45,7 +45,7 @@ from synaptic_crdt.state.clock import get_ms, next_timestamp, pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry, Piece, encode_body, seal_bodies
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.sync.gate import KeepNothing

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import encode
-from synaptic_crdt.state.feeds import Feed, Piece, compute_origin
+from synaptic_crdt.state.feeds import Piece, compute_origin
 from synaptic_crdt.state.forks import ForkBook, find_fork, get_branch, prove_fork
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.replica import Replica

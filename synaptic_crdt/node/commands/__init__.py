@@ -7,6 +7,7 @@ it. The same functions serve a process that owns its home and the owner's client
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from synaptic_crdt.node.archive import write_archive
 from synaptic_crdt.node.bundles import read_bundle
 from synaptic_crdt.node.commands import devices, epochs, forks, members, money, tasks
 from synaptic_crdt.node.documents import read_document
@@ -39,6 +40,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "handover.sign": epochs.sign_handover,
     "reissue": forks.reissue_entries,
     "fork.report": forks.report_fork,
+    "archive.write": write_archive,
     "bundle.read": read_bundle,
     "document.read": read_document,
 }

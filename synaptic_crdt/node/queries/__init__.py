@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from synaptic_crdt.node.bundles import write_bundle
+from synaptic_crdt.node.cold_start import write_state_file
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -28,6 +29,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "audit": market.audit_home,
     "audit.prove": prove,
     "bundle.write": write_bundle,
+    "bundle.state": write_state_file,
     "document.write": write_document,
     "heads": list_heads,
     "log": history.show_log,

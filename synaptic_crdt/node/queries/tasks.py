@@ -10,7 +10,7 @@ from synaptic_crdt.node.outcomes import Standing, get_standing
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import Payload, TaskDeliver, TaskPost, parse_operation
 from synaptic_crdt.rules.views import view_assignment, view_task, view_tasks
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome, Place
 
 
 def list_tasks(node: Node, *, status: str | None = None) -> Json:
@@ -73,7 +73,7 @@ def _tell_result(node: Node, assignment: Json) -> Json:
         "seat": assignment["seat"],
         "provider": assignment["provider"],
         "status": assignment["status"],
-        "standing": get_standing(node, outcome),
+        "standing": get_standing(node, outcome.place),
     } | _tell_payload(operation.result)
 
 
@@ -94,7 +94,7 @@ def _tell_payload(payload: Payload) -> Json:
 
 
 def _tell_standing(node: Node, entry_id: str) -> Json:
-    standing: Standing = get_standing(node, _get_outcome(node, bytes.fromhex(entry_id)))
+    standing: Standing = get_standing(node, _get_place(node, bytes.fromhex(entry_id)))
     return {"standing": standing, "final": standing == "final"}
 
 
@@ -102,3 +102,9 @@ def _get_outcome(node: Node, entry_id: bytes) -> Outcome:
     outcome = node.replica.machine.get_outcome(entry_id)
     assert outcome is not None, entry_id
     return outcome
+
+
+def _get_place(node: Node, entry_id: bytes) -> Place:
+    place = node.replica.machine.get_place(entry_id)
+    assert place is not None, entry_id
+    return place
