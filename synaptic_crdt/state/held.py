@@ -12,6 +12,7 @@ class Feed:
     """The verified entries of one device, its newest seal and the seals of its windows' ends."""
 
     __slots__ = (
+        "_is_end_verified",
         "_window_ends",
         "closed_position",
         "device",
@@ -32,6 +33,7 @@ class Feed:
         # Where the market ended this feed; what is held beyond is void and only carries its seal.
         self.closed_position: int | None = None
         self._window_ends: Final[list[int]] = []
+        self._is_end_verified = True
 
     @property
     def position(self) -> int:
@@ -65,6 +67,18 @@ class Feed:
         self.seals.update(seals)
         self.sealed_position = max(seals, default=0)
         self._window_ends.extend(window_ends)
+        self._is_end_verified = False
+
+    def verify_end(self) -> None:
+        """Read the last window once, if the end of the feed was taken from a saved state.
+
+        Whoever goes on from there relies on its time and size. Raises ``StoreDamaged``.
+        """
+        if not self._is_end_verified:
+            start = self._window_ends[-1] if self._window_ends else 0
+            size = sum(map(len, self.entries.get_bodies(start, self.position)))
+            assert size == self.tip.bytes
+            self._is_end_verified = True
 
     def get_window_ends(self, start: int, stop: int) -> Sequence[int]:
         """Return the ends of windows after position ``start`` up to ``stop``."""

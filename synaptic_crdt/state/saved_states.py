@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS saved_flaws (reason TEXT NOT NULL) STRICT;
 _Rows = dict[tuple[str, bytes], bytes | None]
 
 
+# Device, position and chain id.
+_Window = tuple[bytes, int, bytes]
+
+
 class _Head(msgspec.Struct, frozen=True):
     """What is kept of an epoch beside its outcomes."""
 
@@ -119,22 +123,28 @@ class SavedStates:
 
         That a root was computed is said by its checkpoint alone: none is known to differ.
         """
+        ends = [
+            (device, position, chain_id)
+            for device, marks in windows.items()
+            for position, chain_id in marks
+        ]
+        # In which epoch a window ended is not known; by the last of them all did.
+        last = checkpoints[-1].index
         epochs = [
-            ClosedEpoch(checkpoint.index, checkpoint.id, checkpoint.root, each, (), ())
+            ClosedEpoch(
+                number=checkpoint.index,
+                checkpoint=checkpoint.id,
+                root=checkpoint.root,
+                outcomes=each,
+                changes=(),
+                windows=ends if checkpoint.index == last else (),
+            )
             for checkpoint, each in zip(checkpoints, outcomes, strict=True)
         ]
         with failures_named(self._path), transaction(self._connection):
             for epoch in epochs:
                 self._insert(epoch, keeps_changes=False)
             self._connection.executemany("INSERT INTO saved_rows VALUES (?, ?, ?)", rows)
-            self._connection.executemany(
-                "INSERT INTO saved_windows VALUES (?, ?, ?, ?)",
-                [
-                    (self._feed_numbers[device], position, chain_id, len(epochs))
-                    for device, marks in windows.items()
-                    for position, chain_id in marks
-                ],
-            )
 
     def save_heads(self, heads: Sequence[KeptHead]) -> None:
         """Keep how far the heads of the document were counted."""
@@ -229,15 +239,16 @@ class SavedStates:
         return found
 
     def read_windows(self) -> dict[bytes, list[Mark]]:
-        """Return the ends of windows that closed epochs include, with their chain ids, by device."""
-        devices = {number: device for device, number in self._feed_numbers.items()}
+        """Return the ends of windows that closed epochs include, with their chain ids, by device.
+
+        ``find_state`` has verified them with what their epochs came to.
+        """
         windows: dict[bytes, list[Mark]] = {}
-        with failures_named(self._path):
-            for feed, position, chain_id in self._connection.execute(
-                "SELECT feed, position, CAST(id AS BLOB) FROM saved_windows ORDER BY feed, position"
-            ):
-                if feed in devices:
-                    windows.setdefault(devices[feed], []).append((position, chain_id))
+        for ended in self._read_windows().values():
+            for device, position, chain_id in ended:
+                windows.setdefault(device, []).append((position, chain_id))
+        for marks in windows.values():
+            marks.sort()
         return windows
 
     def read_heads(self) -> list[KeptHead]:
@@ -246,8 +257,9 @@ class SavedStates:
         kept: list[KeptHead] = []
         with failures_named(self._path):
             for feed, position, chain_id, head, checksum in self._connection.execute(
-                "SELECT feed, position, CAST(id AS BLOB), CAST(head AS BLOB),"
-                " CAST(checksum AS BLOB) FROM saved_heads ORDER BY feed"
+                "SELECT ifnull(CAST(feed AS INTEGER), 0), ifnull(CAST(position AS INTEGER), 0),"
+                " CAST(id AS BLOB), CAST(head AS BLOB), CAST(checksum AS BLOB)"
+                " FROM saved_heads ORDER BY feed"
             ):
                 each = KeptHead(devices.get(feed, b""), position, chain_id, head)
                 if each.device and _sum(each) == checksum:
@@ -276,9 +288,10 @@ class SavedStates:
     def _insert(self, epoch: ClosedEpoch, *, keeps_changes: bool) -> None:
         execute, executemany = self._connection.execute, self._connection.executemany
         fields = (epoch.number, epoch.checkpoint, epoch.root, epoch.outcomes)
-        execute("INSERT INTO saved_epochs VALUES (?, ?, ?, ?, ?)", (*fields, _compute_sum(*fields)))
+        checksum = _compute_sum(*fields, epoch.windows)
+        execute("INSERT INTO saved_epochs VALUES (?, ?, ?, ?, ?)", (*fields, checksum))
         executemany(
-            "INSERT OR REPLACE INTO saved_windows VALUES (?, ?, ?, ?)",
+            "INSERT INTO saved_windows VALUES (?, ?, ?, ?)",
             [
                 (self._feed_numbers[device], position, chain_id, epoch.number)
                 for device, position, chain_id in epoch.windows
@@ -313,25 +326,43 @@ class SavedStates:
 
     def _read_heads(self) -> list[_Head]:
         heads: list[_Head] = []
+        windows = self._read_windows()
         with failures_named(self._path):
             for number, *fields, checksum in self._connection.execute(
-                "SELECT epoch, CAST(checkpoint AS BLOB), CAST(root AS BLOB),"
+                "SELECT ifnull(CAST(epoch AS INTEGER), 0), CAST(checkpoint AS BLOB), CAST(root AS BLOB),"
                 " CAST(outcomes AS BLOB), CAST(checksum AS BLOB)"
                 " FROM saved_epochs ORDER BY epoch"
             ):
                 checkpoint, root, outcomes = fields
                 if number != len(heads) + 1 or None in fields:
                     raise StoreDamaged(f"what epoch {len(heads) + 1} came to is missing")
-                if _compute_sum(number, checkpoint, root, outcomes) != checksum:
+                ended = windows.pop(number, [])
+                if _compute_sum(number, checkpoint, root, outcomes, ended) != checksum:
                     raise StoreDamaged(f"what epoch {number} came to is altered")
                 heads.append(_Head(checkpoint, root))
+        if windows:
+            raise StoreDamaged("windows are named of epochs that are not kept")
         return heads
+
+    def _read_windows(self) -> dict[int, list[_Window]]:
+        """Return the ends of windows by the epoch that includes them."""
+        devices = {number: device for device, number in self._feed_numbers.items()}
+        windows: dict[int, list[_Window]] = {}
+        with failures_named(self._path):
+            for feed, position, chain_id, epoch in self._connection.execute(
+                "SELECT ifnull(CAST(feed AS INTEGER), 0), ifnull(CAST(position AS INTEGER), 0),"
+                " ifnull(CAST(id AS BLOB), x''), ifnull(CAST(epoch AS INTEGER), 0)"
+                " FROM saved_windows"
+            ):
+                ended = windows.setdefault(epoch, [])
+                ended.append((devices.get(feed, b""), position, chain_id))
+        return windows
 
     def _read_rows(self, epoch: int) -> list[SavedRow]:
         """Return the rows of the state at the end of an epoch within reach, by table and key."""
         with failures_named(self._path):
             rows: list[SavedRow] = self._connection.execute(
-                "SELECT name, ifnull(CAST(key AS BLOB), x''), ifnull(CAST(value AS BLOB), x'')"
+                "SELECT CAST(name AS TEXT), ifnull(CAST(key AS BLOB), x''), ifnull(CAST(value AS BLOB), x'')"
                 " FROM saved_rows ORDER BY name, key"
             ).fetchall()
         if epoch == len(self._heads):
@@ -342,7 +373,7 @@ class SavedStates:
 
     def _find_oldest(self) -> int:
         """Return the first epoch that the state can go back to."""
-        row = self._read_one("SELECT min(epoch) FROM saved_changes", ())
+        row = self._read_one("SELECT CAST(min(epoch) AS INTEGER) FROM saved_changes", ())
         assert row is not None
         # Every epoch changes something, if only the table of epochs.
         return max(len(self._heads) if row[0] is None else row[0] - 1, 1)
@@ -351,7 +382,7 @@ class SavedStates:
         """Return the rows that changed since an epoch as they were at its end, last word last."""
         with failures_named(self._path):
             return self._connection.execute(
-                "SELECT name, CAST(key AS BLOB), CAST(before AS BLOB) FROM saved_changes"
+                "SELECT CAST(name AS TEXT), CAST(key AS BLOB), CAST(before AS BLOB) FROM saved_changes"
                 " WHERE epoch > ? ORDER BY epoch DESC",
                 (epoch,),
             ).fetchall()
@@ -364,9 +395,21 @@ class SavedStates:
         return (self._feed_numbers[device] << POSITION_BITS) + position
 
 
-def _compute_sum(number: int, checkpoint: bytes, root: bytes, outcomes: bytes) -> bytes:
-    return compute_hash("saved", number.to_bytes(8, "big"), checkpoint, root, outcomes)
+def _compute_sum(
+    number: int, checkpoint: bytes, root: bytes, outcomes: bytes, windows: Sequence[_Window]
+) -> bytes:
+    ended = [
+        part
+        for device, position, chain_id in sorted(windows)
+        for part in (device, _encode(position), chain_id)
+    ]
+    return compute_hash("saved", _encode(number), checkpoint, root, outcomes, *ended)
 
 
 def _sum(kept: KeptHead) -> bytes:
-    return compute_hash("saved", kept.position.to_bytes(8, "big"), kept.device, kept.id, kept.head)
+    return compute_hash("saved", _encode(kept.position), kept.device, kept.id, kept.head)
+
+
+def _encode(number: int) -> bytes:
+    # A damaged one may be negative.
+    return number.to_bytes(8, "big", signed=True)

@@ -77,6 +77,7 @@ class Inspection:
             feed = self._replica.get_feed(piece.device)
             if feed.closed_position is not None:
                 return self._judge_closed(feed, piece)
+            feed.verify_end()
             tip = feed.tip
             if piece.first <= tip.position:
                 rest = self._cut(feed, piece)

@@ -63,11 +63,12 @@ class Home(Peer):
 
     def reopen(self) -> None:
         """Close the store and hold what it holds, which must be all that was held before."""
+        before = describe(self.market)
         self._store.close()
         self._store = Store.open(self._path)
         market = Market(self._store.genesis)
         damages = load_replica(self._store, market.replica)
-        if damages or describe(market) != describe(self.market):
+        if damages or describe(market) != before:
             raise AssertionError(f"opened again it holds something else: {damages}")
         self.market = market
         self.gate = market.make_gate(self._store, own_device=self.id)
