@@ -64,16 +64,20 @@ def test_both_copies_write_and_the_market_goes_on(rita: Peer) -> None:
     # Now nobody is there to be asked, and both go on.
     kept = [send(ana, 10), send(ana, 20)]
     lost = [send(copied, 30), send(copied, 40), send(copied, 50)]
+    # Both branches reach the sequencer before it makes a checkpoint, so that it sees the fork.
+    for peer in (ana, copied):
+        file = str(peer.home.with_suffix(".bundle"))
+        peer.run("bundle", "write", file)
+        rita.run("bundle", "read", file)
+    assert [fork["settled"] for fork in rita.run("fork", "list")["forks"]] == [False]
     with listening(rita) as address:
-        ana.run("sync", address)
-        copied.run("sync", address)
         rita.wait_for(
             "settlement",
             ("state",),
             lambda state: state["pending"] == state["suspended"] == 0,
         )
-        copied.run("sync", address)
-        ana.run("sync", address)
+        for peer in (copied, ana):
+            peer.run("sync", address)
         states = [peer.run("state") for peer in (rita, ana, copied)]
         assert len({state["root"] for state in states}) == 1
         assert [fork["settled"] for fork in rita.run("fork", "list")["forks"]] == [True]
