@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -20,6 +20,9 @@ demo: for-use  ## the main job: a whole market on this machine
 test: for-test  ## the whole suite, once
 	@rm -f .coverage
 	@$(MAKE) --no-print-directory .coverage
+
+long: for-test  ## the whole suite with many more of everything that is random; takes hours
+	@$(python) -m pytest --hypothesis-profile=long
 
 check: format lint types contracts coverage vectors  ## every gate
 

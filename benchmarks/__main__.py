@@ -6,6 +6,8 @@ import sys
 from benchmarks.documents import print_documents
 from benchmarks.folding import print_folding
 from benchmarks.machine import print_machine
+from benchmarks.merging import print_merging
+from benchmarks.opening import print_opening
 from benchmarks.starting import print_starting
 from benchmarks.syncing import print_syncing
 
@@ -15,6 +17,9 @@ def main() -> None:
     print(f"synaptic-crdt on {platform.python_implementation()} {sys.version.split()[0]}")
     print_machine()
     print_folding()
+    print_merging()
+    # `python -m benchmarks --large` takes some minutes and GiB more.
+    print_opening(with_large="--large" in sys.argv)
     print_syncing()
     print_documents()
     print_starting()

@@ -54,6 +54,12 @@ class StoreDamaged(SynapticError):
     exit_code = 4
 
 
+class BodyArchived(SynapticError):
+    """The body of a final entry that this home moved to an archive."""
+
+    exit_code = 4
+
+
 class StoreFailed(SynapticError):
     """The disk refused: full, read-only, or gone. Nothing was acknowledged."""
 

@@ -44,7 +44,7 @@ def audit() -> None:
         "audit replay market.bundle",
         "audit replay market.automerge --root 3f9a...",
         "audit replay market.automerge --heads heads.txt",
-        "audit replay --at 12 --thorough",
+        "audit replay --at 12 --archive 2026.bundle",
     ),
 )
 @click.argument(
@@ -66,10 +66,23 @@ def audit() -> None:
 @click.option(
     "--thorough",
     is_flag=True,
-    help="Read the home's store anew, whatever was verified before. A file always is.",
+    help="Verify what the home keeps of every epoch, too. A file keeps no such thing.",
+)
+@click.option(
+    "--archive",
+    "archives",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True),
+    help="A file with what this home archived; once for each. Not for a file.",
 )
 def replay(
-    file: Path | None, root: str | None, heads: str | None, at: str | None, *, thorough: bool
+    file: Path | None,
+    root: str | None,
+    heads: str | None,
+    at: str | None,
+    archives: tuple[Path, ...],
+    *,
+    thorough: bool,
 ) -> None:
     """Replay a file, or this home, and print the root it leads to.
 
@@ -79,9 +92,12 @@ def replay(
     """
     if heads is not None and at is not None:
         raise UsageError("--heads and --at both name a version; give one of them")
+    if file is not None and archives:
+        raise UsageError("--archive completes the audit of a home; leave it out with a file")
     named = None if heads is None else _read_heads(heads)
     if file is None:
-        answer = read("audit", root=root, heads=named, at=at, thorough=thorough)
+        paths = [str(each) for each in archives]
+        answer = read("audit", root=root, heads=named, at=at, thorough=thorough, archives=paths)
     else:
         from synaptic_crdt.node.files import audit_file
 

@@ -38,10 +38,18 @@ def bundle() -> None:
     """
 
 
-@bundle.command("write", examples=("bundle write market.bundle",))
+@bundle.command("write", examples=("bundle write market.bundle", "bundle write --state now.bundle"))
 @click.argument("file", type=_WRITTEN)
-def write(file: Path) -> None:
-    """Write everything this home holds to a file."""
+@click.option("--state", is_flag=True, help="The newest checkpoint's state, not the history.")
+def write(file: Path, *, state: bool) -> None:
+    """Write everything this home holds to a file.
+
+    With --state it is what a new home needs to begin at the newest checkpoint: see `join --state`.
+    """
+    if state:
+        show(read("bundle.state", path=str(file)), _render_state)
+        print_next(f"join TICKET --state {shlex.quote(str(file))}")
+        return
     answer = read("bundle.write", path=str(file))
     show(answer, _render_written)
     print_next(*(f"{verb} {shlex.quote(str(file))}" for verb in ("bundle show", "audit")))
@@ -70,6 +78,13 @@ def show_file(file: Path) -> None:
 
 def _render_written(answer: Json) -> None:
     print_line(f"wrote {answer['path']}: {answer['entries']:,} entries, {answer['bytes']:,} bytes")
+
+
+def _render_state(answer: Json) -> None:
+    print_line(
+        f"wrote {answer['path']}: the state at checkpoint {answer['epoch']},"
+        f" {answer['bytes']:,} bytes"
+    )
 
 
 def _render_read(answer: Json) -> None:

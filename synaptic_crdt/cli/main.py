@@ -62,6 +62,7 @@ _MEMBERS: Final = {
     ),
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
+    "archive": _member("archive", "archive", "Move final history to a file, and back."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
     "blob": _member("blob", "blob", "Carry payloads and results that are too large for an entry."),
     "export": _member("document", "export", "Write the market as an Automerge document."),

@@ -2,6 +2,7 @@
 
 import getpass
 import time
+from pathlib import Path
 from typing import Final
 
 import click
@@ -110,7 +111,13 @@ def key() -> None:
 )
 @click.argument("ticket")
 @click.option("--account-name", default=None, help="Your name there; else the name of your login.")
-def join(ticket: str, account_name: str | None) -> None:
+@click.option(
+    "--state",
+    default=None,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True),
+    help="Begin at a checkpoint with this file, from `bundle write --state`.",
+)
+def join(ticket: str, account_name: str | None, state: Path | None) -> None:
     """Join a market with a ticket.
 
     `-` reads it from standard input, where no other user sees it. Others learn of you with the first sync.
@@ -120,7 +127,7 @@ def join(ticket: str, account_name: str | None) -> None:
     home = open_home()
     home.check_free()
     text = read_carried(ticket)
-    answer = join_market(home, choose_passphrase(), text, account_name or _get_login())
+    answer = join_market(home, choose_passphrase(), text, account_name or _get_login(), state)
     show(answer, _render_join)
     print_next("sync" if answer["addresses"] else "sync ADDRESS", "bundle write FILE")
 

@@ -98,6 +98,8 @@ def _render_log(answer: Json) -> None:
             for row in answer["entries"]
         ],
     )
+    if answer["archived"]:
+        print_note(f"{answer['archived']:,} older entries are archived")
 
 
 def _render_cosigned(answer: Json) -> None:

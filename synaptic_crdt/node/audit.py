@@ -10,7 +10,7 @@ under it, to be compared one by one.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from synaptic_crdt.node.node import Market
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.state import limits
+from synaptic_crdt.state.differences import find_difference
 from synaptic_crdt.state.feeds import Tip, split_at_seals
 from synaptic_crdt.state.heads import compute_short_form
 from synaptic_crdt.state.loading import Damage
@@ -77,6 +78,33 @@ def audit_market(market: Market, damages: Sequence[Damage], claim: Claim) -> Jso
     }
 
 
+def check_same_state(held: Market, replayed: Market) -> None:
+    """Raise ``AuditFailed`` unless a replay ends in the state that is held, naming where not."""
+    ours, theirs = held.replica, replayed.replica
+    if ours.root == theirs.root:
+        return
+    difference = find_difference(ours.machine, theirs.machine)
+    place = "in their epoch or market time"
+    if difference is not None:
+        place = (
+            f"first in table {difference.table}, key {_show(difference.key)}: held is"
+            f" {_show(difference.one)}, replayed {_show(difference.other)}"
+        )
+    raise AuditFailed(
+        f"the state held has root {ours.root.hex()}, its replay gives {theirs.root.hex()}; they"
+        f" differ {place}"
+    )
+
+
+def _show(value: object) -> str:
+    """Return a row or a key in one line, bytes as hexadecimal."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_show(item) for item in cast('Sequence[object]', value))}]"
+    return "nothing" if value is None else repr(value)
+
+
 def find_checkpoint(replica: Replica, text: str) -> int:
     """Return the number of the checkpoint that a number, an id or its beginning names."""
     count = replica.chain.index
@@ -108,12 +136,13 @@ def make_version_at(market: Market, index: int) -> Market:
 def _tell_divergence(replica: Replica, divergence: Divergence) -> str:
     """Say where a replay leaves what was claimed, as narrowly as roots allow."""
     included = replica.machine.get_epoch(divergence.index)
-    feeds = {outcome.entry.device for outcome in included}
+    feeds = {place.device for place in included}
     before = divergence.index - 1
     return (
         f"checkpoint {divergence.index} claims root {divergence.claimed.hex()}, the replay gives"
         f" {divergence.computed.hex()}; the roots agree up to checkpoint {before}, so they part over its"
-        f" {len(included)} entries of {len(feeds)} feeds, or over the deadlines it fired"
+        f" {len(included)} entries of {len(feeds)} feeds, or over the deadlines it fired; over which"
+        " row a root alone does not tell: whoever claims it can prove rows under it (`audit prove`)"
     )
 
 
@@ -132,20 +161,13 @@ def _tell_missing(replica: Replica) -> str | None:
     checkpoint = replica.chain.get(replica.machine.epoch + 1)
     if checkpoint is None:
         return None
-    for item in checkpoint.frontier:
-        feed = replica.get_feed(item.device)
-        if feed.position < item.position:
-            return (
-                f"checkpoint {checkpoint.index} names position {item.position} of feed"
-                f" {item.device.hex()}, which is held up to {feed.position}: its root cannot be"
-                " verified"
-            )
-        if feed.get_id(item.position) != item.id:
-            return (
-                f"checkpoint {checkpoint.index} names another entry at position {item.position}"
-                f" of feed {item.device.hex()} than the one held: its root cannot be verified"
-            )
-    return f"checkpoint {checkpoint.index} is not in effect here: its root cannot be verified"
+    # A feed that is held along another branch has given way to the one that is named.
+    item = next(item for item in checkpoint.frontier if not replica.branches.holds(item))
+    return (
+        f"checkpoint {checkpoint.index} names entry {item.id.hex()[:16]} at position"
+        f" {item.position} of feed {item.device.hex()}, which is held up to"
+        f" {replica.get_feed(item.device).position}: its root cannot be verified"
+    )
 
 
 def decode_heads(heads: Sequence[str]) -> frozenset[bytes]:

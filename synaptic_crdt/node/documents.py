@@ -75,11 +75,11 @@ def list_heads(node: Node) -> Json:
 def read_document(node: Node, *, path: PathText) -> Json:
     """Admit from an Automerge file whatever verifies, and name what does not."""
     document = open_document(Path(path), node.market.id)
-    before = node.replica.entries
+    before = node.gate.entries_admitted
     reading = admit_document(node.gate, document)
     root = node.replica.root
     node.keep_reversals()
-    received = node.replica.entries - before
+    received = node.gate.entries_admitted - before
     return {
         "path": path,
         "received": received,
@@ -105,7 +105,17 @@ def admit_document(gate: Gate, document: SortedDocument) -> Reading:
     Raises ``StoreFailed``; lies are noted, and harm nobody but the feed they are in.
     """
     reading = Reading([], [], [], [])
-    waiting: Sequence[SortedFeed] = document.feeds
+    _admit_waiting(gate, document.feeds, reading)
+    _admit_statements(gate, document.statements, reading)
+    if reading.forked and reading.statements_new:
+        # A checkpoint of this file may have settled what kept them out.
+        waiting = [*reading.forked, *reading.held]
+        reading.forked, reading.held = [], []
+        _admit_waiting(gate, waiting, reading)
+    return reading
+
+
+def _admit_waiting(gate: Gate, waiting: Sequence[SortedFeed], reading: Reading) -> None:
     while waiting:
         reading.held = []
         for batch in _batch(waiting):
@@ -113,8 +123,6 @@ def admit_document(gate: Gate, document: SortedDocument) -> Reading:
         if len(reading.held) == len(waiting):
             break
         waiting = reading.held
-    _admit_statements(gate, document.statements, reading)
-    return reading
 
 
 def _admit_feeds(gate: Gate, feeds: Sequence[SortedFeed], reading: Reading) -> None:

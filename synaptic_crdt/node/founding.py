@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.cold_start import begin_node
 from synaptic_crdt.node.device_tickets import (
     DeviceRequest,
     decode_device_ticket,
@@ -99,8 +100,13 @@ def make_device(home: Home, passphrase: str) -> Json:
         return {"device": key.public.hex(), "home": str(home.path)}
 
 
-def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str) -> Json:
-    """Open an account with a ticket's invitation. Nothing is sent; the next sync tells others."""
+def join_market(
+    home: Home, passphrase: str, ticket_text: str, account_name: str, state: Path | None = None
+) -> Json:
+    """Open an account with a ticket's invitation. Nothing is sent; the next sync tells others.
+
+    ``state`` is a file to begin at a checkpoint with, instead of at the genesis.
+    """
     ticket = decode_ticket(ticket_text)
     with _free_home(home):
         key = home.make_key(passphrase)
@@ -113,7 +119,7 @@ def join_market(home: Home, passphrase: str, ticket_text: str, account_name: str
             certificate=ticket.certificate,
             proof=proof,
         )
-        with _new_node(home, key, ticket.genesis) as node:
+        with _new_node(home, key, ticket.genesis, state) as node:
             # The invitation's own entry arrives with the first sync; until then the contract
             # here cannot know of it.
             node.append_unasked(operation)
@@ -223,14 +229,16 @@ def _free_home(home: Home) -> Generator[None]:
 
 
 @contextmanager
-def _new_node(home: Home, key: DeviceKey, genesis_bytes: bytes) -> Generator[Node]:
+def _new_node(
+    home: Home, key: DeviceKey, genesis_bytes: bytes, state: Path | None = None
+) -> Generator[Node]:
     """Yield a node on a new store, which becomes the home's once all that is written holds."""
     new = home.store_path.with_name(home.store_path.name + ".new")
     for leftover in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
         leftover.unlink(missing_ok=True)
     store = Store.create(new, genesis_bytes)
     try:
-        yield Node(home, key, store)
+        yield Node(home, key, store) if state is None else begin_node(home, key, store, state)
     finally:
         store.close()
     new.replace(home.store_path)

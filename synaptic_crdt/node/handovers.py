@@ -34,7 +34,8 @@ def recover(
     key = DeviceKey(seed)
     if key.public != node.market.genesis.recovery:
         raise UsageError("this is not the recovery key of this market; it was printed at `init`")
-    index, origin_id = _choose_origin(node) if origin is None else _find_origin(node, origin)
+    _check_may_recover(node.replica.chain, key.public)
+    index, origin_id = _choose_reachable(node) if origin is None else _find_origin(node, origin)
     proposal = _make_proposal(node, (index, origin_id), sequencer, witnesses)
     handover = sign_handover(node.market.id, key, proposal, newest_index=index, newest=origin_id)
     node.gate.admit_statement(encode_statement(handover))
@@ -114,11 +115,6 @@ def _make_proposal(
     node: Node, origin: Point, sequencer: bytes, witnesses: Sequence[bytes] | None
 ) -> Proposal:
     chain = node.replica.chain
-    if chain.awaited is not None:
-        raise UsageError(
-            f"view {chain.awaited.number} is begun already, by a handover whose checkpoint"
-            f" {chain.awaited.index} is not held here; sync first"
-        )
     named = chain.view.witnesses if witnesses is None else witnesses
     return make_proposal(
         node.market.id,
@@ -130,8 +126,23 @@ def _make_proposal(
     )
 
 
+def _check_may_recover(chain: CheckpointChain, recovery: bytes) -> None:
+    """What witnesses agreed on may wait for a checkpoint that never comes: the key overrules it."""
+    if chain.awaited is not None and chain.views.has_signed(recovery, chain.awaited.number):
+        _refuse_awaited(chain)
+
+
+def _refuse_awaited(chain: CheckpointChain) -> None:
+    if chain.awaited is not None:
+        raise UsageError(
+            f"view {chain.awaited.number} is begun already, by a handover whose checkpoint"
+            f" {chain.awaited.index} is not held here; sync first"
+        )
+
+
 def _check_may_sign(node: Node) -> None:
     chain, own = node.replica.chain, node.key.public
+    _refuse_awaited(chain)
     if own not in chain.view.witnesses:
         raise UsageError("this device is no witness of this market; use the recovery key")
     if chain.views.has_signed(own, chain.view.number + 1):
@@ -169,6 +180,13 @@ def _choose_origin(node: Node) -> Point:
     if not cosigned:
         return chain.index, chain.head
     return _get_point(max(cosigned)[2])
+
+
+def _choose_reachable(node: Node) -> Point:
+    """Return the newest checkpoint that may count, but none that an undone view left behind."""
+    chain = node.replica.chain
+    newest = _choose_origin(node)
+    return newest if newest in _get_points(chain) else (chain.index, chain.head)
 
 
 def _find_origin(node: Node, text: str) -> Point:

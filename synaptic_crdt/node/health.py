@@ -105,7 +105,10 @@ def _find_divergence(node: Node) -> Iterator[Finding]:
             f"checkpoint {item.index} claims root {item.claimed.hex()[:12]}, recomputed here it is"
             f" {item.computed.hex()[:12]}"
             + ("; a later root agrees again" if is_settled else "; nothing after it is final here"),
-            "" if is_settled else "compare with others: `audit` on their bundle and on yours",
+            ""
+            if is_settled
+            else "which row differs a root alone does not tell; compare with others: `audit` on their"
+            " bundle and on yours, or rows that they prove under their root (`audit prove`)",
         )
 
 

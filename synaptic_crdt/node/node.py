@@ -6,6 +6,7 @@ one at a time, from the thread that opened it. Own entries are durable before an
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
@@ -33,9 +34,10 @@ from synaptic_crdt.state.feeds import Entry, encode_body, seal_bodies
 from synaptic_crdt.state.heads import Heads
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
-from synaptic_crdt.state.machine import PREVIEW_ID, Outcome
+from synaptic_crdt.state.machine import PREVIEW_ID
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, encode_statement
+from synaptic_crdt.state.statements import Checkpoint, encode_statement, find_cosigned
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Tables
 from synaptic_crdt.sync.gate import Gate, Writer
@@ -67,6 +69,11 @@ class Market:
         """The contract, its tables folded up to the newest entry held."""
         self.replica.machine.fold()
         return self._contract
+
+    @property
+    def heads(self) -> Heads:
+        """The heads of the document as they were counted so far."""
+        return self._heads
 
     def compute_heads(self) -> tuple[bytes, ...]:
         """Return the heads of the Automerge document that all feeds held make, sorted."""
@@ -109,6 +116,7 @@ class Node:
         self.market: Final = Market(store.genesis)
         self.replica: Final = self.market.replica
         self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
+        self.market.heads.resume(store.saved.read_heads())
         # What is admitted later can only reverse what was seen to apply before.
         self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
@@ -135,6 +143,7 @@ class Node:
     def close(self) -> None:
         """Close the store; what was acknowledged is on disk."""
         self.keep_reversals()
+        self._keep_heads()
         self.store.close()
 
     # -- reading -----------------------------------------------------------------------------
@@ -143,12 +152,13 @@ class Node:
     def account(self) -> bytes:
         """The account this device writes for, or joined without having seen it yet."""
         device = self.key.public
-        account = self.market.get_account(device)
-        opening = self.replica.get_feed(device).entries[:1]
-        if account == device and opening:
-            operation = parse_operation(opening[0].operation)
-            return operation.account if isinstance(operation, DeviceJoin) else account
-        return account
+        if self.market.contract.market.devices.get(device) is None:
+            # Its first entry was not applied, or not seen yet with what it stands on.
+            opening = self.replica.get_feed(device).entries[:1]
+            operation = parse_operation(opening[0].operation) if opening else None
+            if isinstance(operation, DeviceJoin):
+                return operation.account
+        return self.market.get_account(device)
 
     @property
     def is_sequencer(self) -> bool:
@@ -172,6 +182,15 @@ class Node:
         """By entry that was applied and no longer is: the entry that took its place."""
         self.keep_reversals()
         return self._known_reversals
+
+    @cached_property
+    def cosigned(self) -> dict[tuple[int, int], bytes]:
+        """By view and index: the checkpoint that this device cosigned, as its store remembers.
+
+        The replica forgets what a handover made void; the store does not. Everything in it was
+        verified when it was opened, or is named among ``damages``.
+        """
+        return find_cosigned(self.key.public, (data for _, data in self.store.read_statements()))
 
     def get_wall_ms(self) -> int:
         """Return this machine's clock, in ms since 1970; it stamps, and decides nothing."""
@@ -291,6 +310,14 @@ class Node:
             self.store.write(reversals=list(new.items()))
             self._known_reversals.update(new)
 
+    def _keep_heads(self) -> None:
+        """Keep how far heads were counted, if anybody asked for them, so that it is done once."""
+        machine = self.replica.machine
+        kept = self.market.heads.get_counted(machine.get_settled_position)
+        if kept:
+            self.store.saved.save_heads(kept)
+            self.market.heads.resume(kept)
+
     def check_may_write(self, device: bytes) -> None:
         """Raise what stands against the next entry of a device of this home.
 
@@ -364,6 +391,9 @@ class Node:
                 return 0
 
     def _get_first_time(self, device: bytes) -> int:
+        # What is included comes before whatever is written now.
+        if self.replica.machine.get_settled_position(device):
+            return 0
         entries = self.replica.get_feed(device).entries
         return entries[0].time if entries else 0
 
@@ -372,9 +402,10 @@ class Node:
             for item in value:
                 yield from self._get_named_entries(item)
         elif isinstance(value, bytes):
-            outcome = self.replica.machine.get_outcome(value)
-            if outcome is not None:
-                yield outcome.entry
+            place = self.replica.machine.get_place(value)
+            # What is included comes before whatever is written now.
+            if place is not None and not place.epoch:
+                yield self.replica.get_feed(place.device).entries[place.position - 1]
 
     def _is_ready(self, outcome: Outcome) -> bool:
         """May the sequencer include this entry, or does it wait for its cause to arrive?"""

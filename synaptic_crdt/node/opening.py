@@ -16,11 +16,10 @@ from typing import IO, Final
 
 from synaptic_crdt.errors import MalformedInput, StoreFailed
 from synaptic_crdt.state import limits
+from synaptic_crdt.state.chunks import MAGIC, find_broken_chunk
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
 from synaptic_crdt.sync.files import check_readable
 
-# Every Automerge file begins so.
-_MAGIC: Final = b"\x85\x6f\x4a\x83"
 _PROGRAM: Final = "from synaptic_crdt.state.document import main; main()"
 
 
@@ -29,7 +28,7 @@ def is_document(path: Path) -> bool:
     try:
         check_readable(path)
         with path.open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            return file.read(len(MAGIC)) == MAGIC
     except OSError as error:
         raise StoreFailed(f"{path}: {error}") from error
 
@@ -48,6 +47,10 @@ def open_document(path: Path, market: bytes | None) -> SortedDocument:
                     f"{path} has {size:,} bytes, limit {limits.DOCUMENT_BYTES:,}; carry so large a"
                     " market in a bundle"
                 )
+            flaw = find_broken_chunk(file, size)
+            if flaw is not None:
+                raise MalformedInput(f"{path} is damaged at {flaw}; get another copy")
+            file.seek(0)
             changes = _take_apart(path, file, size)
     except OSError as error:
         raise StoreFailed(f"{path}: {error}") from error

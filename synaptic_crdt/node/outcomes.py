@@ -11,19 +11,19 @@ from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome, Place
 
 Standing = Literal["pending", "final", "reversed", "diverged", "void"]
 
 
-def get_standing(node: Node, outcome: Outcome) -> Standing:
+def get_standing(node: Node, place: Place) -> Standing:
     """Return what a person may rely on: see the three words of the glossary."""
-    if outcome.entry.id in node.reversals and outcome.verdict != Verdict.APPLIED:
+    if place.id in node.reversals and place.verdict != Verdict.APPLIED:
         return "reversed"
-    if node.replica.is_final(outcome):
+    if node.replica.is_final(place):
         return "final"
     # Counted, but this replica computed another root: neither final nor pending.
-    return "diverged" if outcome.epoch else "pending"
+    return "diverged" if place.epoch else "pending"
 
 
 def get_assignment_standing(node: Node, assignment_id: bytes) -> Standing:
@@ -31,9 +31,9 @@ def get_assignment_standing(node: Node, assignment_id: bytes) -> Standing:
 
     No entry makes a match. It is as final as the epoch that it was made in.
     """
-    outcome = node.replica.machine.get_outcome(assignment_id)
-    if outcome is not None:
-        return get_standing(node, outcome)
+    place = node.replica.machine.get_place(assignment_id)
+    if place is not None:
+        return get_standing(node, place)
     market = node.market.contract.market
     if market.tables.get_settled(market.assignments, assignment_id) is None:
         return "pending"
@@ -47,7 +47,7 @@ def describe_outcome(node: Node, outcome: Outcome) -> Json:
         node,
         outcome.entry,
         Verdict(outcome.verdict),
-        get_standing(node, outcome),
+        get_standing(node, outcome.place),
         effective_ms=outcome.now,
         epoch=outcome.epoch,
     )

@@ -13,7 +13,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.certificates import get_paper_voucher
 from synaptic_crdt.rules.operations import AccountOpen, DeviceJoin, Operation, parse_operation
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 
 _KEY_BYTES: Final = 32
 

@@ -141,9 +141,9 @@ def _prove_rows(node: Node, version: Version, about: About, subject: str) -> Row
 
 
 def _get_entry_ids(machine: Machine) -> Iterator[bytes]:
-    for outcomes in (machine.get_settled(), machine.get_tail()):
-        for outcome in outcomes:
-            yield outcome.entry.id
+    yield from machine.get_settled().get_ids()
+    for outcome in machine.get_tail():
+        yield outcome.entry.id
 
 
 def _find_account(node: Node, text: str) -> bytes:

@@ -6,7 +6,8 @@ since an entry's own timestamp says nothing about when it arrived here.
 """
 
 from synaptic_crdt.rules.verdicts import get_verdict_class
-from synaptic_crdt.state.machine import Machine, Outcome
+from synaptic_crdt.state.machine import Machine
+from synaptic_crdt.state.outcomes import Outcome
 
 
 class Readiness:

@@ -8,6 +8,10 @@ A checkpoint that is cosigned late is not held to this clock for being old (a wi
 could never cosign it, and the market would be stuck), unless it includes an entry stamped later
 than it claims to be made: that shows it was made then, and back-dated.
 
+A recovery key that knew of no handover may begin a view that witnesses had begun otherwise. Who
+cosigned in the one cosigns nothing of the same index in the other, or its two words would prove a
+lie; the market goes on with the next handover.
+
 Answers a sequencer that signs two, splits the view, leaves entries out, back-dates or lies about
 the root; and a witness's own double, by what peers hold of it.
 """
@@ -25,7 +29,7 @@ from synaptic_crdt.node.readiness import has_cause
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
 
 _PATIENCE_MS: Final = 60_000
@@ -86,6 +90,7 @@ def cosign(node: Node) -> Word:
             checkpoint=checkpoint.id,
         )
         node.gate.admit_statement(encode_statement(cosignature))
+        node.cosigned[checkpoint.view, checkpoint.index] = checkpoint.id
     return word
 
 
@@ -111,6 +116,13 @@ def examine(node: Node) -> Word:
         return Word("waits", f"{name}: this home may be a copy, so it syncs first", checkpoint)
     if len(candidates) > 1:
         return Word("refuses", f"{name}: the sequencer signed two of this index", checkpoint)
+    if node.cosigned.get((checkpoint.view, checkpoint.index), checkpoint.id) != checkpoint.id:
+        return Word(
+            "refuses",
+            f"{name}: this device cosigned another one of this index in another view"
+            f" {checkpoint.view}, before a handover replaced that; hand over once more",
+            checkpoint,
+        )
     return _recompute(node, checkpoint, name)
 
 

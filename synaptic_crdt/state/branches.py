@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
-from synaptic_crdt.state.feeds import Entry, Feed, Piece, Truncation
+from synaptic_crdt.state.feeds import Entry, Piece, Truncation
 from synaptic_crdt.state.forks import ForkBook
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.statements import Checkpoint, ForkProof, FrontierItem
 
@@ -62,9 +63,7 @@ class Branches:
         if self._followed and not self._is_counted(len(self._followed)):
             # A handover undid what had counted; what was fixed by it is so no more.
             del self._followed[closed:]
-            self._awaited.clear()
-            for device in self.forks.get_devices():
-                self._limit(device)
+            self._reopen()
         while (checkpoint := self._chain.get(len(self._followed) + 1)) is not None:
             self._followed.append(checkpoint.id)
             self._fix(checkpoint)
@@ -75,12 +74,14 @@ class Branches:
         for item in checkpoint.frontier:
             self._awaited[item.device].remove(item)
 
-    def start_over(self) -> None:
-        """Begin with a new machine, which no checkpoint closed anything of yet."""
-        self._followed.clear()
-        self._awaited.clear()
-        for device in self.forks.get_devices():
-            self._limit(device)
+    def begin_at(self, closed: Sequence[bytes]) -> None:
+        """Begin with a machine in which the checkpoints of these ids are in effect already."""
+        self._followed[:] = closed
+
+    def start_over(self, closed: Sequence[bytes]) -> None:
+        """Begin with a new machine, in which only these checkpoints are in effect yet."""
+        self._followed[:] = closed
+        self._reopen()
 
     def give_way(self, device: bytes, position: int) -> bool:
         """Let go of a feed from ``position`` on if another branch of it is awaited; was it so?
@@ -166,6 +167,13 @@ class Branches:
         return feed.position >= item.position and feed.get_id(item.position) == item.id
 
     # -- fixing and giving way ---------------------------------------------------------------
+
+    def _reopen(self) -> None:
+        """Judge every fork anew: what was fixed is so no more, and nothing of it is awaited."""
+        self._awaited.clear()
+        for device in self.forks.get_devices():
+            self.forks.prune(device)
+            self._limit(device)
 
     def _fix(self, checkpoint: Checkpoint) -> None:
         """Follow a checkpoint that now counts: it settles forks, and makes a branch void."""

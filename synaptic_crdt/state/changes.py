@@ -22,12 +22,11 @@ from hashlib import sha256
 from typing import Final
 
 from synaptic_crdt.state import limits
+from synaptic_crdt.state.chunks import CHECKSUM_BYTES, MAGIC
 from synaptic_crdt.state.hashes import compute_hash
 
 # Of the container: magic and checksum, then what is hashed: the type, the length, the content.
-_MAGIC: Final = b"\x85\x6f\x4a\x83"
-_CHECKSUM_BYTES: Final = 4
-_ENVELOPE_BYTES: Final = len(_MAGIC) + _CHECKSUM_BYTES
+_ENVELOPE_BYTES: Final = len(MAGIC) + CHECKSUM_BYTES
 _CHANGE: Final = b"\x01"
 
 # Columns of a change's operations, by their specification; those not written are empty.
@@ -66,6 +65,10 @@ class FeedChanges:
         self._actor: Final = _ACTOR_LENGTH + device
         self._market: Final = market
 
+    def resume(self, position: int, head: bytes) -> None:
+        """Go on after the change of hash ``head``, which was counted before."""
+        self.position, self.head = position, head
+
     def write(self, bodies: Sequence[bytes]) -> list[bytes]:
         """Return the changes of the next bodies."""
         return [self._finish(self._start(body)) for body in bodies]
@@ -90,7 +93,7 @@ class FeedChanges:
     def _finish(self, started: bytes) -> bytes:
         self.head = sha256(started).digest()
         self.position += 1
-        return _MAGIC + self.head[:_CHECKSUM_BYTES] + started
+        return MAGIC + self.head[:CHECKSUM_BYTES] + started
 
     def _start(self, body: bytes) -> bytes:
         """Return what is hashed of the next change: all but magic and checksum."""
@@ -176,7 +179,7 @@ class StatementChanges:
     def _finish(self, started: bytes) -> bytes:
         self._head = sha256(started).digest()
         self._written += 1
-        return _MAGIC + self._head[:_CHECKSUM_BYTES] + started
+        return MAGIC + self._head[:CHECKSUM_BYTES] + started
 
     def _start(self, statement: bytes) -> bytes:
         number = self._written + 1
@@ -201,7 +204,7 @@ class StatementChanges:
 def encode_root_change(market: bytes, genesis: bytes) -> bytes:
     """Return the change on which every feed of a market stands."""
     started = _start_root(market, genesis)
-    return _MAGIC + sha256(started).digest()[:_CHECKSUM_BYTES] + started
+    return MAGIC + sha256(started).digest()[:CHECKSUM_BYTES] + started
 
 
 def read_root_change(change: bytes) -> tuple[bytes, bytes] | None:
@@ -287,7 +290,7 @@ def _get_content_size(started: int) -> int:
 
 
 def _is_change(change: bytes, started: bytes) -> bool:
-    return change == _MAGIC + sha256(started).digest()[:_CHECKSUM_BYTES] + started
+    return change == MAGIC + sha256(started).digest()[:CHECKSUM_BYTES] + started
 
 
 def _value_kind(value: bytes) -> bytes:

@@ -108,10 +108,6 @@ class CheckpointChain:
         """Return up to where counted checkpoints fix a device's feed; 0 when they do not."""
         return self._counted.get_fixed(device)[0]
 
-    def get_fixed(self, device: bytes) -> tuple[int, bytes]:
-        """Return the position and the id up to which a device's feed is fixed; 0 when it is not."""
-        return self._counted.get_fixed(device)
-
     # -- what does not count -----------------------------------------------------------------
 
     @property
@@ -356,7 +352,18 @@ class CheckpointChain:
                 self._begun = self._begun[:number]
                 self._counted.go_back(view.index)
                 self._rival, self._is_split = None, False
+                self._drop_replaced()
                 return
+
+    def _drop_replaced(self) -> None:
+        """Forget checkpoints by who does not sequence their view any more."""
+        for index, held in list(self._loose.items()):
+            for checkpoint in list(held.values()):
+                view = self.views.get(checkpoint.view)
+                if view is None or checkpoint.signer != view.sequencer:
+                    del held[checkpoint.id]
+            if not held:
+                del self._loose[index]
 
     def _begin_next_view(self) -> bool:
         awaited = self.awaited

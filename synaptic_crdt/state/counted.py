@@ -45,8 +45,7 @@ class Counted:
 
     def find_flaw(self, checkpoint: Checkpoint) -> str | None:
         """Return why a checkpoint cannot be the next counted one, or None if it can."""
-        if checkpoint.index != self.index + 1:
-            return f"the next one is {self.index + 1}"
+        assert checkpoint.index == self.index + 1
         if checkpoint.previous != self.head:
             return f"continues {checkpoint.previous.hex()[:16]}, not {self.head.hex()[:16]}"
         if checkpoint.time < self.time_ms:

@@ -1,4 +1,4 @@
-"""Entries, feeds and pieces: hash chains of one device each, vouched for by seals.
+"""Entries and pieces of feeds: hash chains of one device each, vouched for by seals.
 
 ``verify_piece`` is the one way in: what it returns is contiguous, chained, sealed, canonical and
 strictly increasing in time. Whether the contract likes an entry is not asked here.
@@ -7,9 +7,7 @@ Answers forged, replayed, moved, truncated and reordered entries: market, device
 history are bound into every id, and a seal covers all of the feed up to its position.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
-from typing import Final
 
 import msgspec
 
@@ -83,120 +81,6 @@ class Truncation(msgspec.Struct, frozen=True):
     void: Sequence[Entry]
 
 
-class Feed:
-    """The verified entries of one device, its newest seal and the seals of its windows' ends."""
-
-    __slots__ = (
-        "_window_ends",
-        "closed_position",
-        "device",
-        "entries",
-        "origin",
-        "sealed_position",
-        "seals",
-        "tip",
-    )
-
-    def __init__(self, market: bytes, device: bytes) -> None:
-        self.device: Final = device
-        self.origin: Final = compute_origin(market, device)
-        self.tip = Tip(device, 0, self.origin, -1)
-        self.entries: Final[list[Entry]] = []
-        self.seals: Final[dict[int, bytes]] = {}
-        self.sealed_position = 0
-        # Where the market ended this feed; what is held beyond is void and only carries its seal.
-        self.closed_position: int | None = None
-        self._window_ends: Final[list[int]] = []
-
-    @property
-    def position(self) -> int:
-        """The position of the newest entry; 0 when there is none."""
-        return len(self.entries)
-
-    @property
-    def head(self) -> bytes:
-        """The chain id up to and including the newest entry."""
-        return self.tip.head
-
-    @property
-    def end(self) -> int:
-        """The position up to which the feed is part of the document, as far as it is held."""
-        return self.position if self.closed_position is None else self.closed_position
-
-    def lacks(self, position: int) -> bool:
-        """Is there more to hold of a feed that goes up to ``position`` elsewhere?"""
-        return self.closed_position is None and position > self.position
-
-    def get_id(self, position: int) -> bytes:
-        """Return the chain id at a held position; position 0 is the feed's origin."""
-        return self.entries[position - 1].id if position else self.origin
-
-    def extend(self, entries: Sequence[Entry], tip: Tip, signature: bytes | None) -> None:
-        """Append verified entries that end at ``tip``, sealed there by ``signature``.
-
-        Without a signature they are sound entries of a feed whose storage is damaged: they are
-        folded, but offered to nobody.
-        """
-        assert entries[0].position == self.position + 1
-        assert entries[-1].id == tip.head
-        replaced = self.get_passing_seal()
-        self.entries.extend(entries)
-        self.tip = tip
-        if tip.is_window_end:
-            self._window_ends.append(tip.position)
-        if signature is not None:
-            if replaced is not None:
-                del self.seals[replaced]
-            self.seals[tip.position] = signature
-            self.sealed_position = tip.position
-
-    def truncate(self, position: int) -> list[Entry]:
-        """Take away and return the entries after ``position``, and the seals over them.
-
-        What is left may end in entries that no kept seal covers; they are offered to nobody
-        until the feed goes on.
-        """
-        taken = self.entries[position:]
-        del self.entries[position:]
-        for end in [end for end in self.seals if end > position]:
-            del self.seals[end]
-        self.sealed_position = max(self.seals, default=0)
-        del self._window_ends[bisect_right(self._window_ends, position) :]
-        start = self._window_ends[-1] if self._window_ends else 0
-        size = sum(len(entry.body) for entry in self.entries[start:])
-        time = self.entries[-1].time if self.entries else -1
-        self.tip = Tip(self.device, position, self.get_id(position), time, size)
-        return taken
-
-    def get_passing_seal(self) -> int | None:
-        """Return the position of the seal that the next one makes superfluous, if any."""
-        newest, ends = self.sealed_position, self._window_ends
-        index = bisect_left(ends, newest)
-        is_kept = newest == 0 or (index < len(ends) and ends[index] == newest)
-        return None if is_kept else newest
-
-    def get_piece(self, first: int) -> Piece | None:
-        """Return the longest piece that begins at ``first``.
-
-        None when nothing sealed follows, or when the seal of its window was damaged in storage.
-        """
-        if not 1 <= first <= self.sealed_position:
-            return None
-        ends = self._window_ends
-        index = bisect_left(ends, first)
-        last = ends[index] if index < len(ends) else self.sealed_position
-        signature = self.seals.get(last)
-        if signature is None:
-            return None
-        return Piece(
-            device=self.device,
-            first=first,
-            predecessor=self.get_id(first - 1),
-            bodies=tuple(entry.body for entry in self.entries[first - 1 : last]),
-            signature=signature,
-        )
-
-
 def compute_origin(market: bytes, device: bytes) -> bytes:
     """Return c0, the chain id before a feed's first entry."""
     return compute_hash("feed", market, device)
@@ -228,7 +112,7 @@ def seal_bodies(
     for position, body in enumerate(bodies, first):
         batch.append(body)
         chain_id = compute_entry_id(chain_id, compute_body_hash(body))
-        size = _grow_window(size, position, len(body))
+        size = grow_window(size, position, len(body))
         if size == 0 or position == tip.position + len(bodies):
             signature = key.sign("seal", make_seal_message(market, position, chain_id))
             pieces.append(Piece(key.public, first, predecessor, tuple(batch), signature))
@@ -267,7 +151,7 @@ def find_window_ends(bodies: Sequence[bytes]) -> Iterator[int]:
     """Yield the positions at which the windows of a whole feed end, and that of its last body."""
     size = 0
     for position, body in enumerate(bodies, 1):
-        size = _grow_window(size, position, len(body))
+        size = grow_window(size, position, len(body))
         if size == 0 or position == len(bodies):
             yield position
 
@@ -281,7 +165,7 @@ def split_at_seals(
     """
     start, size = 0, tip.bytes
     for stop, entry in enumerate(entries, 1):
-        size = _grow_window(size, entry.position, len(entry.body))
+        size = grow_window(size, entry.position, len(entry.body))
         if size == 0 or stop == len(entries) or entry.position in sealed:
             yield entries[start:stop], Tip(tip.device, entry.position, entry.id, entry.time, size)
             start = stop
@@ -307,7 +191,7 @@ def decode_entries(tip: Tip, ids: Sequence[bytes], bodies: Sequence[bytes]) -> l
     return entries
 
 
-def _grow_window(size: int, position: int, body_size: int) -> int:
+def grow_window(size: int, position: int, body_size: int) -> int:
     """Return the bytes in the window after one more body; 0 when that body closed it."""
     size += body_size
     return 0 if position % limits.WINDOW_ENTRIES == 0 or size >= limits.WINDOW_BYTES else size
@@ -326,7 +210,7 @@ def _check_extent(name: str, tip: Tip, piece: Piece) -> int:
                 f"{name}: body at {position} has {len(body)} bytes, expected 1 to"
                 f" {limits.BODY_BYTES}"
             )
-        size = _grow_window(size, position, len(body))
+        size = grow_window(size, position, len(body))
         if size == 0 and position != piece.last:
             raise MalformedInput(f"{name}: a piece that crosses the window's end at {position}")
     return size

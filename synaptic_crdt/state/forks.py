@@ -9,8 +9,9 @@ and again fills nobody's disk.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from synaptic_crdt.state.feeds import Feed, Piece
-from synaptic_crdt.state.hashes import compute_body_hash
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.statements import Branch, ForkProof, make_fork_proof
 
 FixedPosition = Callable[[bytes], int]
@@ -29,9 +30,17 @@ def find_fork(feed: Feed, piece: Piece) -> int | None:
     """
     if piece.predecessor != feed.get_id(piece.first - 1):
         return None
-    held = feed.entries[piece.first - 1 : piece.last]
-    pairs = zip(held, piece.bodies, strict=False)
-    return next((entry.position for entry, body in pairs if entry.body != body), None)
+    # By their ids, which are known also of entries whose bodies are archived.
+    hashes = [compute_body_hash(body) for body in piece.bodies]
+    ids = enumerate(compute_chain(piece.predecessor, hashes), piece.first)
+    return next(
+        (
+            position
+            for position, chain_id in ids
+            if position <= feed.position and feed.get_id(position) != chain_id
+        ),
+        None,
+    )
 
 
 def prove_fork(market: bytes, feed: Feed, piece: Piece) -> ForkProof | None:

@@ -39,6 +39,7 @@ HashKind = Literal[
     "blob",
     "content key",
     "home",
+    "saved",
     "ticket",
 ]
 

@@ -24,14 +24,9 @@ from synaptic_crdt.state.changes import (
     read_root_change,
 )
 from synaptic_crdt.state.codec import decode, decode_body, encode_trusted
-from synaptic_crdt.state.feeds import (
-    Feed,
-    Piece,
-    compute_origin,
-    find_window_ends,
-    make_seal_message,
-)
+from synaptic_crdt.state.feeds import Piece, compute_origin, find_window_ends, make_seal_message
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import verify_signature
 
 _SEAL_TAG: Final = "seal"

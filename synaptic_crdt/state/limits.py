@@ -36,6 +36,11 @@ FORK_PROOF_BYTES: Final = 2 * WINDOW_ENTRIES * HASH_BYTES + KIB
 GENESIS_BYTES: Final = 64 * KIB
 EARLY_PROOFS: Final = 64  # fork proofs kept in memory until their feeds come, 4 MiB
 
+SAVED_STATES: Final = 64  # counted checkpoints that the state can go back to without the entries
+STATE_CHUNK_BYTES: Final = 256 * KIB  # of a state's rows, verified when all of them are there
+STATE_ROW_BYTES: Final = 128 * KIB  # a row holds at most what a body could bring
+READ_AHEAD_ENTRIES: Final = 16_384  # read from storage and kept in memory for the next question
+
 PROOF_BYTES: Final = 512 * KIB  # a task with 64 seats in a state of a billion rows: 110 KiB
 PROOF_ROWS: Final = 128  # a task and its seats are 65
 PLACE_BITS: Final = 8 * HASH_BYTES  # a row's path cannot be longer

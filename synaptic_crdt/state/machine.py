@@ -10,7 +10,7 @@ never more.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -27,31 +27,26 @@ from synaptic_crdt.state.order import (
     compute_tie,
     has_equal_times,
 )
-from synaptic_crdt.state.tables import Record, Table, Tables
+from synaptic_crdt.state.outcomes import (
+    UNFOLDED,
+    WITHDRAWN,
+    EpochRow,
+    FeedRow,
+    Outcome,
+    Place,
+    compute_verdict_leaves,
+    make_epoch_key,
+)
+from synaptic_crdt.state.reversals import Reversals
+from synaptic_crdt.state.saved import RowChange, SavedState, encode_changes
+from synaptic_crdt.state.saved_outcomes import OutcomeReader, SavedOutcomes
+from synaptic_crdt.state.settled import Settled
+from synaptic_crdt.state.tables import Table, Tables
 
 ContractMaker = Callable[[Tables, Timers], Contract]
 
-UNFOLDED: Final = -1
-# Was folded, and taken out of the fold again.
-WITHDRAWN: Final = -2
 # Stands for the id of an entry that is only asked about.
 PREVIEW_ID: Final = bytes(limits.HASH_BYTES)
-
-
-class FeedRow(Record, frozen=True):
-    """How far a device's feed is folded into the state, and whether it is closed for ever."""
-
-    position: int
-    id: bytes
-    closed: bool
-
-
-class EpochRow(Record, frozen=True):
-    """A closed epoch: its time in ms, its number of entries, the root of their verdicts."""
-
-    time: int
-    entries: int
-    verdicts: bytes
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -61,22 +56,6 @@ class Version(msgspec.Struct, frozen=True):
     time_ms: int
     tree: merkle.Node
     is_closed: bool
-
-
-class Outcome(msgspec.Struct, gc=False):
-    """An entry in its place, and what became of it there. Only the machine writes it.
-
-    ``epoch`` is 0 while provisional; ``now`` is its effective time in ms; ``mark`` and ``before``
-    are the journal's place and the market time that a rollback to it restores.
-    """
-
-    entry: Entry
-    operation: object
-    verdict: int = UNFOLDED
-    epoch: int = 0
-    now: int = 0
-    mark: int = 0
-    before: int = 0
 
 
 class _Staged(msgspec.Struct, frozen=True):
@@ -105,11 +84,12 @@ class Machine:
         self._contract: Final = make_contract(self._tables, self._timers)
         self._tables.forget_journal()
         # What counted checkpoints closed, in order.
-        self._settled: Final[list[Outcome]] = []
+        self._settled: Final = Settled()
         self._settled_positions: Final[dict[bytes, int]] = {}
         # The devices whose feeds an epoch closed: nothing beyond it is ever folded.
         self._closed: Final[set[bytes]] = set()
         self._epoch = 0
+        self._opened_ms: Final = opened_ms
         self._epoch_ms = opened_ms
         # The provisional tail in order, of which the first `_folded` are folded; and newcomers.
         self._tail: list[Outcome] = []
@@ -122,14 +102,30 @@ class Machine:
         self._cause = b""
         self._now = opened_ms
         self._outcomes: Final[dict[bytes, Outcome]] = {}
-        self._reversals: Final[dict[bytes, bytes]] = {}
-        # While an epoch is staged: the causes it changed, as they were.
-        self._reversals_before: dict[bytes, bytes | None] | None = None
+        self._reversals: Final = Reversals()
         self._tree: merkle.Node = None
         self._closed_tree: merkle.Node = None
         self._staged: _Staged | None = None
 
     # -- what goes in ------------------------------------------------------------------------
+
+    def begin_at(self, state: SavedState, reader: OutcomeReader) -> None:
+        """Take a verified state for what the entries behind it come to; before anything else.
+
+        What became of those is ``reader``'s to say.
+        """
+        assert not self._epoch
+        assert not self._added
+        for device, row in self._tables.load(state.rows, self._feeds):
+            self._settled_positions[device] = row.position
+            if row.closed:
+                self._closed.add(device)
+        self._epoch = state.epoch
+        self._epoch_ms = self._now = state.time_ms
+        self._tree = self._closed_tree = state.tree
+        epochs = [self._epochs.get(make_epoch_key(n)) for n in range(1, state.epoch + 1)]
+        saved = SavedOutcomes(reader, self._opened_ms, [row for row in epochs if row is not None])
+        self._settled.begin_after(saved)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take verified entries, each feed's in order; they are folded when somebody reads."""
@@ -187,7 +183,7 @@ class Machine:
         self._roll_back(_count_unmoved(tail, included, closed_ms))
         folded = self._folded
         before_staging = [outcome.verdict for outcome in included[folded:]]
-        self._reversals_before = {}
+        self._reversals.stage()
         self._tail = included
         self._fold_tail(closed_ms)
         mark, before = self._tables.mark(), self._now
@@ -197,8 +193,9 @@ class Machine:
         ended = self._contract.close_epoch(closed_ms, epoch)
         for device in ended:
             self._close_feed(device)
-        verdicts = merkle.compute_verdicts_root(compute_verdict_leaves(included))
-        self._epochs.set(epoch.to_bytes(8, "big"), EpochRow(closed_ms, len(included), verdicts))
+        places = [outcome.place for outcome in included]
+        verdicts = merkle.compute_verdicts_root(compute_verdict_leaves(places))
+        self._epochs.set(make_epoch_key(epoch), EpochRow(closed_ms, len(included), verdicts))
         self._staged = _Staged(
             tail, included, rest, folded, before_staging, mark, before, closed_ms, ended
         )
@@ -212,7 +209,7 @@ class Machine:
         staged = self._staged
         assert staged is not None
         self._staged = None
-        self._reversals_before = None
+        self._reversals.commit()
         self._epoch += 1
         self._epoch_ms = staged.closed_ms
         for outcome in staged.included:
@@ -240,7 +237,7 @@ class Machine:
             self._now = staged.before
         for outcome, verdict in zip(staged.included[staged.folded :], staged.verdicts, strict=True):
             outcome.verdict = verdict
-        self._restore_reversals()
+        self._reversals.abort()
         self._tail = staged.tail
         self._folded = staged.folded
 
@@ -290,12 +287,11 @@ class Machine:
         assert self._epoch, "no epoch is closed"
         return Version(self._epoch, self._epoch_ms, self._closed_tree, is_closed=True)
 
-    def get_epoch(self, epoch: int) -> Sequence[Outcome]:
-        """Return the entries of one closed epoch, in order."""
-        start = bisect_left(self._settled, epoch, key=_get_epoch)
-        return self._settled[start : bisect_left(self._settled, epoch + 1, key=_get_epoch)]
+    def get_epoch(self, epoch: int) -> Sequence[Place]:
+        """Return the places of one closed epoch's entries, in order."""
+        return self._settled.get_places(epoch)
 
-    def get_settled(self) -> Sequence[Outcome]:
+    def get_settled(self) -> Settled:
         """Return the entries of closed epochs, in order."""
         return self._settled
 
@@ -323,31 +319,48 @@ class Machine:
         assert self._staged is not None
         return self._staged.ended.keys()
 
+    def get_staged_changes(self) -> Sequence[RowChange]:
+        """Return what the staged epoch changes in the tables; of the first one, all there is."""
+        assert self._staged is not None
+        changes = self._tables.get_changes(is_first=not self._epoch)
+        return encode_changes(changes)
+
     def get_closed_position(self, device: bytes) -> int | None:
         """Return where a closed feed ends; None when it can go on."""
         return self._settled_positions[device] if device in self._closed else None
 
     def get_outcome(self, entry_id: bytes) -> Outcome | None:
-        """Return what became of an entry, or None when it is not held."""
+        """Return what became of an entry, or None when it is not held.
+
+        Raises ``BodyArchived`` or ``StoreDamaged`` when it is final and cannot be read.
+        """
         self.fold()
-        return self._outcomes.get(entry_id)
+        return self._outcomes.get(entry_id) or self._settled.find(entry_id)
+
+    def get_place(self, entry_id: bytes) -> Place | None:
+        """Return where an entry stands, or None when it is not known; its body is not needed."""
+        self.fold()
+        outcome = self._outcomes.get(entry_id)
+        return self._settled.find_place(entry_id) if outcome is None else outcome.place
 
     def get_reversals(self) -> Mapping[bytes, bytes]:
         """Return, for each entry that was applied here and no longer is, the entry that did it."""
         self.fold()
-        return self._reversals
+        return self._reversals.get_all()
 
-    def note_reversals(self, before: "Machine", cause: bytes) -> None:
-        """Keep in mind what was applied in another fold, both to their ends, and is not here."""
+    def note_reversals(self, before: "Machine", epoch: int, cause: bytes) -> None:
+        """Keep in mind what was applied in another fold, both to their ends, and is not here.
+
+        Up to the end of ``epoch`` both are the same.
+        """
         self.fold()
-        self._reversals.update(before.get_reversals())
-        for outcome in chain(before.get_settled(), before.get_tail()):
-            entry_id = outcome.entry.id
-            now = self._outcomes.get(entry_id)
-            if now is not None and now.verdict == APPLIED:
-                self._reversals.pop(entry_id, None)
-            elif outcome.verdict == APPLIED:
-                self._reversals[entry_id] = cause
+        self._reversals.take_over(before.get_reversals())
+        settled = (before.get_epoch(number) for number in range(epoch + 1, before.epoch + 1))
+        tail = [outcome.place for outcome in before.get_tail()]
+        for place in chain(*settled, tail):
+            now = self._outcomes.get(place.id)
+            verdict = WITHDRAWN if now is None else now.verdict
+            self._reversals.note(place.id, place.verdict, verdict, cause)
 
     def get_next_deadline(self) -> int | None:
         """Return when the next deadline is due, in ms of market time, or None."""
@@ -417,8 +430,7 @@ class Machine:
         self._cause = cause
         for outcome in leaving.values():
             del self._outcomes[outcome.entry.id]
-            if outcome.verdict == APPLIED:
-                self._reversals[outcome.entry.id] = cause
+            self._reversals.note(outcome.entry.id, outcome.verdict, WITHDRAWN, cause)
             if outcome.verdict != UNFOLDED:
                 outcome.verdict = WITHDRAWN
         return list(leaving.values())
@@ -457,7 +469,7 @@ class Machine:
             return
         tables, feeds, apply = self._tables, self._feeds, self._contract.apply
         opened_ms = self._epoch_ms
-        cause = self._cause
+        cause, reversals = self._cause, self._reversals
         for index in range(self._folded, len(tail)):
             outcome = tail[index]
             entry = outcome.entry
@@ -475,28 +487,9 @@ class Machine:
                 if verdict == APPLIED:
                     cause = entry.id
                 if previous != UNFOLDED:
-                    self._note_change(outcome, verdict, cause)
+                    reversals.note(entry.id, previous, verdict, cause)
                 outcome.verdict = verdict
         self._folded = len(tail)
-
-    def _note_change(self, outcome: Outcome, verdict: int, cause: bytes) -> None:
-        """Keep in mind that an entry's verdict is no longer what somebody may have read."""
-        entry_id = outcome.entry.id
-        if self._reversals_before is not None:
-            self._reversals_before.setdefault(entry_id, self._reversals.get(entry_id))
-        if verdict == APPLIED:
-            self._reversals.pop(entry_id, None)
-        elif outcome.verdict == APPLIED:
-            self._reversals[entry_id] = cause
-
-    def _restore_reversals(self) -> None:
-        assert self._reversals_before is not None
-        for entry_id, cause in self._reversals_before.items():
-            if cause is None:
-                self._reversals.pop(entry_id, None)
-            else:
-                self._reversals[entry_id] = cause
-        self._reversals_before = None
 
     def _close_feed(self, device: bytes) -> None:
         row = self._feeds.get(device)
@@ -517,8 +510,7 @@ class Machine:
                 tail.append(outcome)
                 continue
             del self._outcomes[outcome.entry.id]
-            if outcome.verdict == APPLIED:
-                self._reversals[outcome.entry.id] = cause
+            self._reversals.note(outcome.entry.id, outcome.verdict, WITHDRAWN, cause)
         self._tail = tail
 
     def _fire_deadlines(self, up_to_ms: int) -> None:
@@ -543,19 +535,6 @@ class Machine:
                 row = table.get(key)
                 changes[row_key] = None if row is None else merkle.compute_leaf(row_key, row)
         self._tree = merkle.update_tree(self._tree, changes)
-
-
-def compute_verdict_leaves(outcomes: Iterable[Outcome]) -> list[bytes]:
-    """Return the leaves of an epoch's verdict tree, in order."""
-    return [
-        merkle.compute_verdict_leaf(entry.device, entry.position, entry.id, outcome.verdict)
-        for outcome in outcomes
-        for entry in (outcome.entry,)
-    ]
-
-
-def _get_epoch(outcome: Outcome) -> int:
-    return outcome.epoch
 
 
 def _get_time(outcome: Outcome) -> int:

@@ -8,7 +8,7 @@ log2 of the number of rows), and proofs about a row are as short.
 Nodes are immutable tuples, shared between versions of the tree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -81,6 +81,16 @@ def find_place(tree: Node, place: bytes) -> tuple[list[bytes], Leaf | None]:
     return siblings, node
 
 
+def find_first_difference(one: Node, other: Node) -> bytes | None:
+    """Return the least place of a row that only one of two trees has as it is; None for none."""
+    while get_hash(one) != get_hash(other):
+        if one is None or other is None or len(one) == _LEAF_FIELDS or len(other) == _LEAF_FIELDS:
+            return min(dict(_collect_leaves(one)).items() ^ dict(_collect_leaves(other)).items())[0]
+        is_left = get_hash(one[1]) != get_hash(other[1])
+        one, other = (one[1], other[1]) if is_left else (one[2], other[2])
+    return None
+
+
 def compute_tree_hash(place: bytes, end: bytes, siblings: Sequence[bytes]) -> bytes:
     """Return the hash of a tree from the hash at the end of a path and its siblings."""
     current = end
@@ -140,6 +150,17 @@ def compute_verdicts_root_from(
             leaf = compute_hash("verdict node", *pair)
         index, count = index >> 1, (count + 1) >> 1
     return leaf if next(remaining, None) is None else None
+
+
+def _collect_leaves(node: Node) -> Iterator[tuple[bytes, bytes]]:
+    """Yield place and hash of every row of a subtree."""
+    if node is None:
+        return
+    if len(node) == _LEAF_FIELDS:
+        yield node[1], node[0]
+        return
+    yield from _collect_leaves(node[1])
+    yield from _collect_leaves(node[2])
 
 
 def _join_neighbours(level: Sequence[bytes]) -> Sequence[bytes]:

@@ -162,11 +162,6 @@ def verify_proof(market: bytes, root: bytes, data: bytes) -> ProvenRows | Proven
     return _verify_entry(market, proof)
 
 
-def make_epoch_key(epoch: int) -> bytes:
-    """Return the key of a closed epoch's row."""
-    return epoch.to_bytes(_EPOCH_BYTES, "big")
-
-
 def _decode_proof(data: bytes) -> RowsProof | EntryProof:
     try:
         value = decode(data, limits.PROOF_BYTES)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from synaptic_crdt.state import merkle
-from synaptic_crdt.state.machine import Machine, Outcome, Version, compute_verdict_leaves
+from synaptic_crdt.state.machine import Machine, Version
+from synaptic_crdt.state.outcomes import Outcome, compute_verdict_leaves, make_epoch_key
 from synaptic_crdt.state.proofs import (
     NO_ROWS,
     EntryProof,
@@ -17,7 +18,6 @@ from synaptic_crdt.state.proofs import (
     PlainRow,
     RowProof,
     RowsProof,
-    make_epoch_key,
 )
 from synaptic_crdt.state.tables import Key, Record, Table
 
@@ -51,7 +51,7 @@ def prove_entry(
     entry = outcome.entry
     included = machine.get_epoch(outcome.epoch)
     leaves = compute_verdict_leaves(included)
-    index = next(index for index, other in enumerate(included) if other is outcome)
+    index = next(index for index, other in enumerate(included) if other.id == entry.id)
     key = make_epoch_key(outcome.epoch)
     return EntryProof(
         epoch=version.epoch,

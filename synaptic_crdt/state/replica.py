@@ -7,7 +7,7 @@ does so there first.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,10 +15,14 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.branches import Branches
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.clock import follows_clock
-from synaptic_crdt.state.feeds import Entry, Feed, Tip
+from synaptic_crdt.state.feeds import Entry, Tip
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.state.machine import ContractMaker, Machine, Outcome
+from synaptic_crdt.state.machine import ContractMaker, Machine
+from synaptic_crdt.state.outcomes import Judged, Outcome
+from synaptic_crdt.state.saved import ClosedEpoch, SavedState
+from synaptic_crdt.state.saved_outcomes import OutcomeReader, encode_outcomes
 from synaptic_crdt.state.statements import (
     Checkpoint,
     ForkProof,
@@ -36,6 +40,22 @@ class Divergence(msgspec.Struct, frozen=True):
     index: int
     claimed: bytes
     computed: bytes
+
+
+class StateKeeper(OutcomeReader, Protocol):
+    """Where the states of closed epochs are kept."""
+
+    def find_state(self, chain: CheckpointChain) -> SavedState | None:
+        """Return the newest kept state that a counted checkpoint claims; None when there is none."""
+        ...
+
+    def keep(self, epochs: Sequence[ClosedEpoch]) -> None:
+        """Keep what consecutive epochs came to, in place of others of their numbers."""
+        ...
+
+    def read_roots(self, epoch: int) -> Sequence[bytes]:
+        """Return the roots that were computed of the epochs up to one."""
+        ...
 
 
 class Examination(msgspec.Struct, frozen=True):
@@ -73,8 +93,40 @@ class Replica:
         self._divergences: Final[list[Divergence]] = []
         # The ids of the checkpoints whose epochs the machine closed.
         self._closed: Final[list[bytes]] = []
+        # Where states are kept, if they are, and what closed since somebody took it to keep.
+        self._keeper: StateKeeper | None = None
+        self._to_keep: Final[list[ClosedEpoch]] = []
 
     # -- what goes in ------------------------------------------------------------------------
+
+    def begin_with(self, keeper: StateKeeper) -> None:
+        """Have kept what epochs come to from now on: see ``keep_closed``."""
+        self._keeper = keeper
+
+    def begin_at(self, state: SavedState, keeper: StateKeeper) -> None:
+        """Begin at a verified state that a counted checkpoint claims, in place of its entries.
+
+        The feeds that it includes come next, with ``hold``, and then ``follow``.
+        """
+        self._machine.begin_at(state, keeper)
+        self._closed.extend(self.chain.get_id(number) for number in range(1, state.epoch + 1))
+        self.branches.begin_at(self._closed)
+        for number, root in enumerate(keeper.read_roots(state.epoch), 1):
+            checkpoint = self.chain.get(number)
+            assert checkpoint is not None
+            if checkpoint.root != root:
+                self._divergences.append(Divergence(number, checkpoint.root, root))
+
+    def hold(self, feed: Feed, entries: Sequence[Entry]) -> None:
+        """Take a feed that was loaded, and what of it is to be folded."""
+        feed.closed_position = self._machine.get_closed_position(feed.device)
+        self._feeds[feed.device] = feed
+        if feed.closed_position is None:
+            self._machine.add(entries)
+
+    def follow(self) -> None:
+        """Follow what counts, once all that was stored is held."""
+        self._follow_chain()
 
     def get_feed(self, device: bytes) -> Feed:
         """Return the feed of a device, an empty one that is not held yet if it is new."""
@@ -153,8 +205,8 @@ class Replica:
         diverged = {divergence.index for divergence in self._divergences}
         return next((n for n in range(self.machine.epoch, 0, -1) if n not in diverged), 0)
 
-    def is_final(self, outcome: Outcome) -> bool:
-        """Is this outcome in a counted checkpoint, whose root or a later one is also ours?"""
+    def is_final(self, outcome: Judged) -> bool:
+        """Is this in a counted checkpoint, whose root or a later one is also ours?"""
         return 1 <= outcome.epoch <= self.final_epoch
 
     def compute_digest(self) -> bytes:
@@ -204,6 +256,9 @@ class Replica:
         """Return the newest held timestamp that is at most 60 s ahead of the wall clock."""
         newest = 0
         for feed in self._feeds.values():
+            if follows_clock(feed.tip.time, wall_ms):
+                newest = max(newest, feed.tip.time)
+                continue
             # Time increases within a feed: those that follow the clock come first.
             count = bisect_left(
                 feed.entries, True, key=lambda entry: not follows_clock(entry.time, wall_ms)
@@ -211,6 +266,15 @@ class Replica:
             if count:
                 newest = max(newest, feed.entries[count - 1].time)
         return newest
+
+    def keep_closed(self) -> None:
+        """Hand what closed since the last call to whoever keeps states, if anybody does.
+
+        For whoever has made durable what closed it.
+        """
+        if self._keeper is not None and self._to_keep:
+            self._keeper.keep(tuple(self._to_keep))
+            self._to_keep.clear()
 
     # -- checkpoints -------------------------------------------------------------------------
 
@@ -315,28 +379,57 @@ class Replica:
             self.branches.settle(checkpoint)
             frontier = {item.device: item.position for item in checkpoint.frontier}
             computed = self._machine.stage_epoch(frontier, checkpoint.time)
+            if self._keeper is not None:
+                self._to_keep.append(self._describe_staged(checkpoint, computed))
             for device in self._machine.commit_epoch():
                 self._feeds[device].closed_position = self._machine.get_closed_position(device)
             self._closed.append(checkpoint.id)
             if computed != checkpoint.root:
                 self._divergences.append(Divergence(checkpoint.index, checkpoint.root, computed))
 
+    def _describe_staged(self, checkpoint: Checkpoint, root: bytes) -> ClosedEpoch:
+        """Return what is to be kept of the epoch that is staged and about to close."""
+        machine, feeds = self._machine, self._feeds
+        places = [outcome.place for outcome in machine.get_staged()]
+        predecessors = [feeds[each.device].get_id(each.position - 1) for each in places]
+        ends = {place.device: place.position for place in places}
+        windows = [
+            (device, end, feeds[device].get_id(end))
+            for device, last in ends.items()
+            for end in feeds[device].get_window_ends(machine.get_settled_position(device), last)
+        ]
+        return ClosedEpoch(
+            number=machine.epoch + 1,
+            checkpoint=checkpoint.id,
+            root=root,
+            outcomes=encode_outcomes(places, predecessors),
+            changes=machine.get_staged_changes(),
+            windows=windows,
+        )
+
     def _start_over(self) -> None:
-        """Fold everything anew, since a handover undid what had counted here.
+        """Fold anew what a handover undid, from the newest state that still counts.
 
         An epoch is closed for ever but for this: its journal is gone.
         """
         before = self._machine
         before.fold()
+        state = None if self._keeper is None else self._keeper.find_state(self.chain)
         self._machine = self._make_machine()
         self._divergences.clear()
         self._closed.clear()
-        self.branches.start_over()
+        self._to_keep.clear()
+        if state is not None:
+            assert self._keeper is not None
+            self.begin_at(state, self._keeper)
+        self.branches.start_over(self._closed)
         for feed in self._feeds.values():
-            feed.closed_position = None
-            self._machine.add(feed.entries)
+            feed.closed_position = self._machine.get_closed_position(feed.device)
+            if feed.closed_position is None:
+                self._machine.add(feed.entries[self._machine.get_settled_position(feed.device) :])
         self._follow_chain()
-        self._machine.note_reversals(before, self.chain.view.proposal or b"")
+        epoch = 0 if state is None else state.epoch
+        self._machine.note_reversals(before, epoch, self.chain.view.proposal or b"")
 
 
 def _get_first_unready(

@@ -9,11 +9,14 @@ is a function of the changes that were made and not undone, of nothing else.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from sortedcontainers import SortedList
+
+from synaptic_crdt.state.codec import decode_trusted
 
 Key = bytes | tuple[bytes | str | int, ...]
 SortKey = tuple[Any, ...]
@@ -61,6 +64,17 @@ class Index(Generic[R]):
     def __len__(self) -> int:
         return len(self._sorted)
 
+    def load(self, rows: Mapping[Key, R]) -> None:
+        """Begin anew with these rows."""
+        indexer = self._indexer
+        self._first = None
+        self._sorted.clear()
+        self._sorted.update(
+            (sort_key, key)
+            for key, row in rows.items()
+            if (sort_key := indexer(key, row)) is not None
+        )
+
     def replace(self, key: Key, old: R | None, new: R | None) -> None:
         """Follow one change of a row."""
         before = None if old is None else self._indexer(key, old)
@@ -80,12 +94,17 @@ class Index(Generic[R]):
 class Table(Generic[R]):
     """Rows of one kind, by key. Every change goes through the journal of its ``Tables``."""
 
-    __slots__ = ("_changed", "_followers", "_indexes", "_journal", "_rows", "get", "name")
+    __slots__ = ("_changed", "_followers", "_indexes", "_journal", "_row", "_rows", "get", "name")
 
     def __init__(
-        self, name: str, indexes: Mapping[str, Indexer[R]], journal: list[JournalItem]
+        self,
+        name: str,
+        row: type[R],
+        indexes: Mapping[str, Indexer[R]],
+        journal: list[JournalItem],
     ) -> None:
         self.name: Final = name
+        self._row: Final = row
         self._rows: Final[dict[Key, R]] = {}
         self._indexes: Final = {index: Index(indexer) for index, indexer in indexes.items()}
         self._followers: Final = tuple(self._indexes.values())
@@ -114,6 +133,17 @@ class Table(Generic[R]):
         for index in self._followers:
             index.replace(key, old, None)
 
+    def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Begin anew with rows in bytes that were verified, each with its key."""
+        self._rows.clear()
+        self._changed.clear()
+        kind, loaded = self._row, self._rows
+        for key, row in rows:
+            plain = decode_trusted(row)
+            loaded[_load_key(key)] = msgspec.convert(plain, kind, builtin_types=(bytes,))
+        for index in self._followers:
+            index.load(loaded)
+
     def index(self, name: str) -> Index[R]:
         """Return the declared index ``name``."""
         return self._indexes[name]
@@ -132,6 +162,10 @@ class Table(Generic[R]):
     def get_keys(self) -> Iterable[Key]:
         """Return all keys, in no promised order; for ``Tables.find_row`` alone."""
         return self._rows.keys()
+
+    def get_items(self) -> Iterable[tuple[Key, R]]:
+        """Return all rows, in no promised order; for whoever saves them alone."""
+        return self._rows.items()
 
     def take_changed(self) -> list[Key]:
         """Return the keys touched since the last call, in no promised order, and forget them."""
@@ -155,7 +189,7 @@ class Tables:
         """Add an empty table of ``row`` records, with its sorted indexes by name."""
         assert name not in self._tables, name
         assert issubclass(row, Record), row
-        table: Table[R] = Table(name, indexes or {}, self._journal)
+        table: Table[R] = Table(name, row, indexes or {}, self._journal)
         self._tables[name] = table
         return table
 
@@ -178,6 +212,41 @@ class Tables:
         """Make everything up to now permanent."""
         self._journal.clear()
 
+    def load(
+        self, rows: Iterable[tuple[str, bytes, bytes]], listed: Table[R]
+    ) -> Sequence[tuple[bytes, R]]:
+        """Begin anew with the verified rows of a whole state; return those of the table ``listed``.
+
+        Rows are (table, key, row), each table's together; nothing of it is in the journal.
+        """
+        assert not self._journal
+        by_table = {
+            name: [(key, row) for _, key, row in group]
+            for name, group in groupby(rows, key=itemgetter(0))
+        }
+        for name, table in self._tables.items():
+            table.load(by_table.pop(name, ()))
+        assert not by_table, sorted(by_table)
+        return [(key, row) for key, row in listed.get_items() if isinstance(key, bytes)]
+
+    def get_changes(
+        self, *, is_first: bool
+    ) -> list[tuple[Table[Any], Key, Record | None, Record | None]]:
+        """Return the rows in the journal as they were and as they are now, in no promised order.
+
+        With ``is_first`` all rows there are: a contract's first ones are in no journal.
+        """
+        if is_first:
+            return [
+                (table, key, None, row)
+                for table in self._tables.values()
+                for key, row in table.get_items()
+            ]
+        before: dict[tuple[str, Key], tuple[Table[Any], Record | None]] = {}
+        for table, key, old in self._journal:
+            before.setdefault((table.name, key), (table, old))
+        return [(table, key, old, table.get(key)) for (_, key), (table, old) in before.items()]
+
     def find_row(self, is_sought: Callable[[str, Key], bool]) -> tuple[Table[Any], Key] | None:
         """Return table and key of the row that is sought, or was deleted since the last settling.
 
@@ -193,3 +262,9 @@ class Tables:
             if changed is table and changed_key == key:
                 return old  # type: ignore[return-value]
         return table.get(key)
+
+
+def _load_key(data: bytes) -> Key:
+    key = decode_trusted(data)
+    # Keys are bytes, or tuples of what is hashed and compared by its value.
+    return key if isinstance(key, bytes) else tuple(key)  # type: ignore[return-value]

@@ -72,6 +72,8 @@ class Gate:
         self.replica: Final = replica
         self.own_device: Final = own_device
         self.news: Final = News()
+        # How many entries were new here; what a fork made void since then counts, too.
+        self.entries_admitted = 0
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer
         # Proofs that came before their feeds, by device; the first few are kept in memory.
@@ -181,6 +183,7 @@ class Gate:
         dropped = self.replica.branches.forks.take_dropped()
         if truncations or dropped:
             self._writer.write(truncations=truncations, dropped_statements=dropped)
+        self.replica.keep_closed()
         self.news.publish(tuple(each.device for each in truncations))
 
     def _take_pieces(self, batch: Sequence[Found]) -> None:
@@ -196,6 +199,8 @@ class Gate:
         for item in found:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
+            self.entries_admitted += len(item.entries)
+        self.replica.keep_closed()
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)
         if self._early:

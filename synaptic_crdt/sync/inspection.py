@@ -17,8 +17,9 @@ from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.codec import Value
-from synaptic_crdt.state.feeds import Entry, Feed, Piece, Tip, make_seal_message, verify_piece
+from synaptic_crdt.state.feeds import Entry, Piece, Tip, make_seal_message, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ChainStatement, ForkProof, Statement, verify_statement
@@ -76,6 +77,7 @@ class Inspection:
             feed = self._replica.get_feed(piece.device)
             if feed.closed_position is not None:
                 return self._judge_closed(feed, piece)
+            feed.verify_end()
             tip = feed.tip
             if piece.first <= tip.position:
                 rest = self._cut(feed, piece)

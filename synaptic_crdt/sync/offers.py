@@ -9,8 +9,9 @@ from typing import Final
 
 from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.feeds import Feed, Piece
+from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import (
     Checkpoint,
@@ -237,13 +238,13 @@ def make_leaves(replica: Replica) -> list[Leaf]:
     return leaves
 
 
-def compute_digest(leaves: Sequence[Leaf]) -> bytes:
-    """Return the short form of a vector of leaves.
+def compute_digest(replica: Replica, leaves: Sequence[Leaf]) -> bytes:
+    """Return the short form of a replica's vector of leaves.
 
     Of a suspended feed it says whether a branch is held, not which one: none is needed before
-    one of them is fixed, save by whoever has none.
+    one of them is fixed, save by whoever has none, or not the one that waits to be fixed.
     """
-    return compute_hash("leaves", *map(_encode_leaf, leaves))
+    return compute_hash("leaves", *(_encode_leaf(replica, leaf) for leaf in leaves))
 
 
 def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:
@@ -256,8 +257,11 @@ def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:
     return Leaf(feed.device, counted, feed.get_id(counted), rank, beyond)
 
 
-def _encode_leaf(leaf: Leaf) -> bytes:
-    standing = 0 if leaf.beyond is None else 1 + (leaf.beyond > 0)
+def _encode_leaf(replica: Replica, leaf: Leaf) -> bytes:
+    standing = 0
+    if leaf.beyond is not None:
+        is_enough = leaf.beyond > 0 and not replica.branches.is_awaiting(leaf.device)
+        standing = 1 + is_enough
     return leaf.device + leaf.position.to_bytes(8, "big") + leaf.id + bytes([standing])
 
 

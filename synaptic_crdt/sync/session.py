@@ -161,7 +161,7 @@ class Session:
             index=replica.chain.index,
             checkpoint=replica.chain.head,
             beside=compute_ids_digest(replica),
-            leaves=compute_digest(self._leaves),
+            leaves=compute_digest(replica, self._leaves),
             clock_ms=clock_ms,
             live=live,
             role=role,
@@ -434,7 +434,7 @@ class Session:
                 self._take_question(message)
             case Marks():
                 self._take_parted(self._partings.take_marks(message))
-            case Traced():
+            case _:
                 self._take_parted(self._partings.take_traced(message))
 
     def _take_question(self, question: Probe | Trace) -> None:
@@ -496,11 +496,9 @@ class Session:
             raise LinkFailed("the market was handed over meanwhile; sync again")
 
     def _answer(self, question: Probe | Trace) -> Marks | Traced:
-        match question:
-            case Probe():
-                return make_marks(self._replica, question)
-            case Trace():
-                return make_traced(self._replica, question)
+        if isinstance(question, Probe):
+            return make_marks(self._replica, question)
+        return make_traced(self._replica, question)
 
     def _make_first_statements(self) -> Statements:
         statements = self._offers.make_statements()

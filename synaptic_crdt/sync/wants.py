@@ -16,6 +16,7 @@ import msgspec
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import FrontierItem
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import Want, Wanted
 
@@ -41,8 +42,8 @@ class Wants:
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
         self._held: Final[dict[bytes, None]] = {}
-        # By device: up to where its feed was held, and was fixed, when it was left out.
-        self._left_out: Final[dict[bytes, tuple[int, int]]] = {}
+        # By device: up to where its feed was held, was fixed, and was awaited, when left out.
+        self._left_out: Final[dict[bytes, tuple[int, int, FrontierItem | None]]] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -76,12 +77,13 @@ class Wants:
     def leave_out(self, device: bytes) -> None:
         """Exchange nothing more of a feed on this link: the two sides hold two histories."""
         position = self._replica.get_feed(device).position
-        self._left_out[device] = (position, self._replica.chain.get_fixed_position(device))
+        fixed = self._replica.chain.get_fixed_position(device)
+        self._left_out[device] = (position, fixed, self._replica.branches.get_awaited(device))
         self._held.pop(device, None)
         self._lacking.pop(device, None)
 
     def readmit(self) -> list[bytes]:
-        """Exchange feeds again that were cut or fixed since they were left out; return them."""
+        """Exchange feeds again that were cut or decided since they were left out; return them."""
         readmitted = [device for device in self._left_out if self._is_decided(device)]
         for device in readmitted:
             del self._left_out[device]
@@ -158,15 +160,18 @@ class Wants:
 
     def _lacks(self, device: bytes) -> bool:
         feed = self._replica.get_feed(device)
-        # Of a suspended feed one branch is enough, whichever, until one of them is fixed.
-        suspended_from = self._replica.branches.get_suspended_from(device)
-        is_enough = 0 < suspended_from <= feed.position
+        # Of a suspended feed one branch is enough, whichever, until one of them is to be fixed.
+        branches = self._replica.branches
+        is_held = 0 < branches.get_suspended_from(device) <= feed.position
+        is_enough = is_held and not branches.is_awaiting(device)
         return feed.lacks(self._theirs.get(device, 0)) and not is_enough
 
     def _is_decided(self, device: bytes) -> bool:
-        position, fixed = self._left_out[device]
-        is_cut = self._replica.get_feed(device).position < position
-        return is_cut or self._replica.chain.get_fixed_position(device) > fixed
+        position, fixed, awaited = self._left_out[device]
+        if self._replica.get_feed(device).position < position:
+            return True
+        is_awaited = self._replica.branches.get_awaited(device) not in (None, awaited)
+        return is_awaited or self._replica.chain.get_fixed_position(device) > fixed
 
     def _has_gap(self, piece: Piece) -> bool:
         return piece.first > self._replica.get_feed(piece.device).position + 1

@@ -10,7 +10,7 @@ from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_wallet
 from synaptic_crdt.state.loading import load_replica
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.store import Store
 from tests.simulation.scenario import SECOND_MS, Peer, Scenario, make_key
 

@@ -60,6 +60,12 @@ def copy_homes(source: Path, target: Path) -> None:
         note.unlink()
 
 
+def copy_home(source: str, target: str) -> None:
+    """Copy one home, as somebody does who means the copy to write: it forgets where it was."""
+    shutil.copytree(source, target)
+    Path(target, "place.json").unlink()
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run lines in the test's own folder, which relative homes and files are in."""

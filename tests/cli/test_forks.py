@@ -64,16 +64,20 @@ def test_both_copies_write_and_the_market_goes_on(rita: Peer) -> None:
     # Now nobody is there to be asked, and both go on.
     kept = [send(ana, 10), send(ana, 20)]
     lost = [send(copied, 30), send(copied, 40), send(copied, 50)]
+    # Both branches reach the sequencer before it makes a checkpoint, so that it sees the fork.
+    for peer in (ana, copied):
+        file = str(peer.home.with_suffix(".bundle"))
+        peer.run("bundle", "write", file)
+        rita.run("bundle", "read", file)
+    assert [fork["settled"] for fork in rita.run("fork", "list")["forks"]] == [False]
     with listening(rita) as address:
-        ana.run("sync", address)
-        copied.run("sync", address)
         rita.wait_for(
             "settlement",
             ("state",),
             lambda state: state["pending"] == state["suspended"] == 0,
         )
-        copied.run("sync", address)
-        ana.run("sync", address)
+        for peer in (copied, ana):
+            peer.run("sync", address)
         states = [peer.run("state") for peer in (rita, ana, copied)]
         assert len({state["root"] for state in states}) == 1
         assert [fork["settled"] for fork in rita.run("fork", "list")["forks"]] == [True]
@@ -92,6 +96,30 @@ def test_both_copies_write_and_the_market_goes_on(rita: Peer) -> None:
         assert (code, error["verdict"]) == (1, "FORK_KNOWN")
         ana.run("sync", address)
         assert ana.run("wallet")["available"] == 500 - 10 - 20 - 30 - 50
+
+
+@pytest.mark.parametrize(
+    ("give", "take"),
+    [(("bundle", "write"), ("bundle", "read")), (("export",), ("import",))],
+    ids=["bundle", "document"],
+)
+def test_a_file_that_proves_and_settles_a_fork_is_read_once(
+    rita: Peer, tmp_path: Path, give: tuple[str, ...], take: tuple[str, ...]
+) -> None:
+    copied = copy_home(rita, "copied")
+    (copied.home / "place.json").unlink()
+    rita.run("invite")
+    for _ in range(2):
+        copied.run("invite")
+    rita.run("checkpoint")
+    file = str(tmp_path / "file")
+    rita.run(*give, file)
+    report = copied.run(*take, file)
+    # Only what the losing branch does not share is new; the losing branch is no loss to the count.
+    assert (report["received"], report["known"]) == (1, 2)
+    assert report["forks"] == []
+    assert report["root"] == rita.run("state")["root"]
+    assert len(copied.run("log", "--void")["void"]) == 2
 
 
 def test_a_forked_device_is_told_what_to_do(rita: Peer) -> None:

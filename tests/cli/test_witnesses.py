@@ -1,7 +1,6 @@
 """Markets with witnesses, and what becomes of them when their sequencer is lost or stolen."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli.conftest import copy_home, copy_homes
 
 Json = dict[str, Any]
 Told = Callable[..., Json]
@@ -38,7 +39,7 @@ def found(told: Told) -> None:
 
 @pytest.fixture
 def market(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    shutil.copytree(make_once("witnessed", found), tmp_path, dirs_exist_ok=True)
+    copy_homes(make_once("witnessed", found), tmp_path)
     return told
 
 
@@ -94,8 +95,8 @@ def test_a_sequencer_that_signed_two_halts_the_market_until_a_handover(
     for name in ("ana", "ben"):
         told(name, "cosign")
         carry(told, name, "rita", "ben")
-    # Somebody restored a backup of the sequencer's home: the same index is signed twice.
-    shutil.copytree("rita", "twin")
+    # Somebody copied the sequencer's home, and made the copy forget it: one index is signed twice.
+    copy_home("rita", "twin")
     told("rita", "checkpoint")
     told("twin", "wallet", "send", "ana", "5")
     told("twin", "checkpoint")
@@ -136,7 +137,7 @@ def test_a_stolen_sequencer_undoes_nothing(market: Told) -> None:
         carry(told, name, "rita", "ben")
     told("rita", "wallet", "send", "ana", "7")
     close_epoch(told, "rita", "ana", "ben")
-    shutil.copytree("rita", "thief")
+    copy_home("rita", "thief")
     key = Path("recovery").read_text()
     new = told("ben", "whoami")["device"]
     answer = told("cem", "handover", "show")

@@ -199,6 +199,8 @@ def test_no_checkpoint_is_signed_over_what_is_missing(
     ana = join("ana")
     run_command(founder, "checkpoint", {})
     carry(founder, ana)
+    # As a store that an older program wrote: a saved state would do without that body.
+    founder.store.saved.clear()
     founder.close()
     damage_body(founder.home, "ASC")
     damaged = Node.open(founder.home, "")

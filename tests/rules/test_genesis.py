@@ -84,8 +84,16 @@ def test_out_of_bounds(changes: dict[str, Any], words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_a_sandbox_has_no_witnesses() -> None:
+    assert make(witnesses=[b"a" * 32]).witnesses == (b"a" * 32,)
+    with pytest.raises(MalformedInput, match="a sandbox has no witnesses"):
+        make(witnesses=[b"a" * 32], sandbox=True)
+
+
 def test_lists_must_ascend() -> None:
-    genesis = make(council=[b"a" * 32, b"b" * 32])
+    genesis = make(council=[b"a" * 32, b"b" * 32], witnesses=[b"c" * 32, b"d" * 32])
+    with pytest.raises(MalformedInput, match=r"witness 63\w+ must come once"):
+        decode_genesis(encode_genesis(replace(genesis, witnesses=genesis.witnesses[::-1])))
     with pytest.raises(MalformedInput, match="ascending"):
         decode_genesis(encode_genesis(replace(genesis, council=genesis.council[::-1])))
     with pytest.raises(MalformedInput, match="ascending"):

@@ -21,7 +21,8 @@ from synaptic_crdt.rules.reputation import Side, get_score
 from synaptic_crdt.rules.rows import ConsentRow, ParametersRow
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.contract import Timers
-from synaptic_crdt.state.feeds import Feed, seal_bodies
+from synaptic_crdt.state.feeds import seal_bodies
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.tables import Tables
@@ -74,6 +75,20 @@ def replay(peer: Peer) -> Market:
     return fresh
 
 
+def replay_all(peer: Peer) -> Market:
+    """Fold everything a peer holds from nothing, with every statement, invariants at the end."""
+    fresh = Market(peer.market.genesis_bytes)
+    gate = fresh.make_gate(KeepNothing())
+    for feed in peer.replica.feeds.values():
+        while (
+            piece := feed.get_piece(fresh.replica.get_feed(feed.device).position + 1)
+        ) is not None:
+            gate.admit_piece(piece)
+    gate.admit_statements(list(peer.replica.get_statements()))
+    check_market(fresh.contract.market)
+    return fresh
+
+
 def replay_prefix(peer: Peer, epoch: int, keys: dict[bytes, DeviceKey]) -> Market:
     """Fold what counted checkpoints up to ``epoch`` include, as if nothing else existed."""
     fresh = Market(peer.market.genesis_bytes)
@@ -93,7 +108,7 @@ def replay_prefix(peer: Peer, epoch: int, keys: dict[bytes, DeviceKey]) -> Marke
 def read_ledger(market: Market, epochs: int | None = None) -> Ledger:
     """Give the document of a market to the second ledger; only some epochs of it if told so."""
     feeds = {
-        device: [entry.body for entry in feed.entries]
+        device: [entry.body for entry in feed.entries[: _get_end(market, device)]]
         for device, feed in market.replica.feeds.items()
     }
     closings = get_closings(market)
@@ -102,6 +117,12 @@ def read_ledger(market: Market, epochs: int | None = None) -> Ledger:
         included = {key: place for _, positions in closings for key, place in positions.items()}
         feeds = {device: bodies[: included.get(device, 0)] for device, bodies in feeds.items()}
     return Ledger(market.genesis_bytes, feeds, closings)
+
+
+def _get_end(market: Market, device: bytes) -> int:
+    """Return up to where a feed takes part: not beyond a fork that nothing settled."""
+    suspended_from = market.replica.branches.get_suspended_from(device)
+    return suspended_from - 1 if suspended_from else market.replica.get_feed(device).position
 
 
 def get_closings(market: Market) -> list[Closing]:

@@ -173,7 +173,7 @@ _BAD_OFFERS: Final[tuple[dict[str, Any], ...]] = (
     {"expiry_ms": 0},
     {"expiry_ms": 2**60},
 )
-_GENESES: Final[tuple[dict[str, Any], ...]] = (
+GENESES: Final[tuple[dict[str, Any], ...]] = (
     {"verifiers": (make_key(1).public,)},
     {"verifiers": (make_key(1).public,), "fee_ppm": 30_000, "openings_per_day": 1, "redispatch": 0},
     {
@@ -210,8 +210,8 @@ class Finality:
 class Play:
     """A market in which programs are carried out."""
 
-    def __init__(self, genesis: int) -> None:
-        self.scenario: Final = Scenario(**_GENESES[genesis % len(_GENESES)])
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario: Final = scenario
         self.finalities: Final[list[Finality]] = []
         self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
         self._papers: Final[dict[bytes, DeviceKey]] = {}

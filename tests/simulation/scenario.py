@@ -52,7 +52,8 @@ from synaptic_crdt.state.clock import get_ms, next_timestamp, pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry, Piece, encode_body, seal_bodies
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
+from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.sync.gate import KeepNothing
 from synaptic_crdt.sync.inspection import Admission
@@ -81,9 +82,8 @@ class Peer:
     def __init__(self, scenario: "Scenario", key: DeviceKey) -> None:
         self.scenario: Final = scenario
         self.key: Final = key
-        self.market: Final = Market(scenario.genesis_bytes)
-        self.replica: Final = self.market.replica
-        self.gate: Final = self.market.make_gate(KeepNothing(), own_device=key.public)
+        self.market = Market(scenario.genesis_bytes)
+        self.gate = self.market.make_gate(KeepNothing(), own_device=key.public)
         self.skew_ms = 0
         # What this device sealed, piece by piece, and the checkpoints that count here, in order.
         self.written: Final[list[Piece]] = []
@@ -93,6 +93,11 @@ class Peer:
     def id(self) -> bytes:
         """The device."""
         return self.key.public
+
+    @property
+    def replica(self) -> Replica:
+        """What of the market it holds."""
+        return self.market.replica
 
     @property
     def account(self) -> bytes:
@@ -381,7 +386,7 @@ class Scenario:
         }
         made = make_genesis(**(chosen | genesis))
         self.genesis_bytes: Final = encode_genesis(made)
-        self.founder: Final = Peer(self, make_key(FOUNDER))
+        self.founder: Final = self.make_peer(make_key(FOUNDER))
         self.peers: Final[list[Peer]] = [self.founder]
         _expect_applied(self.founder.open("founder"))
         if fund:
@@ -390,9 +395,13 @@ class Scenario:
     def add_stranger(self, key: DeviceKey | None = None) -> Peer:
         """Return a new peer that holds the genesis and nothing else."""
         # Number 2 is the recovery key.
-        peer = Peer(self, key or make_key(len(self.peers) + 2))
+        peer = self.make_peer(key or make_key(len(self.peers) + 2))
         self.peers.append(peer)
         return peer
+
+    def make_peer(self, key: DeviceKey) -> Peer:
+        """Return a peer that nobody knows yet."""
+        return Peer(self, key)
 
     def add(self, grant: int = 0, *, role: Role = "member", opt_in: bool = True) -> Peer:
         """Return a new member, invited by the founder with a grant of the treasury."""

@@ -22,8 +22,8 @@ from tests.simulation.agreement import (
     replay,
     replay_prefix,
 )
-from tests.simulation.program import Play, Step
-from tests.simulation.scenario import get_verdicts
+from tests.simulation.program import GENESES, Play, Step
+from tests.simulation.scenario import Scenario, get_verdicts
 from tests.simulation.test_judged import JUDGING
 
 # The profile says how much time there is.
@@ -37,7 +37,7 @@ programs = st.lists(steps, min_size=20, max_size=60)
 
 def play(genesis: int, program: list[Step]) -> Play:
     """Carry out a program, and bring everything to everybody."""
-    played = Play(genesis)
+    played = Play(Scenario(**GENESES[genesis % len(GENESES)]))
     played.run(program)
     played.scenario.sync()
     return played

@@ -15,7 +15,8 @@ import pytest
 from synaptic_crdt.state import clock
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers
-from synaptic_crdt.state.feeds import Feed, Piece, encode_body, seal_bodies, verify_piece
+from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies, verify_piece
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.replica import Replica

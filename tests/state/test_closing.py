@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synaptic_crdt.state.contract import APPLIED
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.heads import Heads
-from synaptic_crdt.state.machine import FeedRow, Outcome
+from synaptic_crdt.state.outcomes import FeedRow, Outcome
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, FrontierItem, sign_checkpoint
 from tests.state.conftest import (

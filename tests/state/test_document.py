@@ -22,9 +22,10 @@ from synaptic_crdt.state.changes import (
 )
 from synaptic_crdt.state.codec import encode_trusted
 from synaptic_crdt.state.document import confine, join_changes, main, read_changes, take_apart
-from synaptic_crdt.state.feeds import Feed, Piece, encode_body
+from synaptic_crdt.state.feeds import Piece, encode_body
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.heads import Heads
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.interchange import SortedDocument, sort_out, write_changes
 from tests.state.conftest import Writer
 

@@ -9,7 +9,6 @@ from synaptic_crdt.errors import Forged, ForkSeen, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import encode_trusted
 from synaptic_crdt.state.feeds import (
-    Feed,
     Piece,
     Tip,
     encode_body,
@@ -19,6 +18,7 @@ from synaptic_crdt.state.feeds import (
     verify_piece,
 )
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
+from synaptic_crdt.state.held import Feed
 from tests.state.conftest import MARKET, Writer
 
 

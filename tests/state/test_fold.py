@@ -18,7 +18,7 @@ from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import Timers
 from synaptic_crdt.state.feeds import Entry, Piece, seal_bodies
 from synaptic_crdt.state.hashes import compute_hash
-from synaptic_crdt.state.machine import EpochRow, FeedRow, Machine
+from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.merkle import (
     compute_leaf,
     compute_row_key,
@@ -27,6 +27,7 @@ from synaptic_crdt.state.merkle import (
     compute_verdicts_root,
     update_tree,
 )
+from synaptic_crdt.state.outcomes import EpochRow, FeedRow
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint
 from synaptic_crdt.state.tables import Tables

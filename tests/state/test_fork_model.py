@@ -14,8 +14,9 @@ from typing import Final
 
 import pytest
 
-from synaptic_crdt.state.feeds import Feed, verify_piece
+from synaptic_crdt.state.feeds import verify_piece
 from synaptic_crdt.state.forks import get_branch
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, make_fork_proof
 from tests.state.conftest import MARKET, OPENED_MS, Writer, make_replica

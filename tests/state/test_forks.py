@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import encode
-from synaptic_crdt.state.feeds import Feed, Piece, compute_origin
+from synaptic_crdt.state.feeds import Piece, compute_origin
 from synaptic_crdt.state.forks import ForkBook, find_fork, get_branch, prove_fork
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.replica import Replica
@@ -481,6 +482,55 @@ def test_a_handover_that_undoes_a_checkpoint_opens_its_forks_again(is_in_effect:
     for writer in (copy_writer(one, 2), *([stranger] if is_in_effect else [])):
         admit(fresh, [get_piece(writer.feed)])
     assert replica.root == fresh.root
+
+
+@pytest.mark.parametrize("is_in_effect", [False, True])
+def test_a_handover_leaves_no_proof_that_another_makes_superfluous(is_in_effect: bool) -> None:
+    one, other = make_fork(2, 3, 3)
+    later = copy_writer(one, 4)
+    write(later, 4)
+    replica = make_recoverable()
+    admit(replica, [get_piece(copy_writer(one, 3).feed)])
+    if not is_in_effect:
+        stranger = Writer(6)
+        write(stranger, 1)
+        source = make_recoverable()
+        admit(source, [get_piece(copy_writer(one, 3).feed), get_piece(stranger.feed)])
+    else:
+        source = replica
+    checkpoint = source.make_checkpoint(witnessing.SEQUENCER, OPENED_MS + 100, bool_of)
+    replica.add_statement(checkpoint)
+    assert replica.machine.epoch == is_in_effect
+    lowest, open_one = prove(one, other), prove(one, later)
+    replica.add_statement(open_one)
+    replica.add_statement(lowest)
+    assert list(replica.branches.forks) == [lowest, open_one]
+    replica.add_statement(witnessing.hand_over(None))
+    # As in a replica that hears of everything after the handover.
+    assert list(replica.branches.forks) == [lowest]
+    assert replica.branches.forks.take_dropped() == [open_one.id]
+
+
+def test_what_a_checkpoint_on_the_way_fixed_is_not_let_go_for_the_next(replica: Replica) -> None:
+    one, other = make_fork(2, 3, 3)
+    source = make_replica(SEQUENCER.device)
+    stranger = Writer(6)
+    write(stranger, 1)
+    admit(source, [get_piece(stranger.feed), get_piece(copy_writer(one, 2).feed)])
+    close_epoch(source)
+    admit(source, [get_piece(other.feed, 3)])
+    close_epoch(source)
+    admit(replica, [get_piece(one.feed)])
+    for index in (1, 2):
+        checkpoint = source.chain.get(index)
+        assert checkpoint is not None
+        replica.add_statement(checkpoint)
+    # The first waits for the stranger, and what it names of the forker is held all the same.
+    assert replica.machine.epoch == 0
+    [truncation] = replica.branches.take_truncations()
+    assert truncation.position == 2
+    admit(replica, [get_piece(stranger.feed), get_piece(other.feed, 3)])
+    assert replica.root == source.root
 
 
 # -- stores ------------------------------------------------------------------------------------------

@@ -77,6 +77,15 @@ def test_what_the_old_sequencer_signs_beyond_is_void() -> None:
     assert describe(chain) == before
 
 
+def test_what_the_new_sequencer_signs_before_its_view_began_is_void() -> None:
+    chain = make_counted()
+    chain.add(hand_over(LAST))
+    before = describe(chain)
+    assert chain.add(follow(MADE[0], view=1, key=NEXT)) == "void"
+    assert chain.add(follow(MADE[1], view=1, key=NEXT, root=1)) == "void"
+    assert describe(chain) == before
+
+
 def test_what_counted_beyond_is_undone() -> None:
     chain = make_counted()
     chain.add(hand_over(MADE[0]))

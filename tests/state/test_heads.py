@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from automerge import core
 
 from synaptic_crdt.state.changes import FeedChanges, encode_root_change, get_change_hash
-from synaptic_crdt.state.feeds import Feed, encode_body
+from synaptic_crdt.state.feeds import encode_body
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.heads import Heads, compute_short_form
+from synaptic_crdt.state.held import Feed
 from tests.state.conftest import Writer
 
 GENESIS = b"a genesis"

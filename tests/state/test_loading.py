@@ -15,7 +15,8 @@ from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.store import Store
-from tests.state.conftest import MARKET, OPENED_MS, Writer, admit, make_replica
+from tests.state import witnessing
+from tests.state.conftest import MARKET, OPENED_MS, ToyContract, Writer, admit, make_replica
 
 SEQUENCER = Writer(9)
 LENGTH = 2100  # two windows and 52 entries more
@@ -331,6 +332,57 @@ def test_a_damaged_statement_is_named(home: Home, statement: str, number: int) -
     assert damages == ()
     assert repaired.final_epoch == 3
     assert repaired.root == home.replica.root
+
+
+def test_statements_about_witnesses_wait_for_what_they_stand_on(tmp_path: Path) -> None:
+    """The second handover without the first, and the cosignature of a view that nobody began."""
+    first = witnessing.hand_over(None)
+    second = witnessing.hand_over(None, view=2)
+    store = Store.create(tmp_path / "market.db", b"genesis")
+    checkpoint = witnessing.follow(view=2)
+    late = witnessing.cosign(checkpoint, witnessing.A)
+    store.write(statements=[(each.id, encode_statement(each)) for each in (late, second)])
+    replica = make_handed_over()
+    [damage] = load_replica(store, replica)
+    assert (damage.kind, damage.position) == ("statement", 2)
+    assert damage.reason == "what it stands on is missing or damaged"
+    assert replica.chain.view.number == 0
+    # Behind its successor, as a repair puts it.
+    store.write(statements=[(first.id, encode_statement(first))])
+    replica = make_handed_over()
+    assert load_replica(store, replica) == ()
+    assert replica.chain.view.number == 2
+    store.close()
+
+
+def test_what_a_view_signed_whose_origin_never_came_is_no_damage(tmp_path: Path) -> None:
+    """Another handover made the origin void after it had counted here."""
+    _, origin = witnessing.follow_all(2)
+    word = witnessing.hand_over(origin)
+    following = witnessing.follow(origin, view=1, key=witnessing.NEXT)
+    store = Store.create(tmp_path / "market.db", b"genesis")
+    store.write(statements=[(each.id, encode_statement(each)) for each in (word, following)])
+    replica = make_handed_over()
+    assert load_replica(store, replica) == ()
+    awaited = replica.chain.awaited
+    assert awaited is not None
+    assert awaited.origin == origin.id
+    # What is missing before the view began is named all the same.
+    late = witnessing.follow(witnessing.follow(root=7), root=7)
+    store.write(statements=[(late.id, encode_statement(late))])
+    [damage] = load_replica(store, make_handed_over())
+    assert (damage.kind, damage.position) == ("statement", 3)
+    store.close()
+
+
+def make_handed_over() -> Replica:
+    return Replica(
+        MARKET,
+        sequencer=witnessing.SEQUENCER.public,
+        opened_ms=OPENED_MS,
+        make_contract=ToyContract,
+        recovery=witnessing.RECOVERY.public,
+    )
 
 
 def test_a_halted_market_is_halted_after_opening(home: Home) -> None:

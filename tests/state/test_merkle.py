@@ -16,6 +16,7 @@ from synaptic_crdt.state.merkle import (
     compute_verdict_leaf,
     compute_verdicts_root,
     compute_verdicts_root_from,
+    find_first_difference,
     find_place,
     find_verdict,
     get_bit,
@@ -45,6 +46,19 @@ keys = st.sampled_from(
 )
 leaves = st.sampled_from([bytes([n]) * 32 for n in range(1, 6)])
 batches = st.lists(st.dictionaries(keys, st.none() | leaves, max_size=12), max_size=8)
+
+
+@given(st.dictionaries(keys, leaves, max_size=12), st.dictionaries(keys, leaves, max_size=12))
+def test_the_first_difference_of_two_trees(
+    one: dict[bytes, bytes], other: dict[bytes, bytes]
+) -> None:
+    differing = {key for key, _ in one.items() ^ other.items()}
+    # As a row's own hash does, each leaf binds the place where it stands.
+    trees = [
+        update_tree(None, {key: key[:1] + key[-1:] + leaf[2:] for key, leaf in rows.items()})
+        for rows in (one, other)
+    ]
+    assert find_first_difference(*trees) == min(differing, default=None)
 
 
 @given(batches)

@@ -216,7 +216,7 @@ def test_every_entry_of_every_closed_epoch_is_proven_alone() -> None:
             )
             assert (proven.verdict, proven.included) == (outcome.verdict, outcome.epoch)
             assert proven.count == len(held.machine.get_epoch(outcome.epoch))
-            assert held.machine.get_epoch(outcome.epoch)[proven.index] is outcome
+            assert held.machine.get_epoch(outcome.epoch)[proven.index] == outcome.place
             # A receipt shows no neighbour.
             bodies = {other.entry.body for other in held.machine.get_settled()}
             assert [body for body in bodies if body in data] == [entry.body]

@@ -10,7 +10,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, FrontierItem, sign_checkpoint
 from tests.state.conftest import (

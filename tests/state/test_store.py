@@ -87,7 +87,7 @@ def edit(path: Path, statement: str, *values: object) -> None:
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
-        ("UPDATE market SET version = 2", VersionMismatch),
+        ("UPDATE market SET version = 3", VersionMismatch),
         ("UPDATE market SET genesis = x'00'", StoreDamaged),
         ("UPDATE market SET id = x'00'", StoreDamaged),
         ("DELETE FROM market", StoreDamaged),

@@ -18,6 +18,7 @@ from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
+from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Record, Table, Tables
 from synaptic_crdt.sync.gate import Gate, KeepNothing, Writer
 from synaptic_crdt.sync.inspection import Admission
@@ -154,6 +155,8 @@ class Peer:
         public = None if sequencer is None else sequencer.public
         self.replica: Final = make_replica(public, market, witnesses)
         self.gate = Gate(self.replica, writer or KeepNothing(), find_issuer)
+        if isinstance(writer, Store):
+            self.replica.begin_with(writer.saved)
 
     def let_in_all(self, writer: Writer | None = None) -> "Peer":
         """From now on ask of no feed who invited it, as no honest peer does."""

@@ -12,7 +12,8 @@ from typing import Final
 
 import pytest
 
-from synaptic_crdt.state.feeds import Feed, seal_bodies, verify_piece
+from synaptic_crdt.state.feeds import seal_bodies, verify_piece
+from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.replica import Replica

@@ -203,6 +203,33 @@ def test_a_live_link_settles_and_fetches_by_itself() -> None:
     assert other.replica.root == one.replica.root
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (4, 1), (1, 4), (1100, 3)])
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_witness_gets_the_branch_that_it_is_to_cosign(
+    ours: int, theirs: int, is_live: bool
+) -> None:
+    """Else whoever forks could keep a market with witnesses from going on."""
+    witness = make_key(6)
+    sequencer, other = (Peer(FOUNDER, witnesses=[witness]) for _ in range(2))
+    sequencer.note(FORKER, 2)
+    other.copy_from(sequencer)
+    sequencer.write(FORKER, *[["note", 1]] * ours)
+    other.write(FORKER, *[["note", 2]] * theirs)
+    ends = End(sequencer, live=is_live), End(other, live=is_live)
+    pump(*ends)
+    assert other.replica.branches.get_suspended_from(DEVICE) == 3
+    checkpoint = sequencer.close_epoch()
+    if is_live:
+        pump(*ends)
+    else:
+        sync(sequencer, other)
+        sync(sequencer, other)
+    assert get_position(other) == 2 + ours
+    examination = other.replica.examine(checkpoint)
+    assert examination is not None
+    assert examination.root == checkpoint.root
+
+
 def test_a_bundle_brings_the_fixed_branch() -> None:
     one, other = part(2, 4, 1)
     checkpoint = one.close_epoch()

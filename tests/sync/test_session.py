@@ -332,6 +332,20 @@ def test_two_forks_of_one_feed_are_told_once() -> None:
     assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 3, is_fixed=False)]
 
 
+def test_one_fork_that_is_pushed_twice_at_once_is_told_once() -> None:
+    first, second = Peer(), Peer()
+    forker = make_key(5)
+    first.note(forker, 2)
+    second.copy_from(first)
+    ends = link(first, second)
+    pump(*ends)
+    second.write(forker, ["note", 1])
+    first.write(forker, ["note", 2])
+    data = ends[0].take_output()
+    ends[1].receive(data + data)
+    assert ends[1].get_events(ForkFound) == [ForkFound(forker.public, 3, is_fixed=False)]
+
+
 @pytest.mark.parametrize("extra", [0, 2])
 def test_a_sequencer_that_signed_twice_is_proved_to_both(founder: DeviceKey, extra: int) -> None:
     first, second = Peer(founder), Peer(founder)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import UsageError
+from synaptic_crdt.node.archive import write_archive
 from synaptic_crdt.node.bundles import read_bundle
 from synaptic_crdt.node.carrying import read_blobs
 from synaptic_crdt.node.commands import (
@@ -76,6 +77,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "handover.sign": epochs.sign_handover,
     "reissue": forks.reissue_entries,
     "fork.report": forks.report_fork,
+    "archive.write": write_archive,
     "bundle.read": read_bundle,
     "blob.read": read_blobs,
     "document.read": read_document,

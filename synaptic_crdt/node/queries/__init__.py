@@ -5,6 +5,7 @@ from typing import Final
 
 from synaptic_crdt.node.bundles import write_bundle
 from synaptic_crdt.node.carrying import list_blobs, write_blobs
+from synaptic_crdt.node.cold_start import write_state_file
 from synaptic_crdt.node.documents import list_heads, write_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -50,6 +51,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "bundle.write": write_bundle,
     "blob.list": list_blobs,
     "blob.write": write_blobs,
+    "bundle.state": write_state_file,
     "document.write": write_document,
     "heads": list_heads,
     "log": history.show_log,

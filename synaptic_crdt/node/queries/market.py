@@ -1,19 +1,21 @@
 """The market as a whole: its state and its replay."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 
-from synaptic_crdt.node.audit import Claim, audit_market
+from synaptic_crdt.errors import AuditFailed, BodyArchived, StoreDamaged
+from synaptic_crdt.node.archive import read_archives
+from synaptic_crdt.node.audit import Claim, audit_market, check_same_state
 from synaptic_crdt.node.handovers import describe_proposals
 from synaptic_crdt.node.health import list_findings
+from synaptic_crdt.node.naming import PathText
 from synaptic_crdt.node.node import Market, Node
 from synaptic_crdt.node.queries.forks import list_forks
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.node.witness import is_witness
 from synaptic_crdt.rules.views import view_parameters, view_supply
 from synaptic_crdt.state.heads import compute_short_form
-from synaptic_crdt.state.loading import load_replica
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.loading import replay_store
 
 
 def show_state(node: Node) -> Json:
@@ -24,7 +26,7 @@ def show_state(node: Node) -> Json:
     return {
         "market": node.market.id.hex(),
         "root": root.hex(),
-        "heads": compute_short_form(node.market.compute_heads()).hex(),
+        "heads": _tell_heads(node),
         "entries": replica.entries,
         "pending": pending,
         "suspended": suspended,
@@ -107,13 +109,16 @@ def _describe_view(node: Node) -> Json:
     }
 
 
+def _tell_heads(node: Node) -> str | None:
+    """Return the short form of the heads; None where they cannot be counted without a history."""
+    try:
+        return compute_short_form(node.market.compute_heads()).hex()
+    except BodyArchived:
+        return None
+
+
 def _count_final(node: Node) -> int:
-    settled = node.replica.machine.get_settled()
-    return bisect_right(settled, node.replica.final_epoch, key=_get_epoch)
-
-
-def _get_epoch(outcome: Outcome) -> int:
-    return outcome.epoch
+    return node.replica.machine.get_settled().count(node.replica.final_epoch)
 
 
 def audit_home(
@@ -123,17 +128,33 @@ def audit_home(
     heads: Sequence[str] | None = None,
     at: str | None = None,
     thorough: bool = False,
+    archives: Sequence[PathText] = (),
 ) -> Json:
     """Replay this home's store; compare with what is claimed.
 
-    Every hash was recomputed and every seal verified when the store was opened and when anything
-    came in since. ``thorough`` reads and verifies the whole store again.
+    Every entry in it is read again: every hash recomputed, every seal verified, everything folded.
+    ``thorough`` verifies what is saved of every epoch, too, and holds the state that this process
+    came to on its way against the replay. ``archives`` are files with the bodies that are not here
+    any more.
     """
-    market, damages = node.market, node.damages
-    if thorough:
-        market = Market(node.store.genesis)
-        damages = load_replica(node.store, market.replica)
+    market = Market(node.store.genesis)
+    bodies = read_archives(node.market.id, [Path(each) for each in archives])
+    damages = node.damages or replay_store(node.store, market.replica, bodies)
+    if thorough and not damages:
+        _check_saved(node)
+        check_same_state(node.market, market)
     # What is damaged is named by feed and position; what the database has lost, by itself alone.
     if not damages:
         node.store.check_integrity()
     return audit_market(market, damages, Claim(root, heads, at))
+
+
+def _check_saved(node: Node) -> None:
+    """Verify every state that can be gone back to, and every outcome that is kept."""
+    saved, machine = node.store.saved, node.replica.machine
+    try:
+        saved.check_states(node.replica.chain)
+        for epoch in range(1, machine.epoch + 1):
+            machine.get_epoch(epoch)
+    except StoreDamaged as error:
+        raise AuditFailed(f"the stored bytes are damaged: saved state: {error}") from error

@@ -1,6 +1,6 @@
 """Who takes part: this home's own identity, its consent, and the invitations it gave."""
 
-from synaptic_crdt.errors import UsageError
+from synaptic_crdt.errors import BodyArchived, UsageError
 from synaptic_crdt.node.lookup import find_account
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
@@ -40,7 +40,11 @@ def show_identity(node: Node) -> Json:
 def _describe_opening(node: Node) -> Json | None:
     """Return what became of this device's first entry, which opens its account or joins it."""
     feed = node.replica.get_feed(node.key.public)
-    outcome = node.replica.machine.get_outcome(feed.get_id(1)) if feed.position else None
+    try:
+        outcome = node.replica.machine.get_outcome(feed.get_id(1)) if feed.position else None
+    except BodyArchived:
+        # Long final: nobody waits for it.
+        return None
     return None if outcome is None else describe_outcome(node, outcome)
 
 

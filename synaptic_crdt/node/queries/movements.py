@@ -6,6 +6,8 @@ one fold. It does not show what was refused or reversed; the log does.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from synaptic_crdt.node.lookup import find_account
@@ -60,9 +62,13 @@ class _Watch:
     def run(self) -> Iterator[Json]:
         machine = self._node.replica.machine
         machine.fold()
+        settled = groupby(machine.get_settled(), key=attrgetter("epoch"))
+        by_epoch = next(settled, None)
         for epoch in range(1, machine.epoch + 1):
-            for outcome in machine.get_epoch(epoch):
-                yield from self._follow(outcome)
+            if by_epoch is not None and by_epoch[0] == epoch:
+                for outcome in by_epoch[1]:
+                    yield from self._follow(outcome)
+                by_epoch = next(settled, None)
             row = machine.epochs.get(epoch.to_bytes(8, "big"))
             assert row is not None, epoch
             yield from self._fire(row.time, epoch)
@@ -85,7 +91,7 @@ class _Watch:
                 "cause": get_tag(operation),
                 "entry": entry.id.hex(),
                 "by": device.account.hex(),
-                "standing": get_standing(self._node, outcome),
+                "standing": get_standing(self._node, outcome.place),
                 **self._describe(operation, entry.id),
                 **moved,
             }

@@ -13,7 +13,7 @@ from synaptic_crdt.rules.operations import parse_operation
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
 from synaptic_crdt.rules.task_views import view_assignment, view_task, view_tasks
 from synaptic_crdt.state.limits import MIB
-from synaptic_crdt.state.machine import Outcome
+from synaptic_crdt.state.outcomes import Outcome, Place
 
 _TEXT_BYTES: Final = MIB  # shown beside its base64 up to here: escaped, it can be six times as long
 
@@ -81,7 +81,7 @@ def _tell_result(node: Node, assignment: Json) -> Json:
         "seat": assignment["seat"],
         "provider": assignment["provider"],
         "status": assignment["status"],
-        "standing": get_standing(node, outcome),
+        "standing": get_standing(node, outcome.place),
     } | _tell_payload(operation.result, _open_result(node, outcome.entry.id))
 
 
@@ -114,7 +114,7 @@ def _tell_payload(payload: Payload, content: Content) -> Json:
 
 
 def _tell_standing(node: Node, entry_id: str) -> Json:
-    standing: Standing = get_standing(node, _get_outcome(node, bytes.fromhex(entry_id)))
+    standing: Standing = get_standing(node, _get_place(node, bytes.fromhex(entry_id)))
     return {"standing": standing, "final": standing == "final"}
 
 
@@ -127,3 +127,9 @@ def _get_outcome(node: Node, entry_id: bytes) -> Outcome:
     outcome = node.replica.machine.get_outcome(entry_id)
     assert outcome is not None, entry_id
     return outcome
+
+
+def _get_place(node: Node, entry_id: bytes) -> Place:
+    place = node.replica.machine.get_place(entry_id)
+    assert place is not None, entry_id
+    return place

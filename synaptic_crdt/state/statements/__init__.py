@@ -5,7 +5,7 @@ passes ``verify_statement`` is of a known kind, has its shape and its bounds, an
 signer. Whether that signer had any business to sign it is the replica's to say.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from synaptic_crdt.errors import MalformedInput
@@ -37,6 +37,7 @@ __all__ = [
     "Proposal",
     "Statement",
     "encode_statement",
+    "find_cosigned",
     "make_fork_proof",
     "make_proposal",
     "sign_checkpoint",
@@ -70,6 +71,18 @@ def encode_statement(statement: Statement) -> bytes:
         case _:
             fields = handover.get_fields(statement)
     return encode_trusted(fields)
+
+
+def find_cosigned(signer: bytes, statements: Iterable[bytes]) -> dict[tuple[int, int], bytes]:
+    """Return, by view and index, which checkpoint a device cosigned in verified statements."""
+    found: dict[tuple[int, int], bytes] = {}
+    for data in statements:
+        match decode(data, limits.STATEMENT_BYTES):
+            case [cosignature.TAG, int(view), int(index), bytes(checkpoint), by, _] if by == signer:
+                found[view, index] = checkpoint
+            case _:
+                pass
+    return found
 
 
 def stands_before_checkpoints(statement: Statement) -> bool:

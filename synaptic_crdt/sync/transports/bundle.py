@@ -91,12 +91,13 @@ def read_bundle(path: Path, gate: Gate, tell: Callable[[int], None] | None = Non
         _inspect_all(gate, progress.follow(read_records(file)))
         file.seek(records_start)
         report = _admit_all(gate, progress.follow(read_records(file)))
-        # A writer's own feed comes first, and may stand on others: what waited is offered again.
-        while report.entries_held:
+        # A writer's own feed comes first, and may stand on others; a fork may be settled by a
+        # checkpoint behind it: what waited is offered again.
+        moved = True
+        while moved and (report.entries_held or report.forks):
             file.seek(records_start)
             again = _admit_all(gate, read_records(file))
-            if again.entries_held == report.entries_held:
-                break
+            moved = again.entries_new > 0 or again.statements_new > 0
             report = _add_up(report, again)
         return report
 
@@ -167,7 +168,7 @@ def _inspect_all(gate: Gate, records: Iterable[Piece | bytes]) -> None:
 
 
 def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
-    before = _count_held(gate.replica)
+    before = gate.entries_admitted
     entries = held = statements_new = 0
     forks: dict[bytes, None] = {}
     for pieces, statements in _batch(records):
@@ -180,7 +181,7 @@ def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
             elif piece.device not in forks:
                 entries += len(piece.bodies)
         statements_new += gate.admit_statements(statements).count(Admission.ACCEPT)
-    entries_new = _count_held(gate.replica) - before
+    entries_new = gate.entries_admitted - before
     return BundleReport(
         entries_new=entries_new,
         entries_known=entries - entries_new,
@@ -199,11 +200,6 @@ def _add_up(before: BundleReport, again: BundleReport) -> BundleReport:
         statements_new=before.statements_new + again.statements_new,
         forks=again.forks,
     )
-
-
-def _count_held(replica: Replica) -> int:
-    """Return the number of entries held, those beyond the end of a closed feed included."""
-    return sum(feed.position for feed in replica.feeds.values())
 
 
 def _batch(records: Iterable[Piece | bytes]) -> Iterator[tuple[list[Piece], list[bytes]]]:

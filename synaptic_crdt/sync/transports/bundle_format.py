@@ -5,8 +5,9 @@ come first), statements; an empty frame; and the BLAKE3 hash of all before it. E
 the frames and the hash, so that a damaged file is never taken for a newer one.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -27,13 +28,18 @@ from synaptic_crdt.sync.messages import (
 )
 
 BUNDLE_VERSION: Final = 1
+STATE_VERSION: Final = 2  # of files that begin at a checkpoint's state
 
 _MAGIC: Final = b"synaptic-crdt bundle\n"
 _VERSION_BYTES: Final = 2
 _END: Final = bytes(LENGTH_BYTES)
 
-# How every bundle of this version begins.
+# How every bundle with a whole history begins.
 HEAD: Final = _MAGIC + BUNDLE_VERSION.to_bytes(_VERSION_BYTES, "big")
+_NAMES: Final = {
+    BUNDLE_VERSION: "a bundle with the whole history",
+    STATE_VERSION: "a bundle that begins at a state",
+}
 
 
 class GenesisRecord(Message, frozen=True, tag="genesis"):
@@ -53,12 +59,40 @@ def write_file(path: Path, replica: Replica, genesis: bytes) -> None:
 
     Raises ``StoreFailed``.
     """
+    write_records(path, genesis, _get_pieces(replica), replica.get_statements())
+
+
+def write_records(
+    path: Path, genesis: bytes, pieces: Iterable[Piece], statements: Iterable[bytes]
+) -> None:
+    """Write pieces, each feed's without a gap, and statements to a file; nobody sees half of it.
+
+    Raises ``StoreFailed``.
+    """
+    frames: Iterator[Message] = chain(
+        [GenesisRecord(genesis=genesis)],
+        (message for piece in pieces for message in take_apart(piece)),
+        (StatementRecord(statement=statement) for statement in statements),
+    )
+    write_frames(path, BUNDLE_VERSION, frames)
+
+
+def write_frames(path: Path, version: int, frames: Iterable[Message]) -> None:
+    """Write a bundle of a version, of which the genesis is the first frame.
+
+    Raises ``StoreFailed``.
+    """
     with write_whole(path) as file:
-        _write_all(file, replica, genesis)
+        hasher = start_hash("bundle")
+        head = _MAGIC + version.to_bytes(_VERSION_BYTES, "big")
+        for data in chain([head], map(encode_frame, frames), [_END]):
+            hasher.update(data)
+            file.write(data)
+        file.write(hasher.digest())
 
 
 @contextmanager
-def open_whole(path: Path) -> Generator[BinaryIO]:
+def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[BinaryIO]:
     """Open a bundle whose magic, frames, hash and version were checked, at its first frame.
 
     Raises ``MalformedInput``, ``VersionMismatch``, ``UsageError`` or ``StoreFailed``.
@@ -67,9 +101,15 @@ def open_whole(path: Path) -> Generator[BinaryIO]:
         check_readable(path)
         with path.open("rb") as file:
             version = _check_whole(path, file)
-            if version != BUNDLE_VERSION:
+            if version not in _NAMES:
                 raise VersionMismatch(
-                    f"{path} has version {version}, this program knows {BUNDLE_VERSION}; upgrade it"
+                    f"{path} has version {version}, this program knows up to {STATE_VERSION};"
+                    " upgrade it"
+                )
+            if version != expected:
+                raise UsageError(
+                    f"{path} is {_NAMES[version]}, and {_NAMES[expected]} is needed here; the one"
+                    " is for `bundle read` and `audit`, the other for `join --state`"
                 )
             file.seek(len(HEAD))
             yield file
@@ -81,7 +121,7 @@ def open_whole(path: Path) -> Generator[BinaryIO]:
 
 def read_genesis_record(file: BinaryIO) -> bytes:
     """Return the genesis, which comes first. Raises ``MalformedInput``."""
-    record = decode_one_of(GenesisRecord, _read_frame(file))
+    record = decode_one_of(GenesisRecord, read_frame(file))
     assert isinstance(record, GenesisRecord)
     if len(record.genesis) > limits.GENESIS_BYTES:
         raise MalformedInput(
@@ -97,7 +137,7 @@ def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
     """
     follows: dict[bytes, int] = {}
     has_statements = False
-    while payload := _read_frame(file):
+    while payload := read_frame(file):
         record = decode_one_of(Header | StatementRecord, payload)
         if isinstance(record, StatementRecord):
             has_statements = True
@@ -108,31 +148,21 @@ def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
             raise MalformedInput(
                 f"feed {record.device.hex()[:16]}: the piece at {record.first} is out of order"
             )
-        piece = _read_bodies(file, Assembly(record))
+        piece = read_bodies(file, Assembly(record))
         follows[piece.device] = piece.last + 1
         yield piece
 
 
-def _write_all(file: BinaryIO, replica: Replica, genesis: bytes) -> None:
-    hasher = start_hash("bundle")
-
-    def write(data: bytes) -> None:
-        hasher.update(data)
-        file.write(data)
-
-    write(HEAD)
-    write(encode_frame(GenesisRecord(genesis=genesis)))
+def _get_pieces(replica: Replica) -> Iterator[Piece]:
     for feed in replica.feeds.values():
         position = 0
         # Of a closed feed, as much as it takes to show where it ends.
         while position < feed.end and (piece := feed.get_piece(position + 1)) is not None:
-            for message in take_apart(piece):
-                write(encode_frame(message))
+            yield piece
             position = piece.last
-    for statement in replica.get_statements():
-        write(encode_frame(StatementRecord(statement=statement)))
-    write(_END)
-    file.write(hasher.digest())
+        if position < feed.end:
+            # Raises ``BodyArchived`` where that is why.
+            feed.entries.get_bodies(position, position + 1)
 
 
 def _check_whole(path: Path, file: BinaryIO) -> int:
@@ -142,7 +172,7 @@ def _check_whole(path: Path, file: BinaryIO) -> int:
     if len(head) < len(HEAD) or not head.startswith(_MAGIC):
         raise MalformedInput(f"{path} is not a bundle, or is damaged at its beginning")
     hasher.update(head)
-    while payload := _read_frame(file):
+    while payload := read_frame(file):
         hasher.update(len(payload).to_bytes(LENGTH_BYTES, "big"))
         hasher.update(payload)
     hasher.update(_END)
@@ -154,7 +184,7 @@ def _check_whole(path: Path, file: BinaryIO) -> int:
     return int.from_bytes(head[len(_MAGIC) :], "big")
 
 
-def _read_frame(file: BinaryIO) -> bytes:
+def read_frame(file: BinaryIO) -> bytes:
     """Return the next frame's payload, empty at the end; its length is checked before it."""
     prefix = file.read(LENGTH_BYTES)
     size = int.from_bytes(prefix, "big")
@@ -166,10 +196,11 @@ def _read_frame(file: BinaryIO) -> bytes:
     return payload
 
 
-def _read_bodies(file: BinaryIO, assembly: Assembly) -> Piece:
+def read_bodies(file: BinaryIO, assembly: Assembly) -> Piece:
+    """Return the piece whose bodies come next. Raises ``MalformedInput``."""
     piece = None
     while piece is None:
-        part = decode_one_of(Bodies, _read_frame(file))
+        part = decode_one_of(Bodies, read_frame(file))
         assert isinstance(part, Bodies)
         piece = assembly.add(part.bodies)
     return piece

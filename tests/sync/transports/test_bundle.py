@@ -183,7 +183,7 @@ def make_flaws(founder: DeviceKey) -> dict[str, tuple[bytes, type[SynapticError]
 
     return {
         "another market": (build(GenesisRecord(genesis=b"x")), WrongMarket, "is of market"),
-        "newer": (build(GENESIS_RECORD, version=2), VersionMismatch, "has version 2"),
+        "newer": (build(GENESIS_RECORD, version=3), VersionMismatch, "has version 3"),
         "large genesis": (
             build(GenesisRecord(genesis=bytes(65_537))), MalformedInput, "limit 65536"
         ),
