@@ -20,6 +20,7 @@ TASK = {
     "title": "Why?",
     "seats": [{"units": 2, "text": "Why is the sky blue?"}],
     "price": 50,
+    "priority_seconds": 0,
 }
 
 

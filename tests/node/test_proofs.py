@@ -58,7 +58,8 @@ def post(node: Node) -> str:
     seats: list[dict[str, Any]] = [
         {"units": 1, "media_type": "text/plain", "base64": "aGVsbG8="} for _ in range(2)
     ]
-    arguments = {"kind": "text.answer", "title": "Q", "seats": seats, "price": 5}
+    task = {"kind": "text.answer", "title": "Q", "price": 5, "priority_seconds": 0}
+    arguments = task | {"seats": seats}
     return run_command(node, "task.post", arguments)["task"]
 
 

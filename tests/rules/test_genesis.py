@@ -92,7 +92,7 @@ def test_a_sandbox_has_no_witnesses() -> None:
 
 def test_lists_must_ascend() -> None:
     genesis = make(council=[b"a" * 32, b"b" * 32], witnesses=[b"c" * 32, b"d" * 32])
-    with pytest.raises(MalformedInput, match=r"witness 63\w+ must come once"):
+    with pytest.raises(MalformedInput, match=r"witness device 63\w+ must come once"):
         decode_genesis(encode_genesis(replace(genesis, witnesses=genesis.witnesses[::-1])))
     with pytest.raises(MalformedInput, match="ascending"):
         decode_genesis(encode_genesis(replace(genesis, council=genesis.council[::-1])))
