@@ -92,8 +92,7 @@ class Heads:
             changes = self._start_after(feed, feed.end)
         if changes.position < feed.end:
             changes.pass_over(feed.entries.get_bodies(changes.position, feed.end))
-        if changes.position:
-            self._known[feed.device] = (changes, feed.get_id(feed.end))
+        self._known[feed.device] = (changes, feed.get_id(feed.end))
         return changes.head
 
     def _start_after(self, feed: Feed, end: int) -> FeedChanges:

@@ -99,8 +99,8 @@ def encode_chunks(rows: Iterable[SavedRow]) -> Iterator[bytes]:
             chunk, size = [], 0
         chunk.append(row)
         size += row_size
-    if chunk:
-        yield encode_trusted(chunk)
+    assert chunk, "a state has a row of its newest epoch"
+    yield encode_trusted(chunk)
 
 
 class StateAssembly:
@@ -125,10 +125,6 @@ class StateAssembly:
                     self._append((table, key, value))
                 case _:
                     raise MalformedInput("a row of a state is [table, key, row]")
-
-    def finish(self, market: bytes, epoch: int, time_ms: int, root: bytes) -> SavedState:
-        """Return the state once it is complete and has the root claimed. Raises ``Forged``."""
-        return verify_state(market, epoch, time_ms, self._rows, root)
 
     def _append(self, row: SavedRow) -> None:
         # So that nothing comes twice, of which only one could be under the root.

@@ -69,21 +69,17 @@ class Settled(Sequence[Outcome]):
         saved = 0 if self._saved is None else self._saved.count(epoch)
         return saved + bisect_left(self._held, epoch + 1, key=_get_epoch)
 
-    def get_place(self, number: int) -> Place:
-        """Return the place of the entry at ``number`` in the market's order."""
-        if self._saved is not None and number < len(self._saved):
-            return self._saved.get_place(number)
-        return self._get(number).place
-
     def find_place(self, entry_id: bytes) -> Place | None:
         """Return the place of an entry behind the saved state, or None when there is none."""
-        number = None if self._saved is None else self._saved.find(entry_id)
-        return None if number is None else self.get_place(number)
+        saved = self._saved
+        number = None if saved is None else saved.find(entry_id)
+        return None if saved is None or number is None else saved.get_place(number)
 
     def find(self, entry_id: bytes) -> Outcome | None:
         """Return the outcome of an entry behind the saved state, or None when there is none."""
-        number = None if self._saved is None else self._saved.find(entry_id)
-        return None if number is None else self._get(number)
+        saved = self._saved
+        number = None if saved is None else saved.find(entry_id)
+        return None if saved is None or number is None else saved.get(number)
 
     def _get(self, number: int) -> Outcome:
         saved = self._count_saved()

@@ -265,7 +265,8 @@ def test_nodes_cosign_by_themselves_and_replace_a_lost_sequencer(
         processes.start(name, "sync", "--live", first)
     wait_for(told, "rita", lambda state: state["final_epoch"] >= 1 and not state["pending"])
     told("rita", "wallet", "send", "ana", "9")
-    wait_for(told, "ben", lambda state: state["final_epoch"] >= 2 and not state["pending"])
+    for name in ("ana", "ben"):
+        wait_for(told, name, lambda state: state["final_epoch"] >= 2 and not state["pending"])
     # The sequencer is lost without a word. Two of three witnesses go on without it.
     processes.kill("rita")
     for name in ("ana", "ben"):

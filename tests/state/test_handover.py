@@ -6,6 +6,7 @@ import pytest
 
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import CheckpointChain
+from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import ChainStatement, Checkpoint
 from tests.state.conftest import MARKET
 from tests.state.witnessing import (
@@ -196,6 +197,23 @@ def test_of_two_for_one_view_the_one_that_undoes_least_is_followed() -> None:
     other = make_counted()
     add_all(other, [high, low])
     assert describe(other) == describe(chain)
+
+
+@pytest.mark.parametrize(("sequencer", "is_kept"), [(D, True), (E, False)])
+def test_what_does_not_count_yet_is_kept_while_its_signer_sequences_its_view(
+    sequencer: DeviceKey, *, is_kept: bool
+) -> None:
+    chain = make_counted(A)
+    chain.add(hand_over(MADE[1], sequencer=D, witnesses=WITNESSES))
+    waiting = follow(MADE[1], view=1, key=D)
+    # Nobody cosigned it.
+    assert chain.add(waiting) == "kept"
+    assert chain.head == MADE[1].id
+    chain.add(hand_over(LAST, sequencer=sequencer, witnesses=WITNESSES))
+    assert chain.awaited is not None
+    assert chain.awaited.sequencer == sequencer.public
+    assert (waiting in chain.get_beside()) is is_kept
+    assert (chain.get_checkpoint(waiting.index, waiting.id) is not None) is is_kept
 
 
 def test_one_signer_has_so_many_proposals_of_a_view() -> None:

@@ -16,11 +16,13 @@ from synaptic_crdt.errors import BodyArchived, StoreDamaged
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Piece, verify_piece
+from synaptic_crdt.state.hashes import compute_body_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica, replay_store
 from synaptic_crdt.state.outcomes import compute_verdict_leaves
 from synaptic_crdt.state.proving import compute_version_root
 from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.saved import SavedRow, StateAssembly, encode_chunks
 from synaptic_crdt.state.statements import Checkpoint, Statement, encode_statement, sign_checkpoint
 from synaptic_crdt.state.store import Store
 from tests.state.conftest import MARKET, OPENED_MS, ToyContract, Writer, dump_machine
@@ -278,6 +280,67 @@ def test_a_state_is_taken_only_where_the_root_agrees(home: Home) -> None:
     assert home.replica.divergences[0].index == 4
 
 
+def test_what_the_disk_refuses_to_keep_is_kept_after_the_next_opening(home: Home) -> None:
+    kept = home.store.saved
+    home.write(0, (OPENED_MS + 60, ["mint", 1]))
+    honest = home.replica.make_checkpoint(SEQUENCER, OPENED_MS + 61, lambda _: True)
+    home.store.write(statements=[(honest.id, encode_statement(honest))])
+    home.replica.add_statement(honest)
+    home.store._connection.execute("PRAGMA query_only = 1")
+    home.keep()
+    assert (home.replica.machine.epoch, kept.epoch) == (4, 3)
+    home.store._connection.execute("PRAGMA query_only = 0")
+    # What came after one that is not kept cannot be kept either.
+    home.write(0, (OPENED_MS + 70, ["mint", 1]))
+    home.close_epoch()
+    assert (home.replica.machine.epoch, kept.epoch) == (5, 3)
+    expected = describe(home.replica)
+    assert describe(home.reopen()) == expected
+    assert (home.damages, home.store.saved.epoch) == ((), 5)
+
+
+def test_states_that_a_handover_undid_are_nobody_s_claim(home: Home) -> None:
+    first = home.replica.chain.get(1)
+    home.replica.add_statement(hand_over(first, RECOVERY, sequencer=SECOND))
+    other = home.replica.make_checkpoint(SECOND, OPENED_MS + 60, lambda _: True)
+    home.replica.add_statement(other)
+    # Of epochs 2 and 3 is kept what they came to before.
+    assert (home.replica.chain.get(2), home.store.saved.epoch) == (other, 3)
+    home.store.saved.check_states(home.replica.chain)
+    state = home.store.saved.find_state(home.replica.chain)
+    assert state is not None
+    assert state.epoch == 1
+
+
+def test_a_feed_that_ended_before_a_handover_stays_ended(home: Home) -> None:
+    ended = home.writers[0].device
+    home.write(1, (OPENED_MS + 60, ["end", ended]))
+    home.close_epoch()
+    home.write(0, (OPENED_MS + 70, ["mint", 1]))
+    home.write(1, (OPENED_MS + 71, ["mint", 1]))
+    home.close_epoch()
+    home.add(hand_over(home.replica.chain.get(4), RECOVERY, sequencer=SECOND))
+    assert home.replica.get_feed(ended).closed_position == 6
+    assert home.replica.machine.epoch == 4
+    assert [o.entry.device for o in home.replica.machine.get_tail()] == [home.writers[1].device]
+    assert describe(home.replica) == describe(home.replay())
+
+
+def test_what_is_read_of_what_lies_behind_is_not_all_in_memory(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = describe(home.replica)
+    monkeypatch.setattr(limits, "READ_AHEAD_ENTRIES", 3)
+    replica = home.reopen()
+    assert describe(replica) == expected
+    saved = replica.machine.get_settled()._saved
+    assert saved is not None
+    # One stretch or epoch is read whole, however long it is.
+    assert [len(each.places) for each in saved._loaded.values()] == [4]
+    shelf = replica.get_feed(home.writers[0].device).entries._front._shelf  # type: ignore[union-attr]
+    assert [len(each.ids) for each in shelf._read.values()] == [6]
+
+
 def list_places(home: Home) -> list[tuple[str, str, int]]:
     """Return table, column and row of everything that is saved."""
     home.store.close()
@@ -396,6 +459,93 @@ def test_what_was_altered_behind_the_state_shows_when_it_is_read(
     assert home.damages[-1].kind == "saved"
     assert (home.damages[0].device, home.damages[0].position) == (device, 1)
     assert replica.machine.epoch == (3 if says.startswith("its hash") else 0)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "UPDATE saved_epochs SET outcomes = substr(outcomes, 1, length(outcomes) - 80)",
+        "UPDATE saved_epochs SET outcomes = substr(outcomes, 1, length(outcomes) - 1)",
+        "UPDATE saved_epochs SET outcomes = x'00'",
+        "DELETE FROM saved_epochs",
+    ],
+)
+def test_outcomes_that_are_damaged_after_the_opening_show_when_they_are_read(
+    home: Home, query: str
+) -> None:
+    expected = describe(home.replica)
+    settled = home.reopen().machine.get_settled()
+    home.store._connection.execute(query)
+    with pytest.raises(StoreDamaged, match="the outcomes of epoch 1 are damaged"):
+        list(settled.get_ids())
+    with pytest.raises(StoreDamaged, match="the outcomes of epoch 2 are damaged"):
+        settled.get_places(2)
+    assert describe(home.reopen()) == expected
+    assert [damage.kind for damage in home.damages] == ["saved"]
+
+
+def test_a_last_entry_that_is_no_entry_is_no_place_to_begin(home: Home) -> None:
+    device = home.writers[0].device
+    garbage = b"\x00"
+    home.edit(
+        "UPDATE entries SET body = ?, body_hash = ? WHERE place = (1 << 40) + 6",
+        garbage,
+        compute_body_hash(garbage),
+    )
+    replica = home.reopen()
+    assert [damage.kind for damage in home.damages] == ["entry", "saved"]
+    assert f"feed {device.hex()} position 6: a body is" in home.damages[1].reason
+    # The seal over all six is lost with it, so none of them is usable.
+    assert replica.get_feed(device).position == 0
+    assert replica.machine.epoch == 0
+
+
+# -- feeds of several windows ----------------------------------------------------------------
+
+
+def test_a_feed_that_ends_with_its_window_goes_on(tmp_path: Path) -> None:
+    home = Home(tmp_path / "market.db")
+    home.write(0, *((OPENED_MS + number, ["mint", 1]) for number in range(limits.WINDOW_ENTRIES)))
+    home.close_epoch()
+    expected = describe(home.replica)
+    assert describe(home.reopen()) == expected
+    assert home.replica.get_feed(home.writers[0].device).tip == home.writers[0].feed.tip
+    home.write(0, (OPENED_MS + 5000, ["mint", 1]), (OPENED_MS + 5001, ["mint", 1]))
+    assert describe(home.replica) == describe(home.replay())
+    home.store.close()
+
+
+@pytest.mark.parametrize("position", [0, 1, 1023, 1024, 1025, 2048, 2500, 2501])
+def test_a_feed_is_cut_behind_the_state_as_any_other(long_home: Home, position: int) -> None:
+    home = long_home
+    device = home.writers[0].device
+    whole = home.replay().get_feed(device)
+    feed = home.reopen().get_feed(device)
+    assert not feed.entries._rest
+    assert feed.truncate(position) == whole.truncate(position)
+    assert (feed.tip, feed.seals, feed.sealed_position) == (
+        whole.tip,
+        whole.seals,
+        whole.sealed_position,
+    )
+    assert list(feed.entries) == list(whole.entries)
+    assert [feed.get_id(number) for number in range(0, position + 1, 50)] == [
+        whole.get_id(number) for number in range(0, position + 1, 50)
+    ]
+    assert feed.get_piece(1) == whole.get_piece(1)
+
+
+def test_a_large_state_is_passed_on_in_chunks() -> None:
+    rows: list[SavedRow] = [
+        ("accounts", number.to_bytes(4, "big"), bytes(number % 2000)) for number in range(1000)
+    ]
+    chunks = list(encode_chunks(rows))
+    assert len(chunks) > 2
+    assert max(map(len, chunks)) <= limits.STATE_CHUNK_BYTES
+    assembly = StateAssembly()
+    for chunk in chunks:
+        assembly.add(chunk)
+    assert assembly.rows == rows
 
 
 # -- archived bodies -----------------------------------------------------------------------------
