@@ -1,0 +1,394 @@
+"""One market day told through the command line alone, and every token of it counted.
+
+A private task has three shards and two providers. One of them delivers a shard late and abandons
+another, which the other provider does instead; her own shard she starts late, is scored low,
+contests it, and two of three arbiters rule. What is expected is computed here, from the written
+rules, by plain arithmetic.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Json, run_line, shift_clocks, tell
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+NAMES = ("fay", "rita", "paul", "pia", "ann", "bob", "cyd")
+GRANTS = {"rita": 1_000, "paul": 200, "pia": 200, "ann": 0, "bob": 0, "cyd": 0}
+EVIDENCE = "ab" * 32
+
+# What the task says: two units a shard at up to 100, and what a fault costs.
+UNITS, PRICE_MAX, BOND, PENALTY = 2, 100, 20, 30
+FEE_PPM, MILLION = 20_000, 1_000_000
+POST = (
+    *("task", "post", "--kind", "text.answer", "--title", "Three letters", "--private"),
+    *("--text", "Dear Ana", "--text", "Dear Bea", "--text", "Dear Cleo"),
+    *("--units", str(UNITS), "--price", str(PRICE_MAX), "--bond", str(BOND)),
+    *("--penalty", str(PENALTY), "--metric", "accuracy=90", "--priority", "0s"),
+    *("--response", "10m", "--execution", "1h", "--window", "6h"),
+    *("--arbiter", "ann", "--arbiter", "bob", "--arbiter", "cyd", "--quorum", "2"),
+)
+
+# Seat 0: Paul asks 90 a unit and is an hour late: one violation; the share is full.
+LATE_PRICE = 90 * UNITS
+LATE_EARNED = LATE_PRICE - PENALTY
+LATE_FEE = LATE_EARNED * FEE_PPM // MILLION
+LATE_PAID = LATE_EARNED - LATE_FEE
+# Seat 1: Paul abandons it, his bond is Rita's; then Pia asks 80 a unit and does it well.
+AGAIN_PRICE = 80 * UNITS
+AGAIN_FEE = AGAIN_PRICE * FEE_PPM // MILLION
+AGAIN_PAID = AGAIN_PRICE - AGAIN_FEE
+# Seat 2: Pia asks 100 a unit and starts late. Rulings of 50 and 70 % make the lower median 50 %;
+# a ruling contains quality, so the missed metric costs nothing beside it.
+RULED_PRICE = 100 * UNITS
+RULED_EARNED = (RULED_PRICE - PENALTY) * 500_000 // MILLION
+RULED_FEE = RULED_EARNED * FEE_PPM // MILLION
+# A tenth of the price is at stake; the half that was not ruled hers is Rita's.
+DEPOSIT = -(-RULED_PRICE // 10)
+STAKED = min(DEPOSIT * (MILLION - 500_000) // MILLION, RULED_EARNED - RULED_FEE)
+RULED_PAID = RULED_EARNED - RULED_FEE - STAKED
+# Every seat locked the same; what was not earned is Rita's again.
+ESCROW = PRICE_MAX * UNITS
+FEES = LATE_FEE + AGAIN_FEE + RULED_FEE
+BALANCES = {
+    "rita": GRANTS["rita"]
+    - 3 * ESCROW
+    + (ESCROW - LATE_EARNED)
+    + BOND
+    + (ESCROW - AGAIN_PRICE)
+    + (ESCROW - RULED_EARNED + STAKED),
+    "paul": GRANTS["paul"] - BOND + LATE_PAID,
+    "pia": GRANTS["pia"] + AGAIN_PAID + RULED_PAID,
+    "ann": 0,
+    "bob": 0,
+    "cyd": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Where the homes are, and the ids of what happened in them."""
+
+    folder: Path
+    accounts: dict[str, str]
+    task: str
+    late: str
+    abandoned: str
+    again: str
+    ruled: str
+    treasury: int
+
+
+class Market:
+    """Homes that meet at the founder's, who sequences."""
+
+    def __init__(self, wait: Callable[[int], None]) -> None:
+        self._wait = wait
+
+    def found(self) -> None:
+        tell("fay", "init", "--account-name", "fay")
+        for name, grant in GRANTS.items():
+            given = ("--grant", str(grant), "--from-treasury") if grant else ()
+            tell(name, "join", tell("fay", "invite", *given)["ticket"], "--account-name", name)
+        self.meet()
+        for name in ("paul", "pia"):
+            tell(name, "consent", "on")
+        tell("fay", "market", "set", "--fee-ppm", str(FEE_PPM))
+        self.pass_time(DAY_MS)
+
+    def meet(self, *names: str) -> None:
+        """Let all learn what these wrote, and make it final."""
+        for name in names or NAMES[1:]:
+            tell(name, "bundle", "write", "stick")
+            tell("fay", "bundle", "read", "stick")
+        tell("fay", "checkpoint")
+        tell("fay", "bundle", "write", "stick")
+        for name in NAMES[1:]:
+            tell(name, "bundle", "read", "stick")
+
+    def pass_time(self, ms: int) -> None:
+        self._wait(ms)
+        self.meet()
+
+    def accept(self, name: str, task: str, ask: int) -> str:
+        """Accept; the assignment."""
+        return tell(name, "task", "accept", task, "--ask", str(ask))["assignment"]
+
+
+def play(market: Market) -> Story:
+    market.found()
+    treasury = tell("fay", "state")["treasury"]
+    task = tell("rita", *POST)["task"]
+    market.meet("rita")
+    late, abandoned = (market.accept("paul", task, 90) for _ in range(2))
+    ruled = market.accept("pia", task, 100)
+    market.meet("paul", "pia")
+    for assignment in (late, abandoned, ruled):
+        tell("rita", "task", "reveal", assignment)
+    market.meet("rita")
+    tell("paul", "task", "start", late)
+    tell("paul", "task", "start", abandoned)
+    market.pass_time(20 * MINUTE_MS)
+    tell("pia", "task", "start", ruled)
+    market.pass_time(30 * MINUTE_MS)
+    tell("pia", "task", "deliver", ruled, "--text", "Yours, C.")
+    market.pass_time(70 * MINUTE_MS)
+    tell("paul", "task", "deliver", late, "--text", "Yours, A.")
+    market.meet("paul")
+    tell("rita", "task", "approve", late, "--score", "accuracy=95")
+    tell("rita", "task", "approve", ruled, "--score", "accuracy=70")
+    market.meet("rita")
+    tell("pia", "dispute", "open", ruled, "--reason", "unfair", "--evidence", EVIDENCE)
+    market.pass_time(2 * HOUR_MS)
+    again = market.accept("pia", task, 80)
+    market.meet("pia")
+    tell("rita", "task", "reveal", again)
+    market.meet("rita")
+    tell("pia", "task", "start", again)
+    tell("pia", "task", "deliver", again, "--text", "Yours, B.")
+    market.meet("pia")
+    tell("rita", "task", "approve", again, "--score", "accuracy=90")
+    for arbiter in ("ann", "cyd"):
+        tell("pia", "task", "share", ruled, arbiter, "--result")
+    market.meet("rita", "pia")
+    tell("ann", "dispute", "rule", ruled, "70")
+    tell("cyd", "dispute", "rule", ruled, "50")
+    market.meet("ann", "cyd")
+    tell("rita", "feedback", late, "4")
+    tell("rita", "feedback", ruled, "2", "--comment", "late and thin")
+    tell("rita", "feedback", again, "5")
+    tell("paul", "feedback", late, "5")
+    tell("pia", "feedback", ruled, "1")
+    market.meet("rita", "paul", "pia")
+    return Story(
+        folder=Path.cwd(),
+        accounts={name: tell(name, "whoami")["account"] for name in NAMES},
+        task=task,
+        late=late,
+        abandoned=abandoned,
+        again=again,
+        ruled=ruled,
+        treasury=treasury,
+    )
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The day, played once, its clocks still ahead; the tests only read."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch, chdir(folder):
+        patch.setenv("SYNAPTIC_PASSPHRASE", "")
+        patch.delenv("SYNAPTIC_HOME", raising=False)
+        yield play(Market(shift_clocks(patch)))
+
+
+@pytest.fixture
+def story(played: Story, monkeypatch: pytest.MonkeyPatch) -> Story:
+    """The day, with its folder as the present one."""
+    monkeypatch.chdir(played.folder)
+    monkeypatch.setenv("SYNAPTIC_PASSPHRASE", "")
+    monkeypatch.delenv("SYNAPTIC_HOME", raising=False)
+    return played
+
+
+def show(story: Story, assignment: str) -> Json:
+    """What `task show` tells of one assignment."""
+    rows = tell("bob", "task", "show", story.task)["assignments"]
+    (row,) = (row for row in rows if row["assignment"] == assignment)
+    return row
+
+
+def pick(row: Json, *fields: str) -> tuple[object, ...]:
+    return tuple(row[field] for field in fields)
+
+
+MONEY = ("status", "reason", "price", "share_ppm", "paid", "fee", "penalty")
+
+
+def test_all_homes_hold_the_same(story: Story) -> None:
+    assert story
+    told = [pick(tell(name, "state"), "root", "epoch", "final_epoch") for name in NAMES]
+    assert told == [told[0]] * len(NAMES)
+    assert {tell(name, "state")["pending"] for name in NAMES} == {0}
+
+
+def test_every_token_is_where_the_rules_put_it(story: Story) -> None:
+    for name, balance in BALANCES.items():
+        wallet = tell("bob", "wallet", "--account", name)
+        assert pick(wallet, "available", "final", "escrow", "bonded") == (balance, balance, 0, 0)
+        assert pick(wallet, "pending_in", "pending_out", "granted") == (0, 0, 0), name
+    # Nothing was made or lost: what the three had is theirs and the treasury's.
+    assert sum(BALANCES.values()) + FEES == sum(GRANTS.values())
+    state = tell("bob", "state")
+    assert state["treasury"] == story.treasury + FEES
+    assert state["holds"] == 0
+    assert state["supply"] == state["balances"] + state["treasury"]
+    assert tell("fay", "audit")
+
+
+def test_the_history_of_every_wallet_adds_up(story: Story) -> None:
+    for name in NAMES:
+        rows = tell("bob", "wallet", "history", "--account", name)["movements"]
+        wallet = tell("bob", "wallet", "--account", name)
+        assert sum(row["change"] for row in rows) == wallet["available"], name
+        assert sum(row["locked_change"] for row in rows) == 0, name
+        assert {row["standing"] for row in rows} <= {"final"}
+        assert all(row["explanation"] for row in rows if row["cause"] == "deadline")
+    assert list_moves(story, "rita") == [
+        ("account.open", GRANTS["rita"], 0),
+        ("task.post", -3 * ESCROW, 3 * ESCROW),
+        ("task.approve", ESCROW - LATE_EARNED, -ESCROW),
+        ("deadline", BOND, 0),
+        ("task.approve", ESCROW - AGAIN_PRICE, -ESCROW),
+        ("dispute.rule", ESCROW - RULED_EARNED + STAKED, -ESCROW),
+    ]
+    assert list_moves(story, "paul") == [
+        ("account.open", GRANTS["paul"], 0),
+        ("task.accept", -BOND, BOND),
+        ("task.accept", -BOND, BOND),
+        ("task.approve", LATE_PAID + BOND, -BOND),
+        ("deadline", 0, -BOND),
+    ]
+    assert list_moves(story, "pia") == [
+        ("account.open", GRANTS["pia"], 0),
+        ("task.accept", -BOND, BOND),
+        ("task.accept", -BOND, BOND),
+        ("task.approve", AGAIN_PAID + BOND, -BOND),
+        ("dispute.rule", RULED_PAID + BOND, -BOND),
+    ]
+
+
+def list_moves(story: Story, name: str) -> list[tuple[object, ...]]:
+    rows = tell(name, "wallet", "history")["movements"]
+    assert {row["task"] for row in rows[1:]} == {story.task}
+    return [pick(row, "cause", "change", "locked_change") for row in rows]
+
+
+def test_the_task_is_done_and_nothing_of_it_is_locked(story: Story) -> None:
+    task = tell("bob", "task", "show", story.task)
+    assert pick(task, "status", "escrow", "privacy", "standing") == ("DONE", 0, "private", "final")
+    assert [pick(seat, "state", "escrow", "bonded", "deposit") for seat in task["shards"]] == [
+        ("SETTLED", 0, 0, 0)
+    ] * 3
+    assert [seat["reopened"] for seat in task["shards"]] == [0, 1, 0]
+    assert [row["seat"] for row in task["assignments"]] == [0, 1, 2, 1]
+    assert all(row["final"] for row in task["assignments"])
+
+
+def test_who_is_late_pays_for_it(story: Story) -> None:
+    row = show(story, story.late)
+    told = ("SETTLED", "approved", LATE_PRICE, MILLION, LATE_PAID, LATE_FEE, PENALTY)
+    assert pick(row, *MONEY) == told
+    assert row["violations"] == ["execution"]
+    assert row["explanation"].endswith(
+        f": 100 %, {LATE_PAID} to the provider, {PENALTY} withheld for execution, fee {LATE_FEE}"
+    )
+
+
+def test_who_abandons_loses_the_bond_and_another_does_it(story: Story) -> None:
+    row = show(story, story.abandoned)
+    told = ("ABANDONED", "not-delivered", LATE_PRICE, 0, 0, 0, BOND)
+    assert pick(row, *MONEY) == told
+    assert row["moved"] == [{"what": "bond", "to": story.accounts["rita"], "amount": BOND}]
+    # The hard limit of one hour is four; it was over then, not when somebody noticed.
+    assert row["ended_ms"] == row["started_ms"] + 4 * HOUR_MS
+    row = show(story, story.again)
+    told = ("SETTLED", "approved", AGAIN_PRICE, MILLION, AGAIN_PAID, AGAIN_FEE, 0)
+    assert pick(row, *MONEY) == told
+    assert row["provider"] == story.accounts["pia"]
+    assert row["violations"] == []
+
+
+def test_the_lower_of_two_rulings_counts(story: Story) -> None:
+    row = show(story, story.ruled)
+    told = ("SETTLED", "ruled", RULED_PRICE, 500_000, RULED_PAID, RULED_FEE, PENALTY)
+    assert pick(row, *MONEY) == told
+    assert pick(row["dispute"], "opener", "needed", "deposit") == ("provider", 2, DEPOSIT)
+    assert {ruling["arbiter"]: ruling["share_ppm"] for ruling in row["dispute"]["rulings"]} == {
+        story.accounts["ann"]: 700_000,
+        story.accounts["cyd"]: 500_000,
+    }
+    assert row["violations"] == ["response", "accuracy"]
+    # What was withheld was for the time: quality is in the ruling.
+    assert row["explanation"].endswith(
+        f": 50 %, {RULED_PAID} to the provider, {PENALTY} withheld for response, fee {RULED_FEE}"
+    )
+    assert row["moved"] == [
+        {"what": "pay", "to": story.accounts["pia"], "amount": RULED_PAID},
+        {"what": "fee", "to": "treasury", "amount": RULED_FEE},
+        {"what": "stake", "to": story.accounts["rita"], "amount": STAKED},
+    ]
+
+
+def test_prices_know_undisputed_work_in_full_alone(story: Story) -> None:
+    assert story
+    told = tell("bob", "prices", "text.answer")
+    assert pick(told, "count", "volume", "min", "max") == (2, 2 * UNITS, 80, 90)
+    # Two pairs of groups, of one volume each: the mean of 80 and 90, whichever way.
+    assert pick(told, "pairs", "mean", "vwap", "organic_vwap") == (2, 85, 85, 85)
+    # The lower median.
+    assert pick(told, "median", "note") == (80, "few traders")
+    assert sum(candle["value"] for candle in told["candles"]) == LATE_PRICE + AGAIN_PRICE
+
+
+# Paul: settled 10, begun early 2, late -5; abandoned -20; praised 5.
+PAUL = 10 + 2 - 5 - 20 + 5
+# Pia: settled 10, begun early 2. Her second settlement with Rita's group counts half: 10 >> 1, late
+# in full -5. As both are rated, each has one other beside it: blame 10 >> 1, praise 5 >> 1.
+PIA = 10 + 2 + (10 >> 1) - 5 - (10 >> 1) + (5 >> 1)
+# Rita: with Paul 2, with Pia 2 and 2 >> 1; praised by Paul 1, blamed by Pia 5 >> 1.
+RITA = 2 + 2 + (2 >> 1) + 1 - (5 >> 1)
+
+
+def test_reputation_of_all_parties(story: Story) -> None:
+    scores = {
+        "rita": (0, RITA, "New"),
+        "paul": (PAUL, 0, "Risky"),
+        "pia": (PIA, 0, "New"),
+        "ann": (0, 0, "New"),
+        "bob": (0, 0, "New"),
+        "cyd": (0, 0, "New"),
+    }
+    for name, (provider, requester, tier) in scores.items():
+        told = tell("bob", "reputation", name)
+        assert told["account"] == story.accounts[name]
+        assert pick(told, "provider_score", "requester_score", "tier") == (
+            provider,
+            requester,
+            tier,
+        ), name
+        assert told["final"] == {"provider_score": provider, "requester_score": requester}
+    work = {name: tell("bob", "reputation", name)["kinds"] for name in ("paul", "pia")}
+    assert work == {
+        "paul": [{"kind": "text.answer", "settled": 1, "failed": 1}],
+        "pia": [{"kind": "text.answer", "settled": 2, "failed": 0}],
+    }
+
+
+def test_only_whom_it_was_shown_to_reads_it(story: Story) -> None:
+    for name in ("rita", "pia", "ann", "cyd"):
+        (result,) = tell(name, "task", "result", story.ruled)["results"]
+        assert result["text"] == "Yours, C.", name
+    for name in ("fay", "paul", "bob"):
+        (result,) = tell(name, "task", "result", story.ruled)["results"]
+        assert (result["reach"], result["text"]) == ("sealed", None), name
+        assert tell(name, "task", "payload", story.task, "--seat", "2")["text"] is None
+
+
+def test_people_read_each_thing_once(story: Story) -> None:
+    lines = run_line("--home", "bob", "task", "show", story.task).out.splitlines()
+    said = [line for line in lines if line.startswith("feedback ")]
+    short = {name: getattr(story, name)[:12] for name in ("late", "ruled", "again")}
+    assert said == [
+        f"feedback on the provider of {short['late']}: 4 of 5, +5 points",
+        f"feedback on the requester of {short['late']}: 5 of 5, +1 points",
+        f"feedback on the provider of {short['ruled']}: 2 of 5, -5 points: late and thin",
+        f"feedback on the requester of {short['ruled']}: 1 of 5, -2 points",
+        f"feedback on the provider of {short['again']}: 5 of 5, +2 points",
+    ]
+    assert f"{short['ruled']}: {STAKED} stake to {story.accounts['rita'][:12]}" in lines
