@@ -56,6 +56,7 @@ RULED_PAID = RULED_EARNED - RULED_FEE - STAKED
 ESCROW = PRICE_MAX * UNITS
 FEES = LATE_FEE + AGAIN_FEE + RULED_FEE
 BALANCES = {
+    "fay": 0,
     "rita": GRANTS["rita"]
     - 3 * ESCROW
     + (ESCROW - LATE_EARNED)
@@ -91,10 +92,11 @@ class Market:
         self._wait = wait
 
     def found(self) -> None:
-        tell("fay", "init", "--account-name", "fay")
+        fund = sum(GRANTS.values())
+        tell("fay", "init", "--account-name", "fay", "--fund", str(fund))
         for name, grant in GRANTS.items():
-            given = ("--grant", str(grant), "--from-treasury") if grant else ()
-            tell(name, "join", tell("fay", "invite", *given)["ticket"], "--account-name", name)
+            invited = tell("fay", "invite", "--grant", str(grant))
+            tell(name, "join", invited["ticket"], "--account-name", name)
         self.meet()
         for name in ("paul", "pia"):
             tell(name, "consent", "on")
@@ -316,7 +318,8 @@ def test_the_lower_of_two_rulings_counts(story: Story) -> None:
     assert row["violations"] == ["response", "accuracy"]
     # What was withheld was for the time: quality is in the ruling.
     assert row["explanation"].endswith(
-        f": 50 %, {RULED_PAID} to the provider, {PENALTY} withheld for response, fee {RULED_FEE}"
+        f": 50 %, {RULED_PAID} to the provider, {PENALTY} withheld for response, fee {RULED_FEE},"
+        f" {STAKED} of its stake to the requester"
     )
     assert row["moved"] == [
         {"what": "pay", "to": story.accounts["pia"], "amount": RULED_PAID},
