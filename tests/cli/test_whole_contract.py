@@ -71,6 +71,14 @@ BALANCES = {
 }
 
 
+def pick(row: Json, *fields: str) -> tuple[object, ...]:
+    return tuple(row[field] for field in fields)
+
+
+# What each of the three who trade has: available, in escrow, bonded.
+Wallets = dict[str, tuple[object, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """Where the homes are, and the ids of what happened in them."""
@@ -83,6 +91,8 @@ class Story:
     again: str
     ruled: str
     treasury: int
+    wallets: dict[str, Wallets]
+    refused: Json
 
 
 class Market:
@@ -117,6 +127,12 @@ class Market:
         self._wait(ms)
         self.meet()
 
+    def read_wallets(self) -> Wallets:
+        told = {name: tell("bob", "wallet", "--account", name) for name in ("rita", "paul", "pia")}
+        return {
+            name: pick(wallet, "available", "escrow", "bonded") for name, wallet in told.items()
+        }
+
     def accept(self, name: str, task: str, ask: int) -> str:
         """Accept; the assignment."""
         return tell(name, "task", "accept", task, "--ask", str(ask))["assignment"]
@@ -125,11 +141,14 @@ class Market:
 def play(market: Market) -> Story:
     market.found()
     treasury = tell("fay", "state")["treasury"]
+    wallets: dict[str, Wallets] = {}
     task = tell("rita", *POST)["task"]
     market.meet("rita")
+    wallets["posted"] = market.read_wallets()
     late, abandoned = (market.accept("paul", task, 90) for _ in range(2))
     ruled = market.accept("pia", task, 100)
     market.meet("paul", "pia")
+    wallets["accepted"] = market.read_wallets()
     for assignment in (late, abandoned, ruled):
         tell("rita", "task", "reveal", assignment)
     market.meet("rita")
@@ -145,8 +164,11 @@ def play(market: Market) -> Story:
     tell("rita", "task", "approve", late, "--score", "accuracy=95")
     tell("rita", "task", "approve", ruled, "--score", "accuracy=70")
     market.meet("rita")
+    wallets["held"] = market.read_wallets()
     tell("pia", "dispute", "open", ruled, "--reason", "unfair", "--evidence", EVIDENCE)
     market.pass_time(2 * HOUR_MS)
+    wallets["abandoned"] = market.read_wallets()
+    refused = run_line("--home", "paul", "--json", "task", "accept", task).error
     again = market.accept("pia", task, 80)
     market.meet("pia")
     tell("rita", "task", "reveal", again)
@@ -158,6 +180,7 @@ def play(market: Market) -> Story:
     for arbiter in ("ann", "cyd"):
         tell("pia", "task", "share", ruled, arbiter, "--result")
     market.meet("rita", "pia")
+    wallets["done again"] = market.read_wallets()
     tell("ann", "dispute", "rule", ruled, "70")
     tell("cyd", "dispute", "rule", ruled, "50")
     market.meet("ann", "cyd")
@@ -176,6 +199,8 @@ def play(market: Market) -> Story:
         again=again,
         ruled=ruled,
         treasury=treasury,
+        wallets=wallets,
+        refused=refused,
     )
 
 
@@ -205,10 +230,6 @@ def show(story: Story, assignment: str) -> Json:
     return row
 
 
-def pick(row: Json, *fields: str) -> tuple[object, ...]:
-    return tuple(row[field] for field in fields)
-
-
 MONEY = ("status", "reason", "price", "share_ppm", "paid", "fee", "penalty")
 
 
@@ -231,6 +252,39 @@ def test_every_token_is_where_the_rules_put_it(story: Story) -> None:
     assert state["holds"] == 0
     assert state["supply"] == state["balances"] + state["treasury"]
     assert tell("fay", "audit")
+
+
+def test_every_step_locks_and_frees_what_it_should(story: Story) -> None:
+    rita, paul, pia = GRANTS["rita"] - 3 * ESCROW, GRANTS["paul"], GRANTS["pia"]
+    assert story.wallets["posted"] == {
+        "rita": (rita, 3 * ESCROW, 0),
+        "paul": (paul, 0, 0),
+        "pia": (pia, 0, 0),
+    }
+    assert story.wallets["accepted"] == {
+        "rita": (rita, 3 * ESCROW, 0),
+        "paul": (paul - 2 * BOND, 0, 2 * BOND),
+        "pia": (pia - BOND, 0, BOND),
+    }
+    # Seat 0 is settled; seat 1 is still Paul's, and of seat 2 nothing moved: it is held.
+    rita, paul = rita + ESCROW - LATE_EARNED, paul + LATE_PAID
+    assert story.wallets["held"] == {
+        "rita": (rita, 2 * ESCROW, 0),
+        "paul": (paul - BOND, 0, BOND),
+        "pia": (pia - BOND, 0, BOND),
+    }
+    # Of seat 1 the escrow waits for somebody else; a provider's dispute locks nothing more.
+    rita, paul = rita + BOND, paul - BOND
+    assert story.wallets["abandoned"] == {
+        "rita": (rita, 2 * ESCROW, 0),
+        "paul": (paul, 0, 0),
+        "pia": (pia - BOND, 0, BOND),
+    }
+    assert story.wallets["done again"] == {
+        "rita": (rita + ESCROW - AGAIN_PRICE, ESCROW, 0),
+        "paul": (paul, 0, 0),
+        "pia": (pia + AGAIN_PAID - BOND, 0, BOND),
+    }
 
 
 def test_the_history_of_every_wallet_adds_up(story: Story) -> None:
@@ -304,6 +358,8 @@ def test_who_abandons_loses_the_bond_and_another_does_it(story: Story) -> None:
     assert pick(row, *MONEY) == told
     assert row["provider"] == story.accounts["pia"]
     assert row["violations"] == []
+    # The seat it lost is not for Paul again.
+    assert story.refused["verdict"] == "EXCLUDED"
 
 
 def test_the_lower_of_two_rulings_counts(story: Story) -> None:
@@ -326,6 +382,24 @@ def test_the_lower_of_two_rulings_counts(story: Story) -> None:
         {"what": "fee", "to": "treasury", "amount": RULED_FEE},
         {"what": "stake", "to": story.accounts["rita"], "amount": STAKED},
     ]
+
+
+def test_what_is_decided_is_decided(story: Story) -> None:
+    before = tell("bob", "state")
+    late = {
+        ("bob", "dispute", "rule", story.ruled, "0"): "ASSIGNMENT_CLOSED",
+        ("pia", "dispute", "withdraw", story.ruled): "ASSIGNMENT_CLOSED",
+        ("rita", "task", "approve", story.late, "--reject"): "ASSIGNMENT_CLOSED",
+        ("pia", "task", "settle", story.ruled, "100"): "ASSIGNMENT_CLOSED",
+        ("rita", "task", "cancel", story.task): "NOTHING_TO_CANCEL",
+        ("rita", "feedback", story.ruled, "5"): "FEEDBACK_GIVEN",
+        ("rita", "feedback", story.abandoned, "1"): "NOT_SETTLED",
+        ("ann", "feedback", story.ruled, "1"): "NOT_A_PARTY",
+    }
+    for (home, *line), verdict in late.items():
+        done = run_line("--home", home, "--json", *line)
+        assert (done.code, done.error["verdict"]) == (1, verdict), line
+        assert pick(tell(home, "state"), "root", "entries") == pick(before, "root", "entries")
 
 
 def test_prices_know_undisputed_work_in_full_alone(story: Story) -> None:
