@@ -136,3 +136,14 @@ def test_giving_up_moves_half_of_the_bond(court: Stage) -> None:
     court.did("ana", TaskStart(assignment))
     court.did("ana", TaskFail(assignment, "other"))
     assert tell(court, assignment)[1] == [("bond", "founder", 10)]
+
+
+def test_the_fee_is_told_as_the_treasurys() -> None:
+    stage = Stage(fee_ppm=100_000)
+    stage.join("ana")
+    assignment, delivery = stage.deliver(stage.did("founder", make_task()), "ana")
+    stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    view = view_assignment(stage.market, assignment)
+    assert view is not None
+    assert view["explanation"].endswith(": 100 %, 90 to the provider, fee 10")
+    assert view["moved"][1:] == [{"what": "fee", "to": "treasury", "amount": 10}]
