@@ -61,7 +61,7 @@ def render_task(answer: Json) -> None:
         _print_assignments(answer)
     for row in answer["assignments"]:
         _print_judgement(row)
-        _print_feedback(answer)
+        _print_feedback(row)
     _print_next_of_task(answer)
 
 
@@ -85,14 +85,13 @@ def _print_assignments(answer: Json) -> None:
     )
 
 
-def _print_feedback(answer: Json) -> None:
-    for row in answer["assignments"]:
-        for side, said in row["ratings"].items():
-            if said is not None:
-                print_line(
-                    f"feedback on the {side} of {shorten(row['assignment'])}: {said['rating']} of 5,"
-                    f" {said['points']:+} points{': ' if said['comment'] else ''}{said['comment']}"
-                )
+def _print_feedback(row: Json) -> None:
+    for side, said in row["ratings"].items():
+        if said is not None:
+            print_line(
+                f"feedback on the {side} of {shorten(row['assignment'])}: {said['rating']} of 5,"
+                f" {said['points']:+} points{': ' if said['comment'] else ''}{said['comment']}"
+            )
 
 
 def _print_judgement(row: Json) -> None:

@@ -57,6 +57,11 @@ def compute_ruling(dispute: DisputeRow) -> int:
     return compute_lower_median([ruling.share_ppm for ruling in dispute.rulings])
 
 
+def compute_forfeited(dispute: DisputeRow, share_ppm: int) -> int:
+    """Return what a requester loses of its deposit to a provider who has earned so much."""
+    return dispute.deposit * share_ppm // MILLION
+
+
 def is_judge_independent(market: Market, task: TaskRow, assignment: AssignmentRow) -> bool:
     """Was the proposal that of an evaluator or a quorum outside both parties' groups?"""
     judges = task.release.signers or ((task.evaluator,) if task.evaluator else ())

@@ -1,29 +1,24 @@
 """Tasks as a person or another program may want to see them; see ``views``.
 
-Every ended thing says why it ended, with the figures that decided, and what moved.
+Why an assignment ended and what moved is said in ``ending_views``.
 """
-
-from typing import Any
 
 import msgspec
 
 from synaptic_crdt.rules import holds, reviews
+from synaptic_crdt.rules.ending_views import view_ending
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import AssignmentRow, DisputeRow, SeatRow, TaskRow
 from synaptic_crdt.rules.score_views import view_ratings
 from synaptic_crdt.rules.seats.seat import (
-    compute_execution_limit,
     get_seat,
     get_seat_id,
     get_seats,
     get_task,
 )
-from synaptic_crdt.rules.settlement import find_violations
 from synaptic_crdt.rules.tasks import compute_status
 from synaptic_crdt.rules.views import View
-
-Movement = dict[str, Any]
 
 
 def view_tasks(market: Market) -> list[View]:
@@ -178,7 +173,6 @@ def _view_seat(market: Market, seat_id: bytes, seat: SeatRow) -> View:
 def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -> View:
     seat = get_seat(market, row.seat)
     task = get_task(market, seat)
-    violations = _find_violations(market, task, row)
     return {
         "assignment": assignment_id.hex(),
         "number": row.number,
@@ -194,10 +188,8 @@ def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -
         "paid": row.paid,
         "fee": row.fee,
         "penalty": row.penalty,
-        "violations": violations,
         "reason": row.reason,
-        "explanation": _explain(row, violations),
-        "moved": _list_movements(task, row),
+        **view_ending(market, task, seat, row),
         "note": row.note,
         "accepted_ms": row.accepted_ms,
         "armed_ms": row.armed_ms,
@@ -213,49 +205,6 @@ def _view_assignment(market: Market, assignment_id: bytes, row: AssignmentRow) -
         "dispute": _view_dispute(market.disputes.get(row.delivery)),
         "ratings": view_ratings(market, assignment_id),
     }
-
-
-def _find_violations(market: Market, task: TaskRow, row: AssignmentRow) -> list[str]:
-    """Which limits and metrics were broken, as far as the work got."""
-    late = find_violations(
-        armed_ms=row.armed_ms,
-        started_ms=row.started_ms,
-        delivered_ms=row.delivered_ms,
-        response_ms=task.service.response_ms,
-        execution_ms=compute_execution_limit(task, row),
-    )
-    missed = reviews.get_review(market, row.delivery).missed
-    return [*late, *(["presence"] if row.low_uptime else []), *missed]
-
-
-def _explain(row: AssignmentRow, violations: list[str]) -> str:
-    """Why an assignment ended, with the figures that decided."""
-    sentence = explain_end(row.reason)
-    if row.end != "SETTLED":
-        return sentence
-    told = f"{sentence}: {format_share(row.share_ppm)}, {row.paid} to the provider"
-    if row.penalty:
-        told += f", {row.penalty} withheld for {', '.join(violations)}"
-    return told + (f", fee {row.fee}" if row.fee else "")
-
-
-def format_share(share_ppm: int) -> str:
-    """Return a share in percent, as exact as it is."""
-    whole, rest = divmod(share_ppm, 10_000)
-    return f"{whole}{f'.{rest:04}'.rstrip('0') if rest else ''} %"
-
-
-def _list_movements(task: TaskRow, row: AssignmentRow) -> list[Movement]:
-    """What moved when an assignment ended, besides what went back to who had locked it."""
-    moved = [
-        {"what": "pay", "to": row.provider.hex(), "amount": row.paid},
-        {"what": "fee", "to": "treasury", "amount": row.fee},
-    ]
-    if row.end in ("FAILED", "ABANDONED"):
-        moved.append({"what": "bond", "to": task.requester.hex(), "amount": row.penalty})
-    if row.reason == "ruled" and row.share_ppm == 0:
-        moved.append({"what": "bond", "to": task.requester.hex(), "amount": row.bond})
-    return [movement for movement in moved if movement["amount"]]
 
 
 def _view_review(market: Market, row: AssignmentRow) -> View | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from synaptic_crdt.cli.main import main
+from synaptic_crdt.node.node import Node
 
 Json = dict[str, Any]
 
@@ -80,6 +81,27 @@ def told(run: Run) -> Callable[..., Json]:
     """Run lines that have to succeed in the test's own folder."""
     assert run
     return tell
+
+
+def shift_clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what lets every clock of this process be ahead by so many more ms."""
+    true_clock = Node.get_wall_ms
+    waited = [0]
+
+    def add(ms: int) -> None:
+        waited[0] += ms
+
+    def get_wall_ms(node: Node) -> int:
+        return true_clock(node) + waited[0]
+
+    monkeypatch.setattr(Node, "get_wall_ms", get_wall_ms)
+    return add
+
+
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let time pass for every clock of this process, in ms."""
+    return shift_clocks(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.rules.terms import DEFAULT_TERMS, compute_terms_hash
 from tests.cli.conftest import copy_homes
@@ -40,22 +39,6 @@ def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
     """Rita's and Paul's homes, both up to date."""
     copy_homes(make_once("accounts", play_pair), tmp_path)
     return told
-
-
-@pytest.fixture
-def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let every clock of this process be ahead by so many more ms."""
-    true_clock = Node.get_wall_ms
-    waited = [0]
-
-    def add(ms: int) -> None:
-        waited[0] += ms
-
-    def get_wall_ms(node: Node) -> int:
-        return true_clock(node) + waited[0]
-
-    monkeypatch.setattr(Node, "get_wall_ms", get_wall_ms)
-    return add
 
 
 def carry(told: Told, giver: str, taker: str) -> None:

@@ -78,6 +78,13 @@ def test_a_dispute_is_argued_and_ruled(court: Told, run: Run) -> None:
     assert (row["status"], row["reason"], row["paid"]) == ("SETTLED", "ruled", 30)
     # Six tenths of the pay, and of the deposit.
     assert court("kim", "wallet", "--account", "paul")["available"] == 33
+    assert [(moved["what"], moved["amount"]) for moved in row["moved"]] == [
+        ("pay", 30),
+        ("deposit", 3),
+    ]
+    assert row["explanation"].endswith(
+        ": 60 %, 30 to the provider, 3 of the requester's deposit to it"
+    )
     assert row["dispute"]["requester_evidence"] == row["dispute"]["provider_evidence"] == [HASH]
     printed = run("--home", "kim", "task", "show", task).out
     assert "ruled 60 %" in printed
@@ -125,7 +132,24 @@ def test_who_opened_a_dispute_may_withdraw_it(court: Told) -> None:
     task = deliver(court, "--arbiter", "kim")
     court("rita", "dispute", "open", task, "--reason", "garbage")
     court("rita", "dispute", "withdraw", task)
-    assert show(court, "rita", task)["reason"] == "withdrawn"
+    row = show(court, "rita", task)
+    assert row["reason"] == "withdrawn"
+    # Who gives in loses all of its deposit.
+    assert [(moved["what"], moved["amount"]) for moved in row["moved"]] == [
+        ("pay", 50),
+        ("deposit", 5),
+    ]
+
+
+def test_a_share_named_in_a_dispute_costs_nobody_the_deposit(court: Told) -> None:
+    task = deliver(court, "--arbiter", "kim")
+    court("rita", "dispute", "open", task, "--reason", "garbage")
+    court("rita", "task", "settle", task, "80")
+    carry(court, "rita", "paul")
+    court("paul", "task", "settle", task, "80")
+    row = show(court, "paul", task)
+    assert (row["reason"], row["paid"]) == ("both-named", 40)
+    assert [moved["what"] for moved in row["moved"]] == ["pay"]
 
 
 @pytest.mark.parametrize("share", ["", "x", "1.23456", "-5", "1" * 20, "%"])

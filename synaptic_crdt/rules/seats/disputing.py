@@ -33,7 +33,7 @@ def rule(market: Market, seat_id: bytes, cause: Cause) -> None:
     share_ppm = disputes.compute_ruling(row)
     staked = 0
     if row.opener == "requester":
-        _pay_deposit(market, seat_id, row.deposit * share_ppm // MILLION)
+        _pay_deposit(market, seat_id, disputes.compute_forfeited(row, share_ppm))
     else:
         staked = row.deposit * (MILLION - share_ppm) // MILLION
     disputes.end_dispute(market, delivery, cause.now)
