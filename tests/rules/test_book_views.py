@@ -1,4 +1,5 @@
 from synaptic_crdt.rules.book_views import view_book, view_offer, view_offers
+from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.limits import DAY_MS, MINUTE_MS
 from synaptic_crdt.rules.offer_operations import OfferRenew, OfferWithdraw
 from tests.rules.conftest import START_MS, Stage, make_task
@@ -37,6 +38,16 @@ def test_an_offer_says_what_may_come_of_it(stage: Stage) -> None:
     views = view_offers(stage.market, stage.key("ana"), stage.now)
     assert [view["offer"] for view in views] == [listed.hex(), offer.hex()]
     assert view_offers(stage.market, stage.key("founder"), stage.now) == []
+
+
+def test_an_offer_whose_owner_may_not_work_says_why(stage: Stage) -> None:
+    stage.join("ana")
+    offer = stand(stage, "ana")
+    stage.did("ana", make_consent(None))
+    stage.did("founder", make_task())
+    status, reason, explanation = get_status(stage, offer)
+    assert (status, reason) == ("resting", "NOT_OPTED_IN")
+    assert explanation.endswith("mend that and renew it")
 
 
 def test_the_book_of_a_kind(stage: Stage) -> None:

@@ -100,6 +100,18 @@ def test_a_better_price_locks_more_and_the_window_moves(busy: Stage) -> None:
     assert busy.available("bea") == 5
 
 
+def test_what_is_delivered_keeps_its_review(busy: Stage) -> None:
+    task = post(busy)
+    begun = busy.assign(task, "ana")
+    busy.did("ana", TaskStart(begun))
+    delivery = busy.did("ana", TaskDeliver(begun, RESULT, None, ()))
+    due = busy.market.timers.next_due()
+    busy.did("founder", improve(task, price_max=150, execution_ms=2 * HOUR_MS, window_ms=HOUR_MS))
+    assert busy.market.timers.next_due() == due
+    busy.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    assert (busy.available("ana"), busy.available("founder")) == (110, 900)
+
+
 def test_longer_limits_hold_for_work_in_hand(busy: Stage) -> None:
     task = post(busy, units=(1, 1))
     waiting, begun = busy.assign(task, "ana"), busy.assign(task, "bea")
