@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from synaptic_crdt.errors import StoreDamaged, UsageError
+from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
 from synaptic_crdt.node import handovers, witness
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.founding import found_market, join_market, make_device
@@ -27,7 +27,10 @@ from synaptic_crdt.state.statements import (
     sign_checkpoint,
     sign_cosignature,
 )
+from synaptic_crdt.sync.messages import Message
+from synaptic_crdt.sync.transports.bundle_format import StatementRecord
 from tests.node.conftest import carry
+from tests.node.test_saved import begin, rewrite
 
 HOUR_MS = 3_600_000
 
@@ -441,6 +444,27 @@ def test_nothing_is_cosigned_twice_where_the_recovery_key_replaced_a_view(cast: 
         carry_all(cast.rita, node)
         assert witness.cosign(node).kind == "cosigns"
     cast.all = (cast.rita, cast.ana, cast.ben, cast.cem)
+
+
+def test_a_home_begins_at_no_checkpoint_below_the_quorum(cast: Cast, tmp_path: Path) -> None:
+    cast.count()
+    path = tmp_path / "state.bundle"
+    run_query(cast.rita, "bundle.state", {"path": str(path)})
+    begin(cast.rita, path, "dan")
+
+    def drop_cosignature(frames: list[Message]) -> list[Message]:
+        cosigned = [
+            index
+            for index, frame in enumerate(frames)
+            if isinstance(frame, StatementRecord) and b"cosignature" in frame.statement
+        ]
+        assert len(cosigned) == 2
+        return frames[: cosigned[0]] + frames[cosigned[0] + 1 :]
+
+    rewrite(path, drop_cosignature)
+    with pytest.raises((Forged, MalformedInput), match="checkpoint"):
+        begin(cast.rita, path, "eve")
+    assert not (cast.rita.home.path.parent / "eve" / "market.db").exists()
 
 
 # -- what the node says ----------------------------------------------------------------------
