@@ -14,6 +14,7 @@ from synaptic_crdt.errors import MalformedInput, StoreDamaged, StoreFailed
 from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.rules.limits import BLOB_BYTES
 from synaptic_crdt.rules.task_form import compute_payload_hash
+from synaptic_crdt.state.limits import HASH_BYTES
 
 _SUFFIX: Final = ".blob"
 
@@ -73,4 +74,4 @@ class BlobStore:
 
 
 def _is_name(text: str) -> bool:
-    return len(text) == 64 and all(letter in "0123456789abcdef" for letter in text)  # noqa: PLR2004 - a hash in hex
+    return len(text) == 2 * HASH_BYTES and all(letter in "0123456789abcdef" for letter in text)

@@ -1,10 +1,14 @@
 """Rungs that the form of many operations shares: a value in its range, a list in its order."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.fields import has_length, is_slug
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+
+_Item = TypeVar("_Item", bytes, str)
 
 
 def check_range(verdict: Verdict, value: int, low: int, high: int) -> Refusal | None:
@@ -40,6 +44,6 @@ def check_slugs(verdict: Verdict, slugs: Sequence[str], most: int) -> Refusal | 
     return None
 
 
-def is_ascending(items: Sequence[bytes] | Sequence[str]) -> bool:
+def is_ascending(items: Sequence[_Item]) -> bool:
     """Does every item come after the one before it, and so once?"""
-    return all(items[place] < items[place + 1] for place in range(len(items) - 1))  # type: ignore[operator]
+    return all(before < after for before, after in pairwise(items))

@@ -61,6 +61,22 @@ def copy_homes(source: Path, target: Path) -> None:
         note.unlink()
 
 
+def carry(told: Callable[..., Json], giver: str, *takers: str) -> None:
+    """Bring all that one home holds to others, by a bundle."""
+    told(giver, "bundle", "write", "stick")
+    for taker in takers:
+        told(taker, "bundle", "read", "stick")
+
+
+def play_pair(told: Callable[..., Json]) -> None:
+    """Rita founds a sandbox; Paul joins it and opts in."""
+    told("rita", "init", "--sandbox", "--account-name", "rita")
+    told("paul", "join", told("rita", "invite")["ticket"], "--account-name", "paul")
+    carry(told, "rita", "paul")
+    told("paul", "consent", "on")
+    carry(told, "paul", "rita")
+
+
 def copy_home(source: str, target: str) -> None:
     """Copy one home, as somebody does who means the copy to write: it forgets where it was."""
     shutil.copytree(source, target)
@@ -117,3 +133,12 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[name]
 
     return make
+
+
+@pytest.fixture
+def pair(
+    told: Callable[..., Json], tmp_path: Path, make_once: Callable[..., Path]
+) -> Callable[..., Json]:
+    """Rita's and Paul's homes, both up to date, Paul opted in."""
+    copy_homes(make_once("pair", play_pair), tmp_path)
+    return told

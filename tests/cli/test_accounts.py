@@ -8,7 +8,7 @@ import pytest
 
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.rules.terms import DEFAULT_TERMS, compute_terms_hash
-from tests.cli.conftest import copy_homes
+from tests.cli.conftest import carry, copy_homes
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
@@ -39,11 +39,6 @@ def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
     """Rita's and Paul's homes, both up to date."""
     copy_homes(make_once("accounts", play_pair), tmp_path)
     return told
-
-
-def carry(told: Told, giver: str, taker: str) -> None:
-    told(giver, "bundle", "write", "stick")
-    told(taker, "bundle", "read", "stick")
 
 
 def test_a_new_name_is_told_to_others(pair: Told, run: Run) -> None:

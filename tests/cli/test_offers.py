@@ -1,38 +1,15 @@
 """Offers and the order book through the command line, in a sandbox."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.cli.conftest import copy_homes
+from tests.cli.conftest import carry
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
 POST = ("task", "post", "--kind", "text.answer", "--title", "A question", "--text", "Why?")
 NOW = ("--price", "50", "--priority", "0s")
 OFFER = ("offer", "post", "--kind", "text.answer", "--ask", "40", "--units", "20")
-
-
-def play_pair(told: Told) -> None:
-    told("rita", "init", "--sandbox", "--account-name", "rita")
-    told("paul", "join", told("rita", "invite")["ticket"], "--account-name", "paul")
-    carry(told, "rita", "paul")
-    told("paul", "consent", "on")
-    carry(told, "paul", "rita")
-
-
-@pytest.fixture
-def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    """Rita's and Paul's homes, both up to date, Paul opted in."""
-    copy_homes(make_once("offering pair", play_pair), tmp_path)
-    return told
-
-
-def carry(told: Told, giver: str, taker: str) -> None:
-    told(giver, "bundle", "write", "stick")
-    told(taker, "bundle", "read", "stick")
 
 
 def test_an_offer_takes_a_task_and_the_work_is_done(pair: Told) -> None:

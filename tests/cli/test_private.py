@@ -4,19 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.cli.conftest import Run, copy_homes
-from tests.cli.test_tasks import POST, carry, play_pair
+from tests.cli.conftest import Run, carry
+from tests.cli.test_tasks import POST
 
 Told = Callable[..., dict[str, Any]]
 NEWS = "The patient's name is Ana."
-
-
-@pytest.fixture
-def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    copy_homes(make_once("pair", play_pair), tmp_path)
-    return told
 
 
 def accept(pair: Told, *options: str) -> str:

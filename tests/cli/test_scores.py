@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import copy_homes
-from tests.cli.test_tasks import POST, carry, play_pair
+from tests.cli.conftest import carry, copy_homes, play_pair
+from tests.cli.test_tasks import POST
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]

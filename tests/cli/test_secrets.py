@@ -1,23 +1,16 @@
 """What looks like a secret is not written, unless its owner says that it is none."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run, copy_homes
-from tests.cli.test_tasks import POST, play_pair
+from tests.cli.conftest import Run
+from tests.cli.test_tasks import POST
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5F6" * 3
 KEY = "sk-" + "ant-" + "k1J2" * 12
 Told = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    copy_homes(make_once("pair", play_pair), tmp_path)
-    return told
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import copy_homes
+from tests.cli.conftest import carry
 
 Run = Callable[..., Any]
 Told = Callable[..., dict[str, Any]]
@@ -14,26 +14,6 @@ POST = (
     *("task", "post", "--kind", "text.answer", "--title", "A question", "--price", "50"),
     *("--priority", "0s"),
 )
-
-
-def play_pair(told: Told) -> None:
-    told("rita", "init", "--sandbox", "--account-name", "rita")
-    told("paul", "join", told("rita", "invite")["ticket"], "--account-name", "paul")
-    carry(told, "rita", "paul")
-    told("paul", "consent", "on")
-    carry(told, "paul", "rita")
-
-
-@pytest.fixture
-def pair(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
-    """Rita's and Paul's homes, both up to date, Paul opted in."""
-    copy_homes(make_once("pair", play_pair), tmp_path)
-    return told
-
-
-def carry(told: Told, giver: str, taker: str) -> None:
-    told(giver, "bundle", "write", "stick")
-    told(taker, "bundle", "read", "stick")
 
 
 def test_from_posting_to_payment(pair: Told) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import copy_home, copy_homes
+from tests.cli.conftest import carry, copy_home, copy_homes
 
 Json = dict[str, Any]
 Told = Callable[..., Json]
@@ -41,12 +41,6 @@ def found(told: Told) -> None:
 def market(told: Told, tmp_path: Path, make_once: Callable[..., Path]) -> Told:
     copy_homes(make_once("witnessed", found), tmp_path)
     return told
-
-
-def carry(told: Told, giver: str, *takers: str) -> None:
-    told(giver, "bundle", "write", "stick")
-    for taker in takers:
-        told(taker, "bundle", "read", "stick")
 
 
 def get_findings(told: Told, home: str) -> list[str]:

@@ -68,7 +68,7 @@ class Shelf:
         return APPLIED
 
     def fire(self, now: int, subject: bytes) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"no deadline was set, but {subject.hex()} fires at {now}")
 
     def close_epoch(self, now: int, epoch: int) -> Mapping[bytes, bytes]:
         assert now > epoch
