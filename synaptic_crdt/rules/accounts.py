@@ -68,7 +68,7 @@ def _admit(market: Market, op: AccountOpen, act: Act) -> tuple[Role, bytes]:
     devices.open_first(market, op, act)
     market.balances.set(act.device, BalanceRow(0))
     if op.certificate is not None:
-        inviter = invitations.use_invitation(market, op.certificate.one_time, act.device)
+        inviter = invitations.use_invitation(market, op.certificate, act.device)
         return op.certificate.role, inviter
     if act.device != market.genesis.founder:
         today = market.get_today(act.now)

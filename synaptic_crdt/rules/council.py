@@ -60,6 +60,11 @@ def vote(market: Market, op: Proposed, act: Act) -> ProposalRow:
     return after
 
 
+def get_proposer(market: Market, op: Paid, act: Act) -> bytes:
+    """Return who voted first, or is about to."""
+    return (*_get_proposal(market, op, act).voters, act.account)[0]
+
+
 def count_payment(market: Market, now: int, amount: int) -> None:
     """Count ``amount`` against the day's cap."""
     today = market.get_today(now)

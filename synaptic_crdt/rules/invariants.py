@@ -76,9 +76,9 @@ def _compute_expected_holds(market: Market) -> dict[tuple[bytes, str], int]:
             expected[seat_id, "escrow"] = compute_escrow(task, seat)
         if seat.state in LIVE:
             _expect_stakes(market, seat_id, seat, expected)
-    for one_time, invitation in get_rows(market.invitations, "number"):
+    for key, invitation in get_rows(market.invitations, "number"):
         if invitation.state == "OPEN" and invitation.grant:
-            expected[one_time, "grant"] = invitation.grant
+            expected[key, "grant"] = invitation.grant
     return expected
 
 
@@ -145,6 +145,7 @@ def _check_indexes(market: Market) -> None:
         (market.holds, "payer"),
         (market.devices, "account"),
         (market.additions, "account"),
+        (market.invitations, "one-time"),
         (market.assignments, "seat"),
         (market.assignments, "provider"),
     ):

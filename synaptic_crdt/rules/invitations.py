@@ -1,4 +1,9 @@
-"""Invitations: a one-time key, a role, and a grant that waits for whoever comes, or returns."""
+"""Invitations: a one-time key, a role, and a grant that waits for whoever comes, or returns.
+
+An invitation is named by its inviter and its one-time key together, 64 bytes. A key is whatever
+its author says: by itself it could be the id of somebody's offer, and move that one's deadline, or
+the key of an invitation that somebody is about to issue, and keep it out.
+"""
 
 from typing import Final
 
@@ -6,10 +11,11 @@ import msgspec
 
 from synaptic_crdt.rules import council, holds, limits
 from synaptic_crdt.rules.certificates import is_certified, is_proven
-from synaptic_crdt.rules.market import TREASURY, Act, Market
+from synaptic_crdt.rules.market import TREASURY, Act, Market, get_rows
 from synaptic_crdt.rules.operations import AccountOpen, Certificate, InviteIssue, InviteRevoke
 from synaptic_crdt.rules.rows import InvitationRow, InvitationState
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+from synaptic_crdt.state.limits import HASH_BYTES
 
 _ENDED: Final = {
     "USED": Verdict.INVITATION_USED,
@@ -26,7 +32,7 @@ def issue_invitation(market: Market, op: InviteIssue, act: Act) -> Refusal | Non
         refusal = council.check_vote(market, op, act)
         if refusal is not None:
             return refusal
-    if market.invitations.get(op.one_time) is not None:
+    if market.invitations.get(_get_id_to_be(market, op, act)) is not None:
         return Refusal(Verdict.INVITATION_EXISTS)
     refusal = _check_expiry(op, act) or _check_grant(market, op, act)
     if refusal is not None:
@@ -45,24 +51,26 @@ def issue_invitation(market: Market, op: InviteIssue, act: Act) -> Refusal | Non
 
 def revoke_invitation(market: Market, op: InviteRevoke, act: Act) -> Refusal | None:
     """End an invitation that nobody used yet."""
-    invitation = market.invitations.get(op.one_time)
+    key = get_invitation_id(act.account, op.one_time)
+    invitation = market.invitations.get(key)
     if invitation is None:
-        return Refusal(Verdict.INVITATION_UNKNOWN, (op.one_time,))
-    if invitation.account != act.account:
-        return Refusal(Verdict.NOT_THE_INVITER, (invitation.account,))
+        others = _find_other(market, op.one_time)
+        if others is None:
+            return Refusal(Verdict.INVITATION_UNKNOWN, (op.one_time,))
+        return Refusal(Verdict.NOT_THE_INVITER, (others.account,))
     if invitation.state != "OPEN":
         return Refusal(_ENDED[invitation.state])
     # From here on the operation must succeed.
-    market.timers.clear(op.one_time)
-    _end(market, op.one_time, invitation, "REVOKED")
+    market.timers.clear(key)
+    _end(market, key, invitation, "REVOKED")
     return None
 
 
-def expire_invitation(market: Market, one_time: bytes) -> None:
+def expire_invitation(market: Market, key: bytes) -> None:
     """Give the grant back: nobody came in time."""
-    invitation = market.invitations.get(one_time)
-    assert invitation is not None, one_time
-    _end(market, one_time, invitation, "EXPIRED")
+    invitation = market.invitations.get(key)
+    assert invitation is not None, key
+    _end(market, key, invitation, "EXPIRED")
 
 
 def check_certificate(market: Market, op: AccountOpen, act: Act) -> Refusal | None:
@@ -70,9 +78,11 @@ def check_certificate(market: Market, op: AccountOpen, act: Act) -> Refusal | No
     certificate, proof = op.certificate, op.proof
     assert certificate is not None
     assert proof is not None
-    invitation = market.invitations.get(certificate.one_time)
+    invitation = market.invitations.get(_get_id_of(market, certificate))
     if invitation is None:
-        return Refusal(Verdict.INVITATION_UNKNOWN, (certificate.one_time,))
+        if _find_other(market, certificate.one_time) is None:
+            return Refusal(Verdict.INVITATION_UNKNOWN, (certificate.one_time,))
+        return Refusal(Verdict.CERTIFICATE_MISMATCH)
     if invitation.state != "OPEN":
         return Refusal(_ENDED[invitation.state])
     if not _is_matching(invitation, certificate):
@@ -84,14 +94,44 @@ def check_certificate(market: Market, op: AccountOpen, act: Act) -> Refusal | No
     return None
 
 
-def use_invitation(market: Market, one_time: bytes, account: bytes) -> bytes:
+def use_invitation(market: Market, certificate: Certificate, account: bytes) -> bytes:
     """Pay the grant to the new account, and return who invited it."""
-    invitation = market.invitations.get(one_time)
-    assert invitation is not None, one_time
-    market.timers.clear(one_time)
-    holds.pay(market, one_time, "grant", account, invitation.grant)
-    _end(market, one_time, invitation, "USED", account)
+    key = _get_id_of(market, certificate)
+    invitation = market.invitations.get(key)
+    assert invitation is not None, key
+    market.timers.clear(key)
+    holds.pay(market, key, "grant", account, invitation.grant)
+    _end(market, key, invitation, "USED", account)
     return invitation.account
+
+
+def get_invitation_id(account: bytes, one_time: bytes) -> bytes:
+    """Return the name of an invitation: longer than any other name that has a deadline."""
+    return account + one_time
+
+
+def get_one_time(key: bytes) -> bytes:
+    """Return the one-time key of an invitation's name."""
+    return key[HASH_BYTES:]
+
+
+def _get_id_of(market: Market, certificate: Certificate) -> bytes:
+    """Return the name of the invitation that a certificate is for, if there is one."""
+    inviter = market.devices.get(certificate.inviter)
+    account = b"" if inviter is None else inviter.account
+    return get_invitation_id(account, certificate.one_time)
+
+
+def _get_id_to_be(market: Market, op: InviteIssue, act: Act) -> bytes:
+    """Return the name that an invitation will have: of the council, who proposed it invites."""
+    account = council.get_proposer(market, op, act) if op.from_treasury else act.account
+    return get_invitation_id(account, op.one_time)
+
+
+def _find_other(market: Market, one_time: bytes) -> InvitationRow | None:
+    """Return the invitation of anybody with this key, if there is one."""
+    rows = get_rows(market.invitations, "one-time", one_time)
+    return next((row for _, row in rows), None)
 
 
 def _check_expiry(op: InviteIssue, act: Act) -> Refusal | None:
@@ -123,10 +163,11 @@ def _is_matching(invitation: InvitationRow, certificate: Certificate) -> bool:
 
 def _open(market: Market, op: InviteIssue, account: bytes, device: bytes) -> None:
     payer = TREASURY if op.from_treasury else account
-    holds.lock(market, payer, op.one_time, "grant", op.grant)
-    market.timers.set(op.one_time, op.expiry_ms)
+    key = get_invitation_id(account, op.one_time)
+    holds.lock(market, payer, key, "grant", op.grant)
+    market.timers.set(key, op.expiry_ms)
     market.invitations.set(
-        op.one_time,
+        key,
         InvitationRow(
             number=len(market.invitations) + 1,
             device=device,
@@ -142,12 +183,10 @@ def _open(market: Market, op: InviteIssue, account: bytes, device: bytes) -> Non
 
 def _end(
     market: Market,
-    one_time: bytes,
+    key: bytes,
     invitation: InvitationRow,
     state: InvitationState,
     used_by: bytes = b"",
 ) -> None:
-    holds.release(market, one_time, "grant")
-    market.invitations.set(
-        one_time, msgspec.structs.replace(invitation, state=state, used_by=used_by)
-    )
+    holds.release(market, key, "grant")
+    market.invitations.set(key, msgspec.structs.replace(invitation, state=state, used_by=used_by))

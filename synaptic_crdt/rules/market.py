@@ -44,6 +44,7 @@ from synaptic_crdt.rules.score_rows import (
     TradeRow,
 )
 from synaptic_crdt.state.contract import Timers
+from synaptic_crdt.state.limits import HASH_BYTES
 from synaptic_crdt.state.tables import Record, Table, Tables
 
 # The key of a table with one row, and the payer of what the treasury holds.
@@ -149,8 +150,14 @@ class Market:
         self.holds: Final[Table[HoldRow]] = tables.declare(
             "holds", HoldRow, {"payer": lambda _, row: (row.payer,)}
         )
+        # By the inviter's account and the one-time key, see ``invitations``.
         self.invitations: Final[Table[InvitationRow]] = tables.declare(
-            "invitations", InvitationRow, {"number": lambda _, row: (row.number,)}
+            "invitations",
+            InvitationRow,
+            {
+                "number": lambda _, row: (row.number,),
+                "one-time": lambda key, _: (key[HASH_BYTES:],),
+            },
         )
         # By the parameter's name.
         self.changes: Final[Table[ChangeRow]] = tables.declare(

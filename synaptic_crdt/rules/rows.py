@@ -158,7 +158,7 @@ class HoldRow(Record, frozen=True, gc=False):
 
 
 class InvitationRow(Record, frozen=True, gc=False):
-    """An invitation, by its one-time key; the timer of the same name ends it."""
+    """An invitation, by its inviter and one-time key; the timer of the same name ends it."""
 
     number: int
     device: bytes

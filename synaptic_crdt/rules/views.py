@@ -8,6 +8,7 @@ from typing import Any
 
 from synaptic_crdt.rules.attestations import is_attested
 from synaptic_crdt.rules.devices import PAPER_NUMBER
+from synaptic_crdt.rules.invitations import get_one_time
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import (
     AccountRow,
@@ -146,7 +147,7 @@ def view_invitations(market: Market) -> list[View]:
     """All invitations in the order of their issue."""
     return [
         {
-            "invitation": one_time.hex(),
+            "invitation": get_one_time(key).hex(),
             "number": row.number,
             "inviter": row.account.hex(),
             "role": row.role,
@@ -155,7 +156,7 @@ def view_invitations(market: Market) -> list[View]:
             "state": row.state,
             "used_by": row.used_by.hex(),
         }
-        for one_time, row in get_rows(market.invitations, "number")
+        for key, row in get_rows(market.invitations, "number")
     ]
 
 

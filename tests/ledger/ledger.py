@@ -205,13 +205,12 @@ class Ledger:
         day = self.now // DAY
         role, grant = "member", 0
         if certificate is not None:
-            one_time = certificate[1]
-            self._check_invited(certificate, proof, said)
+            key = self._check_invited(certificate, proof, said)
             role, grant = certificate[2], certificate[3]
             self.money.free[said.account] = 0
-            self.money.unlock(one_time, "grant", {said.account: grant})
-            self.invitations[one_time].state = "USED"
-            self.scores.inviters[said.account] = self.invitations[one_time].account
+            self.money.unlock(key, "grant", {said.account: grant})
+            self.invitations[key].state = "USED"
+            self.scores.inviters[said.account] = self.invitations[key].account
         elif said.account != self.founder:
             need(self.rate > 0, "CERTIFICATE_MISSING")
             need(self.opened.get(day, 0) < self.rate, "OPENINGS_OVER_RATE")
@@ -221,10 +220,12 @@ class Ledger:
         self.names[said.account] = name
         self.devices.open(said.account, paper)
 
-    def _check_invited(self, certificate: list[Any], proof: bytes, said: Said) -> None:
+    def _check_invited(self, certificate: list[Any], proof: bytes, said: Said) -> bytes:
         inviter, one_time, role, grant, expiry, _, signature = certificate
-        need(one_time in self.invitations, "INVITATION_UNKNOWN")
-        invitation = self.invitations[one_time]
+        need(self._is_key_known(one_time), "INVITATION_UNKNOWN")
+        key = self.devices.accounts.get(inviter, b"") + one_time
+        need(key in self.invitations, "CERTIFICATE_MISMATCH")
+        invitation = self.invitations[key]
         need(invitation.state == "OPEN", f"INVITATION_{invitation.state}")
         need(
             (invitation.device, invitation.role, invitation.grant, invitation.expiry)
@@ -235,6 +236,10 @@ class Ledger:
         need(is_signed(inviter, b"certificate", word, signature), "CERTIFICATE_FORGED")
         word = self.market + said.device
         need(is_signed(one_time, b"invitation", word, proof), "PROOF_FORGED")
+        return key
+
+    def _is_key_known(self, one_time: bytes) -> bool:
+        return any(key.endswith(one_time) for key in self.invitations)
 
     def _consent(self, fields: list[Any], said: Said) -> None:
         self._check_member(said)
@@ -277,7 +282,10 @@ class Ledger:
         self._check_member(said)
         if from_treasury:
             self._check_vote(said)
-        need(one_time not in self.invitations, "INVITATION_EXISTS")
+        inviter = (
+            [*self._get_votes(said).voters, said.account][0] if from_treasury else said.account
+        )
+        need(inviter + one_time not in self.invitations, "INVITATION_EXISTS")
         need(expiry > self.now, "EXPIRY_TOO_SOON")
         need(expiry <= self.now + MONTH, "EXPIRY_TOO_LATE")
         payer, device, account = said.account, said.device, said.account
@@ -290,20 +298,21 @@ class Ledger:
             payer, device, account = TREASURY, votes.device, votes.voters[0]
         else:
             need(grant <= self.money.free[payer], "BALANCE_TOO_LOW")
-        self.money.lock(payer, one_time, "grant", grant)
-        self.invitations[one_time] = Invitation(device, account, role, grant, expiry)
+        self.money.lock(payer, account + one_time, "grant", grant)
+        self.invitations[account + one_time] = Invitation(device, account, role, grant, expiry)
 
     def _revoke(self, fields: list[Any], said: Said) -> None:
         (one_time,) = fields
-        need(one_time in self.invitations, "INVITATION_UNKNOWN")
-        invitation = self.invitations[one_time]
-        need(invitation.account == said.account, "NOT_THE_INVITER")
+        need(self._is_key_known(one_time), "INVITATION_UNKNOWN")
+        key = said.account + one_time
+        need(key in self.invitations, "NOT_THE_INVITER")
+        invitation = self.invitations[key]
         need(invitation.state == "OPEN", f"INVITATION_{invitation.state}")
-        self._end_invitation(one_time, "REVOKED")
+        self._end_invitation(key, "REVOKED")
 
-    def _end_invitation(self, one_time: bytes, state: str) -> None:
-        self.money.unlock(one_time, "grant", {})
-        self.invitations[one_time].state = state
+    def _end_invitation(self, key: bytes, state: str) -> None:
+        self.money.unlock(key, "grant", {})
+        self.invitations[key].state = state
 
     def _check_vote(self, said: Said) -> None:
         need(said.account in self.council, "NOT_COUNCIL")

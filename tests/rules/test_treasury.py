@@ -68,7 +68,7 @@ def test_treasury_grant_needs_the_council_too() -> None:
     stage = make_council_stage()
     invite = stage.make_invite("eve", grant=100, from_treasury=True)
     stage.did("bea", invite)
-    assert stage.market.invitations.get(invite.one_time) is None
+    assert len(stage.market.invitations) == 0
     stage.did("cid", invite)
     # Who proposed it made the certificate that came with the ticket.
     assert stage.send("eve", stage.ticket(invite, "cid", "eve")) == Verdict.CERTIFICATE_MISMATCH

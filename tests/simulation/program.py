@@ -22,6 +22,7 @@ from synaptic_crdt.rules.certificates import (
 from synaptic_crdt.rules.consents import NO_CAPS, make_consent
 from synaptic_crdt.rules.council_operations import Arbitration, TokenMint
 from synaptic_crdt.rules.genesis import Kind
+from synaptic_crdt.rules.invitations import get_one_time
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.offer_operations import OfferRenew, OfferWithdraw, Presence
 from synaptic_crdt.rules.operations import (
@@ -31,6 +32,7 @@ from synaptic_crdt.rules.operations import (
     DeviceRevoke,
     Feedback,
     ForkReport,
+    InviteIssue,
     InviteRevoke,
     Operation,
     TokenTransfer,
@@ -489,6 +491,22 @@ class Play:
             lasting_ms=lasting_ms,
         )
         self._tickets.append((certificate, one_time))
+        if step.c % 4 == 3:
+            self._invite_in_foreign_names(actor, step)
+
+    def _invite_in_foreign_names(self, actor: Peer, step: Step) -> None:
+        """Issue invitations whose keys are the ids of what others posted, or issued."""
+        market = actor.market.contract.market
+        rows = [
+            *get_rows(market.offers, "number"),
+            *get_rows(market.tasks, "number"),
+            *get_rows(market.invitations, "number"),
+        ]
+        name = self._pick([get_one_time(key) or key for key, _ in rows] or [_NOBODY], step.a)
+        expiry_ms = actor.wall_ms + HOUR_MS
+        self._write(actor, InviteIssue(name, "member", 5, expiry_ms, from_treasury=False), step)
+        if step.b % 2:
+            self._write(actor, InviteRevoke(name), step)
 
     def join(self, actor: Peer, step: Step) -> None:
         """Somebody comes in with a ticket, perhaps a used, changed or revoked one, or with none."""
@@ -536,7 +554,7 @@ class Play:
 
     def revoke(self, actor: Peer, step: Step) -> None:
         known = [
-            key
+            get_one_time(key)
             for key, row in get_rows(actor.market.contract.market.invitations, "number")
             if (row.account == actor.account and row.state == "OPEN") or step.b % 4 == 0
         ]

@@ -13,6 +13,8 @@ from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
 from synaptic_crdt.rules.certificates import make_certificate
 from synaptic_crdt.rules.consents import make_consent
+from synaptic_crdt.rules.invitations import get_one_time
+from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.operations import InviteIssue, InviteRevoke, Role
 from synaptic_crdt.rules.views import view_consent
 from synaptic_crdt.state.keys import DeviceKey, make_seed
@@ -67,8 +69,9 @@ def invite(
 
 def revoke_invitation(node: Node, *, invitation: str) -> Json:
     """Take back an invitation that nobody used."""
-    index = node.market.contract.market.invitations.index("number")
-    known = [key for _, key in index.ascend() if isinstance(key, bytes)]
+    rows = get_rows(node.market.contract.market.invitations, "number")
+    # Of equal keys of several inviters, the contract takes one's own.
+    known = sorted({get_one_time(key) for key, _ in rows})
     one_time = find_id("invitation", invitation, known)
     return describe_outcome(node, node.append(InviteRevoke(one_time)))
 
