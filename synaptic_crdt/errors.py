@@ -42,6 +42,14 @@ class LinkFailed(SynapticError):
     """A link that could not be made, or was cut before both ends were done."""
 
 
+class ChannelFailed(SynapticError):
+    """The secure channel could not be made, or what came through it does not verify."""
+
+
+class NotAdmitted(SynapticError):
+    """One end of a link does not let the other one in: it is no member here, or was revoked."""
+
+
 class ForkSeen(SynapticError):
     """Two sealed branches of one feed: its device signed two histories."""
 
