@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -18,7 +19,8 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.store import Store
-from synaptic_crdt.sync.links import keep_link, serve, sync_once
+from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
+from synaptic_crdt.sync.membership import Access, Opening
 from synaptic_crdt.sync.peer import SyncReport
 from synaptic_crdt.sync.session import Reconciled
 
@@ -84,9 +86,25 @@ def _make_reader(folder: Path, genesis: bytes) -> Node:
 
 
 async def _sync_once(node: Node, address: str) -> SyncReport:
-    return await sync_once(
-        address, node.gate, get_clock_ms=node.get_wall_ms, on_event=_ignore_event
-    )
+    return await sync_once(address, _get_end(node), on_event=_ignore_event)
+
+
+class _Anybody:
+    """Lets in whoever comes: readers that are measured have no feeds."""
+
+    def __init__(self, key: DeviceKey) -> None:
+        self.key: Final = key
+
+    def get_openings(self) -> Sequence[Opening]:
+        return ()
+
+    def judge(self, device: bytes, openings: Sequence[Opening]) -> Access:
+        del device, openings
+        return Access.MEMBER
+
+
+def _get_end(node: Node) -> LocalEnd:
+    return LocalEnd(node.gate, _Anybody(node.key), node.get_wall_ms)
 
 
 def _ignore_event(address: str, event: object) -> None:
@@ -127,8 +145,7 @@ async def _listen(node: Node) -> None:
         async def start(task_status: trio.TaskStatus[Sequence[str]]) -> None:
             await serve(
                 ["tcp://127.0.0.1:0"],
-                node.gate,
-                get_clock_ms=node.get_wall_ms,
+                _get_end(node),
                 on_event=_ignore_event,
                 task_status=task_status,
             )
@@ -147,7 +164,7 @@ async def _append_live(node: Node, address: str) -> list[tuple[int, int]]:
             linked.set()
 
     async def link() -> None:
-        await keep_link(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=note)
+        await keep_link(address, _get_end(node), on_event=note)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link)

@@ -47,7 +47,7 @@ def _describe_event(event: Json) -> str:
         case "listening":
             return f"listening on {address}"
         case "linked":
-            return f"{address}: linked"
+            return f"{address}: linked with device {shorten(event['device'])}"
         case "greeted" if abs(event["skew_ms"]) > _SKEW_MS:
             seconds = event["skew_ms"] // 1_000
             return f"{address}: its clock and this one are {abs(seconds):,} s apart; check both"

@@ -47,10 +47,10 @@ class LinkBook:
     def note(self, address: str, event: Happening) -> None:
         """Take note of what happened on a link, and tell it."""
         match event:
-            case Linked():
+            case Linked(device):
                 self._end(address)
                 self._failures.pop(address, None)
-                self._tell("linked", address)
+                self._tell("linked", address, device=device.hex())
             case Lost(error, pause_seconds):
                 self._end(address)
                 self.note_failure(address, error, pause_seconds)

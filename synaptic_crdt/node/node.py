@@ -12,6 +12,7 @@ from typing import Final
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.leaks import check_operation
 from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.membership import MarketMembership
 from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.readiness import Readiness, has_cause
 from synaptic_crdt.rules.contract import MarketContract
@@ -120,6 +121,9 @@ class Node:
         # What is admitted later can only reverse what was seen to apply before.
         self.replica.machine.fold()
         self.gate: Final = self.market.make_gate(store, key.public)
+        self.membership: Final = MarketMembership(
+            self.market.genesis, self.market.id, self.replica, key
+        )
         self.place: Final = PlaceGuard(home, key.public)
         self._known_reversals: Final = store.read_reversals()
         # What only this process knows: since when entries wait, and how far off peers' clocks are.

@@ -23,7 +23,8 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import keep_addresses, read_addresses
 from synaptic_crdt.node.queries.market import show_state
 from synaptic_crdt.node.wire import Emit, Json, Request
-from synaptic_crdt.sync.links import keep_link, serve, sync_once
+from synaptic_crdt.sync.addresses import is_started_by_other
+from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
 
 _EXECUTORS: Final[Mapping[str, Callable[[], Executor]]] = {"rehearsal": RehearsalExecutor}
 
@@ -106,18 +107,19 @@ async def _sync_each(node: Node, addresses: Sequence[str], book: LinkBook) -> No
     failures: list[SynapticError] = []
     for address in addresses:
         try:
-            await sync_once(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
+            await sync_once(address, _get_end(node), on_event=book.note)
         except SynapticError as error:
             book.note_failure(address, error)
             failures.append(error)
         else:
-            keep_addresses(node.home, [address])
+            if not is_started_by_other(address):
+                keep_addresses(node.home, [address])
     if len(failures) == len(addresses):
         raise failures[-1]
 
 
 async def _keep_link(node: Node, address: str, book: LinkBook) -> None:
-    await keep_link(address, node.gate, get_clock_ms=node.get_wall_ms, on_event=book.note)
+    await keep_link(address, _get_end(node), on_event=book.note)
 
 
 async def _serve(
@@ -126,13 +128,11 @@ async def _serve(
     book: LinkBook,
     task_status: trio.TaskStatus[Sequence[str]],
 ) -> None:
-    await serve(
-        addresses,
-        node.gate,
-        get_clock_ms=node.get_wall_ms,
-        on_event=book.note,
-        task_status=task_status,
-    )
+    await serve(addresses, _get_end(node), on_event=book.note, task_status=task_status)
+
+
+def _get_end(node: Node) -> LocalEnd:
+    return LocalEnd(node.gate, node.membership, node.get_wall_ms)
 
 
 def _tell_work(setting: Setting, event: Json) -> None:

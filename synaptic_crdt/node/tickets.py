@@ -17,6 +17,7 @@ from synaptic_crdt.rules.genesis import compute_market_id, decode_genesis
 from synaptic_crdt.rules.operations import Certificate
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.addresses import is_public
 
 TICKET_ADDRESSES: Final = 16
 
@@ -68,6 +69,16 @@ def check_genesis(genesis: bytes) -> None:
         raise UsageError(f"this ticket is not one this program can use: {error}") from error
 
 
+def choose_addresses(named: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return what goes into a ticket: what was named, or else what is known and can be there.
+
+    Raises ``UsageError``.
+    """
+    chosen = tuple(named) or tuple(filter(is_public, known))[:TICKET_ADDRESSES]
+    check_addresses(chosen)
+    return chosen
+
+
 def check_addresses(addresses: Sequence[str]) -> None:
     """Raise ``UsageError`` for addresses that no ticket carries."""
     if len(addresses) > TICKET_ADDRESSES:
@@ -79,6 +90,11 @@ def check_addresses(addresses: Sequence[str]) -> None:
             raise UsageError(
                 f"the address {address!r:.80} has over the {_ADDRESS_BYTES} bytes that a ticket"
                 " carries"
+            )
+        # Whoever joins dials them: no command of ours may be run on another machine, nor theirs here.
+        if not is_public(address):
+            raise UsageError(
+                f"the address {address!r:.80} is none that a ticket carries; tcp://host:port is"
             )
 
 

@@ -17,7 +17,7 @@ from synaptic_crdt.errors import KeyLocked
 from synaptic_crdt.state import limits
 
 SignatureKind = Literal[
-    "seal", "checkpoint", "cosignature", "handover", "certificate", "invitation", "device"
+    "seal", "checkpoint", "cosignature", "handover", "certificate", "invitation", "device", "link"
 ]
 
 _SIGNATURE_PREFIX: Final = b"synaptic-crdt 1 "

@@ -55,6 +55,8 @@ PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136
 LINK_IDS: Final = 65_536  # a side names no more of them
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
 PROBE_POSITIONS: Final = 32  # compared at a time in the search for a fork
+OPENINGS: Final = 16  # that an end of a link shows for its membership: its own, its inviter's, ...
+OPENING_BYTES: Final = 2 * KIB  # each; the largest honest one has about 700
 WANTS: Final = 4096  # asked for and not answered, on one link
 
 # A document file of others: what opening one may take. An honest file takes some 4 KiB of memory

@@ -7,7 +7,8 @@ doubles and differs from peer to peer. One bad link never ends another.
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
@@ -19,20 +20,38 @@ from synaptic_crdt.errors import (
     VersionMismatch,
     WrongMarket,
 )
+from synaptic_crdt.sync.addresses import is_started_by_other
+from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.membership import Membership, Refusal
 from synaptic_crdt.sync.peer import LinkEvent, SyncReport, run_link
 from synaptic_crdt.sync.session import Reconciled
-from synaptic_crdt.sync.transports import tcp
+from synaptic_crdt.sync.transports import stdio, streams
+from synaptic_crdt.sync.transports.door import Door
+from synaptic_crdt.sync.transports.secured import SecuredStream, secure
+from synaptic_crdt.sync.transports.stdio import Pipes
 
 LINKS: Final = 64  # at a time, of those who come; each may hold about two pieces in memory
+STRANGERS: Final = 64  # at a time, of those who come and have not shown whose they are
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _ALARM_REPEATS: Final = 3
 
 
+class LocalEnd(NamedTuple):
+    """This end of every link: what it holds, who it is, and what ``stdio:`` means here."""
+
+    gate: Gate
+    membership: Membership
+    get_clock_ms: Callable[[], int]
+    pipes: Pipes = stdio.STANDARD
+
+
 class Linked(msgspec.Struct, frozen=True):
-    """A link was made."""
+    """A link was made, with a device that showed that it belongs to the market."""
+
+    device: bytes
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -56,28 +75,24 @@ class Alarm(msgspec.Struct, frozen=True):
 # Called with the address of the link, and what happened there.
 Happening = LinkEvent | Linked | Lost | Left | Alarm
 EventHandler = Callable[[str, Happening], None]
-Clock = Callable[[], int]
 
 
-async def sync_once(
-    address: str, gate: Gate, *, get_clock_ms: Clock, on_event: EventHandler
-) -> SyncReport:
+async def sync_once(address: str, end: LocalEnd, *, on_event: EventHandler) -> SyncReport:
     """Dial an address, exchange what each side lacks, and return what moved.
 
     Raises a ``SynapticError`` that says why not.
     """
-    return await _run_dialled(address, gate, live=False, clock=get_clock_ms, on_event=on_event)
+    return await _run_dialled(address, end, live=False, on_event=on_event)
 
 
-async def keep_link(
-    address: str, gate: Gate, *, get_clock_ms: Clock, on_event: EventHandler
-) -> None:
+async def keep_link(address: str, end: LocalEnd, *, on_event: EventHandler) -> None:
     """Keep a live link to an address until cancelled; when it is lost, dial again.
 
-    Raises ``UsageError``, ``WrongMarket`` or ``VersionMismatch``, which waiting does not cure.
+    A link that the other end made by starting this program cannot be made again: it ends. Raises
+    ``UsageError``, ``WrongMarket`` or ``VersionMismatch``, which waiting does not cure.
     """
     pause = _FIRST_PAUSE_SECONDS
-    differences = _Differences(gate)
+    differences = _Differences(end.gate)
 
     def handle(name: str, event: Happening) -> None:
         nonlocal pause
@@ -88,9 +103,12 @@ async def keep_link(
             if alarm is not None:
                 on_event(name, alarm)
 
+    if is_started_by_other(address):
+        await _run_dialled(address, end, live=True, on_event=handle)
+        return
     while True:
         try:
-            await _run_dialled(address, gate, live=True, clock=get_clock_ms, on_event=handle)
+            await _run_dialled(address, end, live=True, on_event=handle)
             error: SynapticError = LinkFailed("the other end closed the link")
         except (UsageError, WrongMarket, VersionMismatch):
             raise
@@ -105,9 +123,8 @@ async def keep_link(
 
 async def serve(
     addresses: Sequence[str],
-    gate: Gate,
+    end: LocalEnd,
     *,
-    get_clock_ms: Clock,
     on_event: EventHandler,
     task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -115,38 +132,60 @@ async def serve(
 
     Starts with the addresses that it listens at. Raises ``UsageError`` or ``LinkFailed``.
     """
-    links = trio.CapacityLimiter(LINKS)
-
-    async def serve_one(stream: trio.SocketStream) -> None:
-        name = tcp.get_peer_address(stream)
-        try:
-            links.acquire_nowait()
-        except trio.WouldBlock:
-            await trio.aclose_forcefully(stream)
-            on_event(name, Lost(LinkFailed(f"more than {LINKS} links at a time"), None))
-            return
-        try:
-            on_event(name, Linked())
-            await run_link(
-                stream,
-                gate,
-                live=True,
-                clock_ms=get_clock_ms(),
-                on_event=lambda event: on_event(name, event),
-            )
-            on_event(name, Left())
-        except SynapticError as error:
-            on_event(name, Lost(error, None))
-        finally:
-            links.release()
-
+    limits = _Limits(trio.CapacityLimiter(STRANGERS), trio.CapacityLimiter(LINKS))
     async with AsyncExitStack() as stack:
-        listeners: list[trio.SocketListener] = []
+        doors: list[Door] = []
         for address in addresses:
-            opened = await tcp.listen(address)
-            listeners.extend([await stack.enter_async_context(one) for one in opened])
-        task_status.started([tcp.get_address(listener) for listener in listeners])
-        await trio.serve_listeners(serve_one, listeners)
+            opened = await streams.listen(address)
+            for door in opened:
+                await stack.enter_async_context(door.listener)
+            doors.extend(opened)
+        task_status.started([door.address for door in doors])
+        async with trio.open_nursery() as nursery:
+            for door in doors:
+                serve_one = partial(_serve_one, door, end, limits, on_event)
+                nursery.start_soon(trio.serve_listeners, serve_one, [door.listener])
+
+
+class _Limits(NamedTuple):
+    """How many may be served at a time: a flood of strangers leaves the links of members alone."""
+
+    strangers: trio.CapacityLimiter
+    links: trio.CapacityLimiter
+
+
+async def _serve_one(
+    door: Door, end: LocalEnd, limits: _Limits, on_event: EventHandler, raw: trio.SocketStream
+) -> None:
+    name = door.name_peer(raw)
+    try:
+        stream = await _let_in(raw, end, limits)
+        try:
+            on_event(name, Linked(stream.peer.device))
+            await _run(stream, name, end, live=True, on_event=on_event)
+            on_event(name, Left())
+        finally:
+            limits.links.release_on_behalf_of(stream)
+    except SynapticError as error:
+        on_event(name, Lost(error, None))
+
+
+async def _let_in(raw: trio.SocketStream, end: LocalEnd, limits: _Limits) -> SecuredStream:
+    """Return the stream of a link that counts as one, or close it and raise why not."""
+    try:
+        limits.strangers.acquire_nowait()
+    except trio.WouldBlock:
+        await trio.aclose_forcefully(raw)
+        raise LinkFailed(f"more than {STRANGERS} strangers at a time") from None
+    try:
+        stream = await _secure(raw, end, is_initiator=False)
+    finally:
+        limits.strangers.release()
+    try:
+        limits.links.acquire_on_behalf_of_nowait(stream)
+    except trio.WouldBlock:
+        await stream.refuse(Refusal.FULL)
+    return stream
 
 
 class _Differences:
@@ -171,14 +210,28 @@ class _Differences:
 
 
 async def _run_dialled(
-    address: str, gate: Gate, *, live: bool, clock: Clock, on_event: EventHandler
+    address: str, end: LocalEnd, *, live: bool, on_event: EventHandler
 ) -> SyncReport:
-    stream = await tcp.dial(address)
-    on_event(address, Linked())
+    raw = await streams.dial(address, end.pipes)
+    is_initiator = not is_started_by_other(address)
+    stream = await _secure(raw, end, is_initiator=is_initiator)
+    on_event(address, Linked(stream.peer.device))
+    return await _run(stream, address, end, live=live, on_event=on_event)
+
+
+async def _secure(raw: trio.abc.Stream, end: LocalEnd, *, is_initiator: bool) -> SecuredStream:
+    market = end.gate.replica.market
+    return await secure(raw, Channel(market, end.membership, is_initiator=is_initiator))
+
+
+async def _run(
+    stream: SecuredStream, name: str, end: LocalEnd, *, live: bool, on_event: EventHandler
+) -> SyncReport:
     return await run_link(
         stream,
-        gate,
+        end.gate,
         live=live,
-        clock_ms=clock(),
-        on_event=lambda event: on_event(address, event),
+        clock_ms=end.get_clock_ms(),
+        on_event=lambda event: on_event(name, event),
+        peer=stream.peer,
     )

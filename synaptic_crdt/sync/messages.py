@@ -15,7 +15,7 @@ from synaptic_crdt.errors import MalformedInput, ProtocolViolation, VersionMisma
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.codec import decode, encode_trusted
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 LENGTH_BYTES: Final = 4
 
 _MAGIC: Final = b"synaptic"
@@ -244,9 +244,14 @@ def check_preface(market: bytes, preface: bytes) -> None:
 
 def encode_frame(message: Message) -> bytes:
     """Return a message as it travels: length, then canonical CBOR."""
-    payload = encode_trusted(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    payload = encode_payload(message)
     assert len(payload) <= limits.FRAME_BYTES
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def encode_payload(message: Message) -> bytes:
+    """Return the canonical CBOR of a message."""
+    return encode_trusted(msgspec.to_builtins(message, builtin_types=(bytes,)))
 
 
 def decode_message(payload: bytes) -> AnyMessage:

@@ -20,7 +20,11 @@ from synaptic_crdt.errors import (
     ProtocolViolation,
     SynapticError,
 )
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.sync.channel import Peer
 from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.membership import Access
 from synaptic_crdt.sync.session import (
     NOBODY,
     Counts,
@@ -63,15 +67,18 @@ async def run_link(
     clock_ms: int,
     on_event: EventHandler,
     role: Role = "member",
+    peer: Peer | None = None,
 ) -> SyncReport:
     """Sync over a stream and close it; return when both are done, or when a live link ends.
 
+    ``peer`` is who is known to be at the other end, and what it may do there; without it the
+    other end's word is taken for it, and it may do everything.
     ``on_event`` is told of progress by reports, the last one even when this raises: a
     ``SynapticError`` that says why the link ended.
     """
     device = NOBODY if gate.own_device is None else gate.own_device
     session = Session(gate.replica, live=live, role=role, clock_ms=clock_ms, device=device)
-    link = _Link(stream, gate, session, on_event)
+    link = _Link(stream, gate, session, peer, on_event)
     gate.news.subscribe(link.note_news)
     try:
         async with stream:
@@ -84,11 +91,17 @@ async def run_link(
 
 class _Link:
     def __init__(
-        self, stream: trio.abc.Stream, gate: Gate, session: Session, on_event: EventHandler
+        self,
+        stream: trio.abc.Stream,
+        gate: Gate,
+        session: Session,
+        peer: Peer | None,
+        on_event: EventHandler,
     ) -> None:
         self._stream: Final = stream
         self._gate: Final = gate
         self._session: Final = session
+        self._peer: Final = peer
         self._on_event: Final = on_event
         self._has_news = trio.Event()
         self._moved_at = trio.current_time()
@@ -171,8 +184,7 @@ class _Link:
     def _handle_event(self, event: Event) -> None:
         if isinstance(event, Offered):
             statements = self._gate.admit_statements(event.statements)
-            pieces = self._gate.admit_pieces(event.pieces)
-            self._session.settle(pieces, statements)
+            self._session.settle(self._admit_pieces(event.pieces), statements)
             self._on_event(self.report)
             return
         if isinstance(event, ForkFound) and event.is_fixed:
@@ -180,5 +192,19 @@ class _Link:
         if isinstance(event, Greeted):
             self._is_greeted = True
         elif isinstance(event, Reconciled):
+            if self._peer is not None:
+                # What the channel has shown, whatever the session says.
+                event = msgspec.structs.replace(event, device=self._peer.device)
             self._reconciled = event
         self._on_event(event)
+
+    def _admit_pieces(self, pieces: Sequence[Piece]) -> Sequence[Admission]:
+        if self._peer is None or self._peer.access is Access.MEMBER:
+            return self._gate.admit_pieces(pieces)
+        # A reader brings nothing of others: what it has of them waits for whoever may bring it.
+        own = [piece for piece in pieces if piece.device == self._peer.device]
+        admitted = iter(self._gate.admit_pieces(own))
+        return [
+            next(admitted) if piece.device == self._peer.device else Admission.HOLD
+            for piece in pieces
+        ]

@@ -11,6 +11,8 @@ from synaptic_crdt.sync.session import Counts
 
 Json = dict[str, Any]
 
+LINKED = Linked(bytes(32))
+
 
 def make_report(sent: int, rejected: int, *, equal: bool | None) -> SyncReport:
     return SyncReport(Counts(sent, 2 * sent, 0, 0, 0, 100, 200), rejected, equal, None)
@@ -29,7 +31,7 @@ def book(founder: Node, report: Json) -> LinkBook:
 def test_links_that_ended_are_added_up(book: LinkBook, report: Json) -> None:
     for number in range(1, 4):
         address = f"tcp://127.0.0.1:{number}"
-        book.note(address, Linked())
+        book.note(address, LINKED)
         book.note(address, make_report(number, 0, equal=True))
         assert report["sent"] == sum(range(1, number + 1))
         book.note(address, Left())
@@ -39,7 +41,7 @@ def test_links_that_ended_are_added_up(book: LinkBook, report: Json) -> None:
 
 def test_a_link_made_again_counts_once_more(book: LinkBook, report: Json) -> None:
     for sent in (3, 4):
-        book.note("tcp://127.0.0.1:1", Linked())
+        book.note("tcp://127.0.0.1:1", LINKED)
         book.note("tcp://127.0.0.1:1", make_report(sent, 0, equal=sent == 3))
     assert (report["sent"], report["equal"]) == (7, False)
 
@@ -47,7 +49,7 @@ def test_a_link_made_again_counts_once_more(book: LinkBook, report: Json) -> Non
 def test_a_flood_of_links_is_not_kept(book: LinkBook, report: Json) -> None:
     for number in range(1, 1_001):
         address = f"tcp://127.0.0.1:{number}"
-        book.note(address, Linked())
+        book.note(address, LINKED)
         book.note(address, make_report(0, 1, equal=None))
         book.note(address, Lost(ProtocolViolation("a lie"), None))
     assert report["rejected"] == 1_000
@@ -58,5 +60,5 @@ def test_a_flood_of_links_is_not_kept(book: LinkBook, report: Json) -> None:
 def test_a_failure_is_over_when_the_link_is_made(book: LinkBook, report: Json) -> None:
     book.note_failure("tcp://127.0.0.1:1", LinkFailed("nobody there"))
     assert report["failed"] == {"tcp://127.0.0.1:1": "nobody there"}
-    book.note("tcp://127.0.0.1:1", Linked())
+    book.note("tcp://127.0.0.1:1", LINKED)
     assert report["failed"] == {}

@@ -12,6 +12,7 @@ from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.founding import found_market
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.peers import keep_addresses
 from synaptic_crdt.node.tickets import decode_ticket, encode_ticket, make_ticket
 from synaptic_crdt.state.store import Store
 
@@ -66,6 +67,22 @@ def test_a_ticket_with_too_many_addresses_is_refused(founder: Node) -> None:
     short = make_ticket(ticket.genesis, ticket.certificate, b"short", [])
     with pytest.raises(UsageError, match="secret"):
         decode_ticket(encode_ticket(short))
+
+
+@pytest.mark.parametrize("address", ["exec:touch pwned", "stdio:", "unix:///run/some.sock", "x"])
+def test_a_ticket_never_says_what_this_machine_runs(founder: Node, address: str) -> None:
+    ticket = decode_ticket(_make_text(founder))
+    hostile = make_ticket(ticket.genesis, ticket.certificate, ticket.secret, [address])
+    with pytest.raises(UsageError, match="none that a ticket carries"):
+        decode_ticket(encode_ticket(hostile))
+    with pytest.raises(UsageError, match="none that a ticket carries"):
+        run_command(founder, "invite", {"addresses": [address]})
+
+
+def test_a_ticket_carries_what_is_known_and_can_be_dialled(founder: Node) -> None:
+    keep_addresses(founder.home, ["exec:ssh host synaptic-crdt sync stdio:", "tcp://host:7700"])
+    text = run_command(founder, "invite", {})["ticket"]
+    assert decode_ticket(text).addresses == ("tcp://host:7700",)
 
 
 def test_a_ticket_that_nobody_signed_is_refused(founder: Node) -> None:

@@ -1,17 +1,61 @@
 """Links between peers of the toy market: logs of what they tell, and ends that keep errors."""
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 import trio
 import trio.testing
 
 from synaptic_crdt.errors import SynapticError
+from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.channel import Channel
+from synaptic_crdt.sync.links import LocalEnd
+from synaptic_crdt.sync.membership import Access, Opening, Refusal
 from synaptic_crdt.sync.peer import SyncReport, run_link
-from tests.sync.conftest import CLOCK_MS, Peer
+from synaptic_crdt.sync.transports.door import Door
+from synaptic_crdt.sync.transports.secured import SecuredStream, secure
+from tests.sync.conftest import CLOCK_MS, Peer, make_key
 
 HERE = "tcp://127.0.0.1:0"
+
+Judged = Mapping[bytes, Access | Refusal]
+
+
+class ToyMembership:
+    """Lets in whom it was told to let in, or everybody; shows one opening."""
+
+    def __init__(
+        self,
+        key: DeviceKey,
+        judged: Judged | None = None,
+    ) -> None:
+        self.key: Final = key
+        self._judged: Final = judged
+        self.shown: list[Opening] = []
+
+    def get_openings(self) -> Sequence[Opening]:
+        return (Opening(self.key.public, b"toy"),)
+
+    def judge(self, device: bytes, openings: Sequence[Opening]) -> Access | Refusal:
+        self.shown.extend(openings)
+        if self._judged is None:
+            return Access.MEMBER
+        return self._judged.get(device, Refusal.STRANGER)
 
 
 def get_clock_ms() -> int:
     return CLOCK_MS
+
+
+def make_end(peer: Peer, judged: Judged | None = None, number: int = 100) -> LocalEnd:
+    """Return this end of links of a peer, whose device is made from a number."""
+    return LocalEnd(peer.gate, ToyMembership(make_key(number), judged), get_clock_ms)
+
+
+async def accept(door: Door, peer: Peer) -> SecuredStream:
+    """Return a link that comes to a door."""
+    channel = Channel(peer.replica.market, ToyMembership(make_key(101)), is_initiator=False)
+    return await secure(await door.listener.accept(), channel)
 
 
 class Log:

@@ -332,7 +332,7 @@ def test_the_messages_around_the_lies_are_sound() -> None:
     ("preface", "error"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", ProtocolViolation),
-        (b"synaptic\0\x02" + MARKET[:8], VersionMismatch),
+        (b"synaptic\0\x01" + MARKET[:8], VersionMismatch),
         (make_preface(bytes(32)), WrongMarket),
     ],
 )

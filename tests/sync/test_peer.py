@@ -4,14 +4,14 @@ import pytest
 import trio
 import trio.testing
 
-from synaptic_crdt.errors import Forged, LinkFailed, StoreFailed, WrongMarket
+from synaptic_crdt.errors import Forged, LinkFailed, NotAdmitted, StoreFailed, WrongMarket
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.sync.links import Linked, Lost, keep_link, serve
-from synaptic_crdt.sync.peer import SyncReport, run_link
+from synaptic_crdt.sync.links import Linked, Lost, keep_link, serve, sync_once
+from synaptic_crdt.sync.peer import SyncReport
 from synaptic_crdt.sync.session import ForkFound, Greeted, Reconciled
 from synaptic_crdt.sync.transports import tcp
-from tests.sync.conftest import CLOCK_MS, Peer, make_key
-from tests.sync.linking import HERE, LinkEnd, Log, get_clock_ms, run_two, wait_until_equal
+from tests.sync.conftest import Peer, make_key
+from tests.sync.linking import HERE, LinkEnd, Log, make_end, run_two, wait_until_equal
 
 pytestmark = pytest.mark.anyio
 
@@ -92,14 +92,14 @@ async def test_news_reach_the_other_end_of_a_live_link(founder: DeviceKey) -> No
 
         async def run_server(task_status: trio.TaskStatus[object]) -> None:
             await serve(
-                [HERE], first.gate, get_clock_ms=get_clock_ms, on_event=Log(),
+                [HERE], make_end(first), on_event=Log(),
                 task_status=task_status,
             )  # fmt: skip
 
         [address] = await nursery.start(run_server)
 
         async def run_client() -> None:
-            await keep_link(address, second.gate, get_clock_ms=get_clock_ms, on_event=log)
+            await keep_link(address, make_end(second), on_event=log)
 
         nursery.start_soon(run_client)
         await log.wait_for(Reconciled)
@@ -115,13 +115,11 @@ async def test_waiting_does_not_cure_a_wrong_market() -> None:
     async with trio.open_nursery() as nursery:
 
         async def run_server(task_status: trio.TaskStatus[object]) -> None:
-            await serve(
-                [HERE], first.gate, get_clock_ms=get_clock_ms, on_event=log, task_status=task_status
-            )
+            await serve([HERE], make_end(first), on_event=log, task_status=task_status)
 
         [address] = await nursery.start(run_server)
         with pytest.raises(WrongMarket):
-            await keep_link(address, second.gate, get_clock_ms=get_clock_ms, on_event=Log())
+            await keep_link(address, make_end(second), on_event=Log())
         await log.wait_for(Lost)
         nursery.cancel_scope.cancel()
     [lost] = log.get(Lost)
@@ -137,16 +135,41 @@ async def test_too_many_links_are_turned_away(monkeypatch: pytest.MonkeyPatch) -
     async with trio.open_nursery() as nursery:
 
         async def run_server(task_status: trio.TaskStatus[object]) -> None:
-            await serve(
-                [HERE], first.gate, get_clock_ms=get_clock_ms, on_event=log, task_status=task_status
-            )
+            await serve([HERE], make_end(first), on_event=log, task_status=task_status)
 
         [address] = await nursery.start(run_server)
-        one = await tcp.dial(address)
+
+        async def stay() -> None:
+            await keep_link(address, make_end(Peer()), on_event=Log())
+
+        nursery.start_soon(stay)
         await log.wait_for(Linked)
-        two = await tcp.dial(address)
+        with pytest.raises(NotAdmitted, match="too many links"):
+            await sync_once(address, make_end(Peer()), on_event=Log())
         await log.wait_for(Lost)
-        with pytest.raises(LinkFailed):
-            await run_link(two, Peer().gate, live=False, clock_ms=CLOCK_MS, on_event=lambda _: None)
-        await one.aclose()
         nursery.cancel_scope.cancel()
+    [lost] = log.get(Lost)
+    assert isinstance(lost, Lost)
+    assert "too many links here" in str(lost.error)
+
+
+async def test_too_many_strangers_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synaptic_crdt.sync.links.STRANGERS", 1)
+    log = Log()
+    async with trio.open_nursery() as nursery:
+
+        async def run_server(task_status: trio.TaskStatus[object]) -> None:
+            await serve([HERE], make_end(Peer()), on_event=log, task_status=task_status)
+
+        [address] = await nursery.start(run_server)
+        async with await tcp.dial(address) as silent:
+            assert await silent.receive_some(8)
+            with pytest.raises(LinkFailed):
+                await sync_once(address, make_end(Peer()), on_event=Log())
+            await log.wait_for(Lost)
+        # The silent one being gone, there is room again.
+        await log.wait_for(Lost, 2)
+        report = await sync_once(address, make_end(Peer()), on_event=Log())
+        assert report.equal
+        nursery.cancel_scope.cancel()
+    assert "strangers" in str(log.get(Lost)[0])

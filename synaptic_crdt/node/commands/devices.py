@@ -13,7 +13,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import read_addresses
-from synaptic_crdt.node.tickets import TICKET_ADDRESSES, check_addresses
+from synaptic_crdt.node.tickets import choose_addresses
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.certificates import make_voucher
 from synaptic_crdt.rules.operations import DeviceAdd, DeviceRevoke
@@ -24,8 +24,7 @@ def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Js
     """Let the device of a request join this account; return its ticket, good for it alone."""
     asked = decode_request(request)
     # Before anything is written: a ticket that nobody could read would cost a place.
-    known = tuple(addresses) or tuple(read_addresses(node.home)[:TICKET_ADDRESSES])
-    check_addresses(known)
+    known = choose_addresses(addresses, read_addresses(node.home))
     outcome = node.append(DeviceAdd(device=asked.device, exchange=asked.exchange))
     voucher = make_voucher(
         node.market.id,

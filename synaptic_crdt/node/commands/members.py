@@ -8,7 +8,7 @@ from synaptic_crdt.node.lookup import find_account, find_id
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.peers import read_addresses
-from synaptic_crdt.node.tickets import TICKET_ADDRESSES, check_addresses, encode_ticket, make_ticket
+from synaptic_crdt.node.tickets import choose_addresses, encode_ticket, make_ticket
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
 from synaptic_crdt.rules.certificates import make_certificate
@@ -36,8 +36,7 @@ def invite(
     if role not in _ROLES:
         raise UsageError(f"role {role!r:.40} is none of {', '.join(_ROLES)}")
     # Before anything is written: a ticket that nobody could read would be lost with its grant.
-    known = tuple(addresses) or tuple(read_addresses(node.home)[:TICKET_ADDRESSES])
-    check_addresses(known)
+    known = choose_addresses(addresses, read_addresses(node.home))
     one_time = DeviceKey(make_seed())
     expiry_ms = node.get_wall_ms() + expires_seconds * _SECOND_MS
     operation = InviteIssue(
