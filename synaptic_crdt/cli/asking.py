@@ -36,9 +36,11 @@ def append(command: str, **args: object) -> Json:
     return _ask(lambda client: client.append(command, **args))
 
 
-def start(service: str, emit: Callable[[Json], None], **args: object) -> Json:
+def start(
+    service: str, emit: Callable[[Json], None], *, lends_pipes: bool = False, **args: object
+) -> Json:
     """Run one of the node's services until it ends or is interrupted; return its report."""
-    return _ask(lambda client: client.start(service, emit, **args))
+    return _ask(lambda client: client.start(service, emit, lends_pipes=lends_pipes, **args))
 
 
 def open_home() -> "Home":

@@ -1,6 +1,8 @@
 """Running one of the node's services: its events while it runs, its report at the end."""
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 
 import click
 
@@ -13,13 +15,23 @@ def serve(
     service: str,
     render_event: Callable[[Json], str],
     render_report: Callable[[Json], None],
+    *,
+    lends_pipes: bool = False,
     **args: object,
 ) -> None:
     """Run a service, tell its events and its report.
 
+    ``lends_pipes`` leaves standard input and output to the service: what is told goes to standard
+    error.
     Ends the command with exit code 130 when the service was interrupted, its report told.
     """
-    report = start(service, lambda event: print_event(event, render_event), **args)
-    show(report, render_report)
+    with redirect_stdout(sys.stderr) if lends_pipes else nullcontext():
+        report = start(
+            service,
+            lambda event: print_event(event, render_event),
+            lends_pipes=lends_pipes,
+            **args,
+        )
+        show(report, render_report)
     if report.get("interrupted"):
         raise click.exceptions.Exit(EXIT_INTERRUPTED)

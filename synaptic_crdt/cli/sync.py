@@ -10,11 +10,16 @@ from synaptic_crdt.cli.serving import serve
 
 # Beyond it two clocks disagree about what came first; links tell it, and nothing decides by it.
 _SKEW_MS: Final = 60_000
+_STDIO: Final = "stdio:"
 
 
 @click.command(
     cls=Command,
-    examples=("sync tcp://127.0.0.1:7700", "sync --live tcp://127.0.0.1:7700"),
+    examples=(
+        "sync tcp://127.0.0.1:7700",
+        "sync --live unix:///run/user/1000/market.sock",
+        'sync "exec:ssh HOST synaptic-crdt sync stdio:"',
+    ),
 )
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.option("--live", is_flag=True, help="Stay, and exchange what is new as it comes.")
@@ -22,20 +27,35 @@ def sync(addresses: tuple[str, ...], *, live: bool) -> None:
     """Exchange entries with peers.
 
     Once, or for as long as it runs with --live. Without an address, those of the ticket and of earlier syncs are used.
+    Addresses: tcp://host:port, unix:///path, exec:COMMAND, which speaks to the standard input and
+    output of what it runs, and stdio:, which is what runs there. Every link is encrypted, and made
+    with members of the market alone.
     """
+    if _STDIO in addresses:
+        # Whoever started this tells the person; what it shows of us is only what went wrong.
+        serve(
+            "sync", _describe_trouble, _render_nothing, lends_pipes=True,
+            addresses=list(addresses), live=live,
+        )  # fmt: skip
+        return
     serve("sync", _describe_event, _render_report, addresses=list(addresses), live=live)
     print_next("state", "task list")
 
 
 @click.command(
     cls=Command,
-    examples=("listen tcp://127.0.0.1:7700", "listen tcp://127.0.0.1:0 --json"),
+    examples=(
+        "listen tcp://127.0.0.1:7700",
+        "listen tcp://0.0.0.0:7700 unix:///run/user/1000/market.sock",
+        "listen tcp://127.0.0.1:0 --json",
+    ),
 )
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 def listen(addresses: tuple[str, ...]) -> None:
     """Let peers sync with this home until interrupted.
 
-    Other commands can use the home meanwhile. The market's founder also closes epochs here.
+    Only members of the market are let in, and whom they invited. Other commands can use the home
+    meanwhile. The market's founder also closes epochs here.
     """
     serve("listen", _describe_event, _render_report, addresses=list(addresses))
 
@@ -69,6 +89,14 @@ def _describe_event(event: Json) -> str:
             return f"{address}: {event['explanation']}"
         case _:
             return ""
+
+
+def _describe_trouble(event: Json) -> str:
+    return _describe_event(event) if event["event"] in {"lost", "fork", "alarm"} else ""
+
+
+def _render_nothing(_: Json) -> None:
+    """The other end shows its own report."""
 
 
 def _render_report(report: Json) -> None:

@@ -24,6 +24,7 @@ from synaptic_crdt.node.wire import (
 
 _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.02
+_OWN_PIPES: Final = (0, 1)
 
 
 class _Stream(Protocol):
@@ -53,9 +54,12 @@ class Client:
         """Emit the market's state at once and after every change, until interrupted."""
         return self._call(Request("watch", "watch", {}), emit)
 
-    def start(self, service: str, emit: Emit, **args: object) -> Json:
-        """Run a service (see ``services``) until it ends or is interrupted; emit its events."""
-        return self._call(Request("start", service, dict(args)), emit)
+    def start(self, service: str, emit: Emit, *, lends_pipes: bool = False, **args: object) -> Json:
+        """Run a service (see ``services``) until it ends or is interrupted; emit its events.
+
+        ``lends_pipes`` lets it use our standard input and output, in whichever process it runs.
+        """
+        return self._call(Request("start", service, dict(args), lends_pipes), emit)
 
     def _call(self, request: Request, emit: Emit) -> Json:
         self._home.check_complete()
@@ -110,8 +114,9 @@ def _ask_owner(path: Path, request: Request, emit: Emit) -> Json:
         with link.makefile("rwb") as stream:
             try:
                 decode_greeting(_read_line(stream))
-                stream.write(line)
-                stream.flush()
+                pipes = _OWN_PIPES if request.lends_pipes else ()
+                sent = socket.send_fds(link, [line], pipes)
+                link.sendall(line[sent:])
             except ConnectionError as error:
                 raise _OwnerGone from error
             try:

@@ -9,8 +9,8 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
@@ -35,10 +35,12 @@ from synaptic_crdt.node.wire import (
     make_failure,
 )
 from synaptic_crdt.node.witness import run_witness
+from synaptic_crdt.sync.transports.stdio import STANDARD, Pipes
 
 _REQUEST_SECONDS: Final = 10.0
 _READ_BYTES: Final = 65_536
 _EVENTS_WAITING: Final = 1_024
+_PIPES_BYTES: Final = len(Pipes._fields) * struct.calcsize("i")
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid of the other end
 
 
@@ -58,7 +60,7 @@ async def _own(node: Node, request: Request, emit: Emit) -> Json:
             nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
             nursery.start_soon(run_sequencer, node)
             nursery.start_soon(run_witness, node)
-            await run_service(node, request, emit, report)
+            await run_service(node, request, emit, report, STANDARD)
             nursery.cancel_scope.cancel()
     return report
 
@@ -110,29 +112,34 @@ async def _answer_client(node: Node, stream: trio.SocketStream) -> None:
             return
         try:
             await stream.send_all(encode_line(Greeting(OWNER_VERSION)))
-            with trio.fail_after(_REQUEST_SECONDS):
-                request = decode_request(await _receive_line(stream))
-            await _answer_request(node, stream, request)
+            with ExitStack() as lent:
+                with trio.fail_after(_REQUEST_SECONDS):
+                    request, pipes = await _receive_request(stream, lent)
+                await _answer_request(node, stream, request, pipes)
         except (trio.BrokenResourceError, trio.TooSlowError, LinkFailed):
             # The client went away, or is not one of ours; nobody is left to tell.
             return
 
 
-async def _answer_request(node: Node, stream: trio.SocketStream, request: Request) -> None:
+async def _answer_request(
+    node: Node, stream: trio.SocketStream, request: Request, pipes: Pipes | None
+) -> None:
     try:
         if request.call == "read":
             result = run_query(node, request.name, request.args)
         elif request.call == "append":
             result = run_command(node, request.name, request.args)
         else:
-            result = await _run_for_client(node, stream, request)
+            result = await _run_for_client(node, stream, request, pipes)
     except SynapticError as error:
         await stream.send_all(encode_line(Answer(failure=make_failure(error))))
     else:
         await stream.send_all(encode_line(Answer(result=result)))
 
 
-async def _run_for_client(node: Node, stream: trio.SocketStream, request: Request) -> Json:
+async def _run_for_client(
+    node: Node, stream: trio.SocketStream, request: Request, pipes: Pipes | None
+) -> Json:
     """Run a service for a client, pass its events on, and stop it when the client goes away."""
     report: Json = {}
     send, receive = trio.open_memory_channel[Json](_EVENTS_WAITING)
@@ -149,7 +156,7 @@ async def _run_for_client(node: Node, stream: trio.SocketStream, request: Reques
             async with trio.open_nursery() as sending:
                 sending.start_soon(_send_events, stream, receive)
                 with send:
-                    await run_service(node, request, emit, report)
+                    await run_service(node, request, emit, report, pipes)
             watching.cancel_scope.cancel()
     return report
 
@@ -165,14 +172,32 @@ async def _stop_when_gone(stream: trio.SocketStream, scope: trio.CancelScope) ->
     scope.cancel()
 
 
-async def _receive_line(stream: trio.SocketStream) -> bytes:
+async def _receive_request(
+    stream: trio.SocketStream, lent: ExitStack
+) -> tuple[Request, Pipes | None]:
+    """Return a request, and the pipes that came with it; ``lent`` closes whatever came."""
     line = bytearray()
+    descriptors: list[int] = []
     while not line.endswith(b"\n"):
-        received = await stream.receive_some(_READ_BYTES)
+        received, beside, _, _ = await stream.socket.recvmsg(
+            _READ_BYTES, socket.CMSG_SPACE(_PIPES_BYTES), socket.MSG_CMSG_CLOEXEC
+        )
+        for descriptor in _read_descriptors(beside):
+            lent.callback(os.close, descriptor)
+            descriptors.append(descriptor)
         line += received
         if not received or len(line) > REQUEST_BYTES:
             raise LinkFailed(f"a request that ended early or is over {REQUEST_BYTES} bytes")
-    return bytes(line)
+    request = decode_request(bytes(line))
+    if len(descriptors) != (len(Pipes._fields) if request.lends_pipes else 0):
+        raise LinkFailed(f"{len(descriptors)} descriptors came beside a request")
+    return request, Pipes(*descriptors) if descriptors else None
+
+
+def _read_descriptors(beside: Sequence[tuple[int, int, bytes]]) -> Iterator[int]:
+    for level, kind, data in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            yield from (number for (number,) in struct.iter_unpack("i", data))
 
 
 def _get_peer_uid(stream: trio.SocketStream) -> int:

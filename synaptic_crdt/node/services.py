@@ -25,21 +25,34 @@ from synaptic_crdt.node.queries.market import show_state
 from synaptic_crdt.node.wire import Emit, Json, Request
 from synaptic_crdt.sync.addresses import is_started_by_other
 from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
+from synaptic_crdt.sync.transports.stdio import Pipes
 
 _EXECUTORS: Final[Mapping[str, Callable[[], Executor]]] = {"rehearsal": RehearsalExecutor}
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Where a service runs: on which node, to whom it tells events, and its report."""
+    """Where a service runs: on which node, to whom it tells events, and its report.
+
+    ``pipes`` are the standard input and output of whoever started it, if it may use them.
+    """
 
     node: Node
     emit: Emit
     report: Json
+    pipes: Pipes | None
+
+    @property
+    def end(self) -> LocalEnd:
+        """This end of every link that the service makes."""
+        return LocalEnd(self.node.gate, self.node.membership, self.node.get_wall_ms, self.pipes)
 
 
-async def run_service(node: Node, request: Request, emit: Emit, report: Json) -> None:
+async def run_service(
+    node: Node, request: Request, emit: Emit, report: Json, pipes: Pipes | None
+) -> None:
     """Run a service until it ends. Raises ``UsageError`` for an unknown one."""
-    await call_named(SERVICES, "service", Setting(node, emit, report), request.name, request.args)
+    setting = Setting(node, emit, report, pipes)
+    await call_named(SERVICES, "service", setting, request.name, request.args)
 
 
 async def sync(setting: Setting, *, addresses: Sequence[str] = (), live: bool = False) -> None:
@@ -55,9 +68,9 @@ async def sync(setting: Setting, *, addresses: Sequence[str] = (), live: bool = 
         if live:
             async with trio.open_nursery() as nursery:
                 for address in chosen:
-                    nursery.start_soon(_keep_link, node, address, book)
+                    nursery.start_soon(_keep_link, setting.end, address, book)
         else:
-            await _sync_each(node, chosen, book)
+            await _sync_each(setting, chosen, book)
 
 
 async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
@@ -65,7 +78,7 @@ async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
     node = setting.node
     with LinkBook(node, setting.emit, setting.report) as book:
         async with trio.open_nursery() as nursery:
-            bound: Sequence[str] = await nursery.start(_serve, node, addresses, book)
+            bound: Sequence[str] = await nursery.start(_serve, setting.end, addresses, book)
             setting.report["addresses"] = list(bound)
             for address in bound:
                 setting.emit({"event": "listening", "address": address})
@@ -103,36 +116,32 @@ async def watch(setting: Setting) -> None:
         desk.close()
 
 
-async def _sync_each(node: Node, addresses: Sequence[str], book: LinkBook) -> None:
+async def _sync_each(setting: Setting, addresses: Sequence[str], book: LinkBook) -> None:
     failures: list[SynapticError] = []
     for address in addresses:
         try:
-            await sync_once(address, _get_end(node), on_event=book.note)
+            await sync_once(address, setting.end, on_event=book.note)
         except SynapticError as error:
             book.note_failure(address, error)
             failures.append(error)
         else:
             if not is_started_by_other(address):
-                keep_addresses(node.home, [address])
+                keep_addresses(setting.node.home, [address])
     if len(failures) == len(addresses):
         raise failures[-1]
 
 
-async def _keep_link(node: Node, address: str, book: LinkBook) -> None:
-    await keep_link(address, _get_end(node), on_event=book.note)
+async def _keep_link(end: LocalEnd, address: str, book: LinkBook) -> None:
+    await keep_link(address, end, on_event=book.note)
 
 
 async def _serve(
-    node: Node,
+    end: LocalEnd,
     addresses: Sequence[str],
     book: LinkBook,
     task_status: trio.TaskStatus[Sequence[str]],
 ) -> None:
-    await serve(addresses, _get_end(node), on_event=book.note, task_status=task_status)
-
-
-def _get_end(node: Node) -> LocalEnd:
-    return LocalEnd(node.gate, node.membership, node.get_wall_ms)
+    await serve(addresses, end, on_event=book.note, task_status=task_status)
 
 
 def _tell_work(setting: Setting, event: Json) -> None:

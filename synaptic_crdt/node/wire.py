@@ -29,12 +29,16 @@ class Greeting(msgspec.Struct, frozen=True):
     synaptic_crdt_owner: int
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What a client wants: the name of a query, a command or a service, and its arguments."""
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a client wants: the name of a query, a command or a service, and its arguments.
+
+    With ``lends_pipes`` its standard input and output come beside it, for the service to use.
+    """
 
     call: Call
     name: str
     args: Json
+    lends_pipes: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True):

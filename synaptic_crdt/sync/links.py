@@ -26,7 +26,7 @@ from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.membership import Membership, Refusal
 from synaptic_crdt.sync.peer import LinkEvent, SyncReport, run_link
 from synaptic_crdt.sync.session import Reconciled
-from synaptic_crdt.sync.transports import stdio, streams
+from synaptic_crdt.sync.transports import streams
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.secured import SecuredStream, secure
 from synaptic_crdt.sync.transports.stdio import Pipes
@@ -45,7 +45,7 @@ class LocalEnd(NamedTuple):
     gate: Gate
     membership: Membership
     get_clock_ms: Callable[[], int]
-    pipes: Pipes = stdio.STANDARD
+    pipes: Pipes | None = None
 
 
 class Linked(msgspec.Struct, frozen=True):

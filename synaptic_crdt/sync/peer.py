@@ -137,8 +137,8 @@ class _Link:
     ) -> None:
         try:
             await task()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._error = self._error or LinkFailed(f"the link was cut: {error}; sync again")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._error = self._error or LinkFailed("the link was cut; sync again")
         except SynapticError as error:
             self._error = self._error or error
         finally:

@@ -104,14 +104,14 @@ def test_a_peer_that_is_not_there(told: Told, run: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["tcp://192.0.2.1:7700", "tcp://127.0.0.1", "127.0.0.1:7700", "carrier://pigeon"]
+    "address", ["tcp://127.0.0.1", "127.0.0.1:7700", "carrier://pigeon", "unix:relative"]
 )
 def test_addresses_that_cannot_be(told: Told, run: Callable[..., Any], address: str) -> None:
     told("rita", "init")
     for command in (["sync", address], ["listen", address]):
         done = run("--home", "rita", "--json", *command)
         assert done.code == 2, done
-        assert address in done.error["message"] or "loopback" in done.error["message"]
+        assert address in done.error["message"]
 
 
 @pytest.mark.parametrize(

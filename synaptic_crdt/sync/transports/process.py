@@ -19,16 +19,22 @@ from synaptic_crdt.sync import addresses
 
 _PREFIX: Final = f"{addresses.EXEC}:"
 _PATIENCE_SECONDS: Final = 2
+_PAUSE_SECONDS: Final = 0.01
 _READ_BYTES: Final = 65_536
 
 
 class ProcessStream(trio.abc.Stream):
-    """The standard input and output of a process, which ends when the stream is closed."""
+    """The standard input and output of a process, which ends when the stream is closed.
+
+    Then ``exit_code`` is what it ended with.
+    """
 
     def __init__(self, process: trio.Process) -> None:
         assert process.stdio is not None
         self._process: Final = process
         self._stdio: Final = process.stdio
+
+        self.exit_code: int | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, all of them."""
@@ -46,8 +52,12 @@ class ProcessStream(trio.abc.Stream):
         """Close the pipes and see to it that nothing of the command goes on."""
         with trio.CancelScope(shield=True):
             await self._stdio.send_stream.aclose()
+            if self.exit_code is not None:
+                return
             with trio.move_on_after(_PATIENCE_SECONDS):
                 await self._drain()
+                while not self._has_exited():  # noqa: ASYNC110 - nothing but waiting for it tells
+                    await trio.sleep(_PAUSE_SECONDS)
             await self._stdio.receive_stream.aclose()
             # Before it is waited for: until then its number belongs to nobody else.
             self._signal(signal.SIGTERM)
@@ -55,7 +65,7 @@ class ProcessStream(trio.abc.Stream):
                 await self._process.wait()
             if waiting.cancelled_caught:
                 self._signal(signal.SIGKILL)
-                await self._process.wait()
+            self.exit_code = await self._process.wait()
 
     async def _drain(self) -> None:
         try:
@@ -63,6 +73,11 @@ class ProcessStream(trio.abc.Stream):
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
+
+    def _has_exited(self) -> bool:
+        """Has the command ended? Does not wait for it, which would give its number away."""
+        asked = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, asked) is not None
 
     def _signal(self, number: signal.Signals) -> None:
         try:

@@ -5,7 +5,7 @@ long as that is possible within a second; a stream that ends without it was cut.
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import trio
@@ -91,13 +91,15 @@ def _links_fail() -> Generator[None]:
             f"the other end did nothing for {HANDSHAKE_SECONDS} s; is it a peer of this program?"
         ) from error
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise LinkFailed(f"the link was cut: {error}; sync again") from error
+        raise LinkFailed("the link was cut; sync again") from error
 
 
 async def _shake(stream: trio.abc.Stream, channel: Channel) -> None:
     while True:
         if data := channel.data_to_send():
-            await stream.send_all(data)
+            # What the other end said before it was gone tells more than that it is gone.
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(data)
         if channel.is_open:
             return
         await _receive(stream, channel)
@@ -112,8 +114,6 @@ async def _receive(stream: trio.abc.Stream, channel: Channel) -> None:
 
 async def _say(stream: trio.abc.Stream, last: bytes) -> None:
     """Send the last thing, even while everything is cancelled, if the other end still reads."""
-    with trio.move_on_after(_LAST_WORD_SECONDS, shield=True):
-        try:
-            await stream.send_all(last)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
+    gone = suppress(trio.BrokenResourceError, trio.ClosedResourceError)
+    with trio.move_on_after(_LAST_WORD_SECONDS, shield=True), gone:
+        await stream.send_all(last)

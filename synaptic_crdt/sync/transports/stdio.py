@@ -24,8 +24,10 @@ class Pipes(NamedTuple):
 STANDARD: Final = Pipes(0, 1)
 
 
-def make_stream(address: str, pipes: Pipes) -> trio.abc.Stream:
+def make_stream(address: str, pipes: Pipes | None) -> trio.abc.Stream:
     """Return the stream of a pair of pipes or sockets. Raises ``UsageError``."""
+    if pipes is None:
+        raise UsageError(f"whoever started this sync has lent no {ADDRESS}")
     if address != ADDRESS:
         raise UsageError(f"{address!r:.200} is not {ADDRESS}, which has nothing behind it")
     if any(os.isatty(descriptor) for descriptor in pipes):
@@ -35,6 +37,9 @@ def make_stream(address: str, pipes: Pipes) -> trio.abc.Stream:
             " here is a terminal"
         )
     try:
+        # First both, lest the copy of one gets the number that the other one lacks.
+        for descriptor in pipes:
+            os.fstat(descriptor)
         receive, send = (trio.lowlevel.FdStream(os.dup(descriptor)) for descriptor in pipes)
     except OSError as error:
         raise UsageError(f"{ADDRESS} is no pair of pipes: {error}") from error

@@ -28,8 +28,8 @@ _LISTEN: Final[Mapping[str, Callable[[str], Awaitable[list[Door]]]]] = {
 }
 
 
-async def dial(address: str, pipes: Pipes) -> trio.abc.Stream:
-    """Return a stream to an address; ``pipes`` are what ``stdio:`` means.
+async def dial(address: str, pipes: Pipes | None) -> trio.abc.Stream:
+    """Return a stream to an address; ``pipes`` are what ``stdio:`` means here, if anything.
 
     Raises ``UsageError`` or ``LinkFailed``.
     """
