@@ -26,10 +26,12 @@ _STDIO: Final = "stdio:"
 def sync(addresses: tuple[str, ...], *, live: bool) -> None:
     """Exchange entries with peers.
 
-    Once, or for as long as it runs with --live. Without an address, those of the ticket and of earlier syncs are used.
-    Addresses: tcp://host:port, unix:///path, exec:COMMAND, which speaks to the standard input and
-    output of what it runs, and stdio:, which is what runs there. Every link is encrypted, and made
-    with members of the market alone.
+    Once, or for as long as it runs with --live. Without an address, those of the ticket and of
+    earlier syncs are used.
+
+    Addresses: tcp://host:port, unix:///path, ws://host:port/path, wss://, exec:COMMAND, which
+    speaks to the standard input and output of what it runs, and stdio:, which is what runs there.
+    Every link is encrypted, and made with members of the market alone.
     """
     if _STDIO in addresses:
         # Whoever started this tells the person; what it shows of us is only what went wrong.

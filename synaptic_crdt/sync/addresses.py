@@ -6,9 +6,11 @@ TCP: Final = "tcp"
 UNIX: Final = "unix"
 STDIO: Final = "stdio"
 EXEC: Final = "exec"
+WS: Final = "ws"
+WSS: Final = "wss"
 
 # What may be dialled because somebody else said so: no command, and nothing of this machine alone.
-_PUBLIC: Final = frozenset({TCP})
+_PUBLIC: Final = frozenset({TCP, WS, WSS})
 
 
 def get_scheme(address: str) -> str:

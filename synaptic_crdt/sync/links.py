@@ -159,7 +159,7 @@ async def _serve_one(
 ) -> None:
     name = door.name_peer(raw)
     try:
-        stream = await _let_in(raw, end, limits)
+        stream = await _let_in(door, raw, end, limits)
         try:
             on_event(name, Linked(stream.peer.device))
             await _run(stream, name, end, live=True, on_event=on_event)
@@ -170,7 +170,9 @@ async def _serve_one(
         on_event(name, Lost(error, None))
 
 
-async def _let_in(raw: trio.SocketStream, end: LocalEnd, limits: _Limits) -> SecuredStream:
+async def _let_in(
+    door: Door, raw: trio.SocketStream, end: LocalEnd, limits: _Limits
+) -> SecuredStream:
     """Return the stream of a link that counts as one, or close it and raise why not."""
     try:
         limits.strangers.acquire_nowait()
@@ -178,7 +180,7 @@ async def _let_in(raw: trio.SocketStream, end: LocalEnd, limits: _Limits) -> Sec
         await trio.aclose_forcefully(raw)
         raise LinkFailed(f"more than {STRANGERS} strangers at a time") from None
     try:
-        stream = await _secure(raw, end, is_initiator=False)
+        stream = await _secure(await door.unwrap(raw), end, is_initiator=False)
     finally:
         limits.strangers.release()
     try:

@@ -94,10 +94,12 @@ def test_a_live_link_over_a_pipe_brings_news(homes: Path) -> None:
     assert homes
 
 
-def test_two_homes_sync_through_a_socket(homes: Path) -> None:
-    address = f"unix://{homes}/door"
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "unix:door", "ws://127.0.0.1:0/here"])
+def test_two_homes_sync_through_a_socket(homes: Path, address: str) -> None:
+    address = address.replace("unix:door", f"unix://{homes}/door")
     with serving("rita", "listen", address) as event:
-        assert event == {"event": "listening", "address": address}
+        assert event["event"] == "listening"
+        address = event["address"]
         done = run_process("--home", "paul", "--json", "sync", address)
         assert done.code == 0, done
         linked = next(json.loads(line) for line in done.err.splitlines())
@@ -147,7 +149,7 @@ def sync(dialling: str, answering: str) -> None:
         ("exec:sh -c 'echo lost >&2; exit 1'", 3, "lost"),
         ("unix://relative", 2, "is not an address of the form unix:///path"),
         ("unix:///no/such/socket", 3, "is the other end listening?"),
-        ("carrier-pigeon:home", 2, "begins with none of tcp:, unix:, exec:"),
+        ("carrier-pigeon:home", 2, "begins with none of tcp:, unix:, exec:, ws:, wss:"),
     ],
 )
 def test_words_for_what_goes_wrong(homes: Path, address: str, code: int, words: str) -> None:

@@ -6,7 +6,7 @@ import trio.testing
 
 from synaptic_crdt.errors import Forged, LinkFailed, NotAdmitted, StoreFailed, WrongMarket
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.sync.links import Linked, Lost, keep_link, serve, sync_once
+from synaptic_crdt.sync.links import Left, Linked, Lost, keep_link, serve, sync_once
 from synaptic_crdt.sync.peer import SyncReport
 from synaptic_crdt.sync.session import ForkFound, Greeted, Reconciled
 from synaptic_crdt.sync.transports import tcp
@@ -173,3 +173,26 @@ async def test_too_many_strangers_are_turned_away(monkeypatch: pytest.MonkeyPatc
         assert report.equal
         nursery.cancel_scope.cancel()
     assert "strangers" in str(log.get(Lost)[0])
+
+
+async def test_a_live_link_that_is_stopped_is_told_from_one_that_is_lost() -> None:
+    log, ours = Log(), Log()
+    async with trio.open_nursery() as nursery:
+
+        async def run_server(task_status: trio.TaskStatus[object]) -> None:
+            await serve([HERE], make_end(Peer()), on_event=log, task_status=task_status)
+
+        [address] = await nursery.start(run_server)
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as inner:
+
+                async def stay() -> None:
+                    await keep_link(address, make_end(Peer()), on_event=ours)
+
+                inner.start_soon(stay)
+                await ours.wait_for(Reconciled)
+                await log.wait_for(Reconciled)
+                scope.cancel()
+        await log.wait_for(Left)
+        nursery.cancel_scope.cancel()
+    assert not log.get(Lost)

@@ -11,7 +11,7 @@ import trio
 
 from synaptic_crdt.errors import UsageError
 from synaptic_crdt.sync import addresses
-from synaptic_crdt.sync.transports import process, stdio, tcp, unix
+from synaptic_crdt.sync.transports import process, stdio, tcp, unix, websocket
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.stdio import Pipes
 
@@ -21,10 +21,14 @@ _DIAL: Final[Mapping[str, Callable[[str], Awaitable[trio.abc.Stream]]]] = {
     addresses.TCP: tcp.dial,
     addresses.UNIX: unix.dial,
     addresses.EXEC: process.dial,
+    addresses.WS: websocket.dial,
+    addresses.WSS: websocket.dial,
 }
 _LISTEN: Final[Mapping[str, Callable[[str], Awaitable[list[Door]]]]] = {
     addresses.TCP: tcp.listen,
     addresses.UNIX: unix.listen,
+    addresses.WS: websocket.listen,
+    addresses.WSS: websocket.listen,
 }
 
 

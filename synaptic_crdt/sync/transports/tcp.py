@@ -7,7 +7,7 @@ import trio
 
 from synaptic_crdt.errors import LinkFailed, UsageError
 from synaptic_crdt.sync import addresses
-from synaptic_crdt.sync.transports.door import Door
+from synaptic_crdt.sync.transports.door import Door, leave_as_is
 
 _DIAL_SECONDS: Final = 10
 
@@ -40,12 +40,13 @@ async def listen(address: str) -> list[Door]:
             f"{address}: {error}; choose another port, or an address of this machine"
         ) from error
     return [
-        Door(_name(*listener.socket.getsockname()[:2]), listener, _name_peer)
+        Door(_name(*listener.socket.getsockname()[:2]), listener, name_peer, leave_as_is)
         for listener in listeners
     ]
 
 
-def _name_peer(stream: trio.SocketStream) -> str:
+def name_peer(stream: trio.SocketStream) -> str:
+    """Return the address that a stream comes from."""
     try:
         return _name(*stream.socket.getpeername()[:2])
     except OSError:

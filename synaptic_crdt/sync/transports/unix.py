@@ -13,7 +13,7 @@ import trio
 
 from synaptic_crdt.errors import LinkFailed, UsageError
 from synaptic_crdt.sync import addresses
-from synaptic_crdt.sync.transports.door import Door
+from synaptic_crdt.sync.transports.door import Door, leave_as_is
 
 _PREFIX: Final = f"{addresses.UNIX}://"
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid of the other end
@@ -43,7 +43,8 @@ async def listen(address: str) -> list[Door]:
     except (OSError, ValueError) as error:
         door.close()
         raise LinkFailed(f"{address}: {error}; choose another path") from error
-    return [Door(address, _Listener(path, trio.SocketListener(door)), partial(_name, address))]
+    listener = _Listener(path, trio.SocketListener(door))
+    return [Door(address, listener, partial(_name, address), leave_as_is)]
 
 
 class _Listener(trio.abc.Listener[trio.SocketStream]):
