@@ -1,5 +1,6 @@
 """Two terminals, one home: whoever comes second works through the first."""
 
+import json
 import os
 import signal
 import socket
@@ -135,6 +136,27 @@ def test_no_request_ends_the_owner(told: Told, tmp_path: Path, line: bytes) -> N
             assert answers.readline() == b'{"synaptic_crdt_owner":1}\n'
             assert b"result" not in answers.readline()
         assert told("rita", "state")["entries"] == 2
+
+
+@pytest.mark.parametrize(("lent", "lends"), [(0, True), (1, True), (2, False)])
+def test_only_the_pipes_that_are_spoken_of_are_lent(
+    told: Told, tmp_path: Path, lent: int, *, lends: bool
+) -> None:
+    """Whatever else comes beside a request is closed, and the request is not answered."""
+    request = {"call": "read", "name": "state", "args": {}, "lends_pipes": lends}
+    told("rita", "init", "--account-name", "rita")
+    serving = Peer("rita", tmp_path / "rita").serving("listen", ANYWHERE, until="listening")
+    with serving, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(Home(tmp_path / "rita").get_socket_path()))
+        with client.makefile("rb") as answers:
+            answers.readline()
+            ours, theirs = os.pipe()
+            socket.send_fds(client, [json.dumps(request).encode() + b"\n"], [theirs] * lent)
+            os.close(theirs)
+            assert answers.readline() == b""
+        # The end of the pipe: nobody keeps the other one.
+        assert os.read(ours, 1) == b""
+        os.close(ours)
 
 
 def test_a_home_whose_name_is_no_text(told: Told, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """The secure channel, two ends and whoever stands between them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synaptic_crdt.errors import (
     ChannelFailed,
@@ -360,3 +363,31 @@ def test_nothing_is_taken_before_the_claim(kind: int) -> None:
 
     with pytest.raises(ChannelFailed):
         connect((Hasty(MARKET, ToyMembership(KEYS[0]), is_initiator=True), make_channel(1)))
+
+
+@given(number=st.sampled_from([0, 1]), chunks=st.lists(st.binary(max_size=200), max_size=8))
+def test_bytes_from_anybody_raise_nothing_unexpected(number: int, chunks: list[bytes]) -> None:
+    end = make_channel(number)
+    preface = make_channel(1 - number).data_to_send()[:PREFACE_BYTES]
+    try:
+        for chunk in [preface, *chunks]:
+            end.receive(chunk)
+        end.receive_end()
+    except (ChannelFailed, LinkFailed):
+        pass
+    assert not end.is_open
+
+
+@given(st.lists(st.binary(min_size=1, max_size=100), max_size=4))
+def test_records_of_anything_raise_nothing_unexpected(records: list[bytes]) -> None:
+    """From an end that finished a sound handshake and has not shown whose it is."""
+
+    class Odd(Channel):
+        def _say_claim(self) -> None:
+            assert self._ciphers is not None
+            for record in records:
+                message = self._ciphers[0].encrypt(record)
+                self._outbox.extend(len(message).to_bytes(2, "big") + message)
+
+    with suppress(ChannelFailed, NotAdmitted):
+        connect((Odd(MARKET, ToyMembership(KEYS[0]), is_initiator=True), make_channel(1)))
