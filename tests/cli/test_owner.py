@@ -143,7 +143,7 @@ def test_only_the_pipes_that_are_spoken_of_are_lent(
     told: Told, tmp_path: Path, lent: int, *, lends: bool
 ) -> None:
     """Whatever else comes beside a request is closed, and the request is not answered."""
-    request = {"call": "read", "name": "state", "args": {}, "lends_pipes": lends}
+    request: dict[str, Any] = {"call": "read", "name": "state", "args": {}, "lends_pipes": lends}
     told("rita", "init", "--account-name", "rita")
     serving = Peer("rita", tmp_path / "rita").serving("listen", ANYWHERE, until="listening")
     with serving, socket.socket(socket.AF_UNIX) as client:
