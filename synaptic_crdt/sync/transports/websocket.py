@@ -80,18 +80,18 @@ class WebSocketStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Say that nothing more comes, if it can be said within a second, and close."""
-        gone = suppress(trio.BrokenResourceError, trio.ClosedResourceError, ProtocolViolation)
+        gone = suppress(trio.BrokenResourceError, trio.ClosedResourceError)
         with trio.move_on_after(_LAST_WORD_SECONDS, shield=True), gone:
             await self.send_event(CloseConnection(CloseReason.NORMAL_CLOSURE))
         await self._stream.aclose()
 
     async def send_event(self, event: Event) -> None:
-        """Send what an event is made of."""
+        """Send what an event is made of. Raises as a stream does once either end has closed."""
         async with self._sending:
             try:
                 data = self._socket.send(event)
             except ProtocolError as error:
-                raise ProtocolViolation(f"the WebSocket takes no more: {error}") from error
+                raise trio.BrokenResourceError from error
             await self._stream.send_all(data)
 
     async def receive_event(self) -> Event | None:

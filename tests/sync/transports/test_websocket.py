@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from wsproto.events import BytesMessage, Ping, Pong, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation, UsageError
 from synaptic_crdt.state.keys import DeviceKey
@@ -188,8 +188,16 @@ async def test_places_where_nobody_is() -> None:
 async def test_a_closed_websocket_takes_nothing_more() -> None:
     async with linked() as (first, _):
         await first.aclose()
-        with pytest.raises((ProtocolViolation, trio.ClosedResourceError)):
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
             await first.send_all(b"more")
+
+
+async def test_what_is_sent_to_an_end_that_has_closed_breaks_like_any_stream() -> None:
+    async with linked() as (first, second):
+        await first.send_event(CloseConnection(1000))
+        assert await second.receive_some() == b""
+        with pytest.raises(trio.BrokenResourceError):
+            await second.send_all(b"more")
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
