@@ -16,10 +16,11 @@ def main() -> None:
     """Measure and print all groups."""
     print(f"synaptic-crdt on {platform.python_implementation()} {sys.version.split()[0]}")
     print_machine()
-    print_folding()
-    print_merging()
     # `python -m benchmarks --large` takes some minutes and GiB more.
-    print_opening(with_large="--large" in sys.argv)
+    with_large = "--large" in sys.argv
+    print_folding(with_large=with_large)
+    print_merging()
+    print_opening(with_large=with_large)
     print_syncing()
     print_documents()
     print_starting()

@@ -1,8 +1,10 @@
 """One measured figure beside its goal, and how it is printed."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -42,3 +44,9 @@ def measure_median(run: Callable[[], object], times: int) -> float:
         run()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
+
+
+def get_memory() -> int:
+    """Return the resident bytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()

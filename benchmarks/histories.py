@@ -23,11 +23,19 @@ _STEP = 65_536 // 8
 
 
 @contextmanager
-def open_market(folder: Path) -> Generator[Node]:
+def open_market(folder: Path, *, sandbox: bool = False) -> Generator[Node]:
     """Yield the founder's node of a new open market."""
     home = Home(folder)
     wall_ms = time.time_ns() // 1_000_000
-    found_market(home, "", name="Bench", account_name="founder", is_open=True, wall_ms=wall_ms)
+    found_market(
+        home,
+        "",
+        name="Bench",
+        account_name="founder",
+        is_open=True,
+        sandbox=sandbox,
+        wall_ms=wall_ms,
+    )
     node = Node.open(home, "")
     try:
         yield node

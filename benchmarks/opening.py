@@ -1,13 +1,12 @@
 """Opening a market of final entries: at its saved state, with the root verified."""
 
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figures import Figure, print_figures
+from benchmarks.figures import Figure, get_memory, print_figures
 from benchmarks.histories import make_transfers, open_market
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
@@ -55,18 +54,12 @@ def _measure(home: Path, what: str) -> list[Figure]:
 
 def open_home(folder: str) -> None:
     """Open a home, read its root, and print entries, seconds and bytes of memory grown."""
-    before = _get_memory()
+    before = get_memory()
     start = time.perf_counter()
     node = Node.open(Home(Path(folder)), "")
     checkpoint = node.replica.chain.get(node.replica.machine.epoch)
     assert checkpoint is not None
     assert checkpoint.root == node.replica.root
     seconds = time.perf_counter() - start
-    print(node.replica.entries, seconds, _get_memory() - before)
+    print(node.replica.entries, seconds, get_memory() - before)
     node.close()
-
-
-def _get_memory() -> int:
-    """Return the resident bytes of this process."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
