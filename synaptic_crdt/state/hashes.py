@@ -72,6 +72,13 @@ def compute_entry_id(predecessor: bytes, body_hash: bytes) -> bytes:
     return hasher.digest()
 
 
+def compute_node(left: bytes, right: bytes) -> bytes:
+    """Return ``H("node", left, right)``; spelled out because a state has as many as rows."""
+    hasher = _NODE_HASHER.copy()
+    hasher.update(left + right)
+    return hasher.digest()
+
+
 def compute_chain(predecessor: bytes, body_hashes: Sequence[bytes]) -> list[bytes]:
     """Return the chain ids of consecutive entries of a feed."""
     ids: list[bytes] = []
@@ -87,3 +94,4 @@ _HASHERS: Final = {
 }
 _BODY_HASHER: Final = _HASHERS["body"]
 _ENTRY_HASHER: Final = _HASHERS["entry"]
+_NODE_HASHER: Final = _HASHERS["node"]

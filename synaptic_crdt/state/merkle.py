@@ -8,13 +8,14 @@ log2 of the number of rows), and proofs about a row are as short.
 Nodes are immutable tuples, shared between versions of the tree.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
 
 from synaptic_crdt.state.codec import encode_trusted
-from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.hashes import compute_hash, compute_node
 from synaptic_crdt.state.tables import Key, Record
 
 EMPTY_HASH: Final = bytes(32)
@@ -32,12 +33,17 @@ def compute_row_key(table: str, key: Key) -> bytes:
 
 def compute_leaf(row_key: bytes, row: Record) -> bytes:
     """Return the hash of a row at its place."""
-    return compute_plain_leaf(row_key, to_plain(row))
+    return compute_hash("leaf", row_key, encode_row(row))
 
 
 def compute_plain_leaf(row_key: bytes, row: object) -> bytes:
     """Return the hash of a row that is given as the array of its fields."""
     return compute_hash("leaf", row_key, encode_trusted(row))
+
+
+def encode_row(row: Record) -> bytes:
+    """Return the bytes of a row that its leaf hashes: the array of its fields."""
+    return encode_trusted(msgspec.to_builtins(row, builtin_types=(bytes,)))
 
 
 def to_plain(value: object) -> object:
@@ -97,7 +103,7 @@ def compute_tree_hash(place: bytes, end: bytes, siblings: Sequence[bytes]) -> by
     for depth in range(len(siblings) - 1, -1, -1):
         sibling = siblings[depth]
         pair = (sibling, current) if get_bit(place, depth) else (current, sibling)
-        current = compute_hash("node", *pair)
+        current = compute_node(*pair)
     return current
 
 
@@ -192,14 +198,11 @@ def _grow(leaf: Leaf | None, changes: list[tuple[bytes, bytes | None]], depth: i
 
 
 def _build(leaves: list[Leaf], depth: int) -> Node:
-    if not leaves:
-        return None
-    if len(leaves) == 1:
-        return leaves[0]
+    """Build the subtree of leaves, which ascend by key."""
+    if len(leaves) <= 1:
+        return leaves[0] if leaves else None
     byte, bit = depth >> 3, 7 - (depth & 7)
-    split = 0
-    while split < len(leaves) and not leaves[split][1][byte] >> bit & 1:
-        split += 1
+    split = bisect_left(leaves, 1, key=lambda leaf: leaf[1][byte] >> bit & 1)
     return _join(_build(leaves[:split], depth + 1), _build(leaves[split:], depth + 1))
 
 
@@ -209,16 +212,9 @@ def _join(left: Node, right: Node) -> Node:
         return right
     if right is None and left is not None and len(left) == _LEAF_FIELDS:
         return left
-    return (compute_hash("node", get_hash(left), get_hash(right)), left, right)
+    return (compute_node(get_hash(left), get_hash(right)), left, right)
 
 
 def _find_split(changes: list[tuple[bytes, bytes | None]], depth: int) -> int:
     byte, bit = depth >> 3, 7 - (depth & 7)
-    low, high = 0, len(changes)
-    while low < high:
-        middle = (low + high) // 2
-        if changes[middle][0][byte] >> bit & 1:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return bisect_left(changes, 1, key=lambda change: change[0][byte] >> bit & 1)

@@ -147,4 +147,4 @@ def _compute_leaves(rows: Iterable[SavedRow]) -> dict[bytes, bytes | None]:
 
 
 def _encode_row(row: Record | None) -> bytes | None:
-    return None if row is None else encode_trusted(merkle.to_plain(row))
+    return None if row is None else merkle.encode_row(row)
