@@ -123,38 +123,38 @@ class Market:
         self.tables: Final = tables
         self.timers: Final = timers
         self.accounts: Final[Table[AccountRow]] = tables.declare(
-            "accounts", AccountRow, {"number": lambda _, row: (row.number,)}
+            "accounts", AccountRow, fixed={"number": lambda _, row: (row.number,)}
         )
         self.devices: Final[Table[DeviceRow]] = tables.declare(
             "devices",
             DeviceRow,
             {
-                "account": lambda _, row: (row.account, row.number),
                 "active": lambda _, row: (row.account,) if row.state == "ACTIVE" else None,
                 "revoked": lambda _, row: () if row.state == "REVOKED" else None,
             },
+            fixed={"account": lambda _, row: (row.account, row.number)},
         )
         # By device and position, 8 bytes.
         self.key_shares: Final[Table[ShareRow]] = tables.declare(
             "key shares",
             ShareRow,
-            {"assignment": lambda _, row: (row.assignment, row.number)},
+            fixed={"assignment": lambda _, row: (row.assignment, row.number)},
         )
         self.forks: Final[Table[ForkRow]] = tables.declare("forks", ForkRow)
         self.additions: Final[Table[AdditionRow]] = tables.declare(
-            "additions", AdditionRow, {"account": lambda key, _: (key[0],)}
+            "additions", AdditionRow, fixed={"account": lambda key, _: (key[0],)}
         )
         self.balances: Final[Table[BalanceRow]] = tables.declare("balances", BalanceRow)
         self.money: Final[Table[MoneyRow]] = tables.declare("money", MoneyRow)
         self.today: Final[Table[TodayRow]] = tables.declare("today", TodayRow)
         self.holds: Final[Table[HoldRow]] = tables.declare(
-            "holds", HoldRow, {"payer": lambda _, row: (row.payer,)}
+            "holds", HoldRow, fixed={"payer": lambda _, row: (row.payer,)}
         )
         # By the inviter's account and the one-time key, see ``invitations``.
         self.invitations: Final[Table[InvitationRow]] = tables.declare(
             "invitations",
             InvitationRow,
-            {
+            fixed={
                 "number": lambda _, row: (row.number,),
                 "one-time": lambda key, _: (key[HASH_BYTES:],),
             },
@@ -167,17 +167,17 @@ class Market:
             "attestations",
             AttestationRow,
             {
-                "account": lambda _, row: (row.account, row.number),
                 "standing": lambda _, row: (
                     (row.account, row.claim, row.verifier) if row.state == "STANDING" else None
                 ),
             },
+            fixed={"account": lambda _, row: (row.account, row.number)},
         )
         self.consents: Final[Table[ConsentRow]] = tables.declare("consents", ConsentRow)
         self.proposals: Final[Table[ProposalRow]] = tables.declare("proposals", ProposalRow)
         self.providers: Final[Table[ProviderRow]] = tables.declare("providers", ProviderRow)
         self.tasks: Final[Table[TaskRow]] = tables.declare(
-            "tasks", TaskRow, {"number": lambda _, row: (row.number,)}
+            "tasks", TaskRow, fixed={"number": lambda _, row: (row.number,)}
         )
         self.seats: Final[Table[SeatRow]] = tables.declare(
             "seats",
@@ -191,8 +191,6 @@ class Market:
             "assignments",
             AssignmentRow,
             {
-                "seat": lambda _, row: (row.seat, row.number),
-                "provider": lambda _, row: (row.provider, row.number),
                 # Begun work that asks for presence, while it lasts.
                 "watched": lambda _, row: (
                     (row.provider,)
@@ -200,19 +198,22 @@ class Market:
                     else None
                 ),
             },
+            fixed={
+                "seat": lambda _, row: (row.seat, row.number),
+                "provider": lambda _, row: (row.provider, row.number),
+            },
         )
         self.deliveries: Final[Table[DeliveryRow]] = tables.declare("deliveries", DeliveryRow)
         self.reviews: Final[Table[ReviewRow]] = tables.declare("reviews", ReviewRow)
         self.shares: Final[Table[SharesRow]] = tables.declare("shares", SharesRow)
         self.disputes: Final[Table[DisputeRow]] = tables.declare(
-            "disputes", DisputeRow, {"number": lambda _, row: (row.number,)}
+            "disputes", DisputeRow, fixed={"number": lambda _, row: (row.number,)}
         )
         self.presence: Final[Table[PresenceRow]] = tables.declare("presence", PresenceRow)
         self.offers: Final[Table[OfferRow]] = tables.declare(
             "offers",
             OfferRow,
             {
-                "number": lambda _, row: (row.number,),
                 # Those that are open.
                 "account": lambda _, row: (
                     (row.account, row.number) if row.state == "OPEN" else None
@@ -223,6 +224,7 @@ class Market:
                 # Those that the next task may bind.
                 "book": lambda _, row: (row.kind, row.ask, row.turn) if is_booked(row) else None,
             },
+            fixed={"number": lambda _, row: (row.number,)},
         )
         self.turns: Final[Table[TurnRow]] = tables.declare("turns", TurnRow)
         self.parameters: Final[Table[ParametersRow]] = tables.declare("parameters", ParametersRow)
@@ -230,7 +232,7 @@ class Market:
         self.scores: Final[Table[ScoreRow]] = tables.declare("scores", ScoreRow)
         # By provider and kind.
         self.figures: Final[Table[FigureRow]] = tables.declare(
-            "figures", FigureRow, {"provider": lambda key, _: (key[0], key[1])}
+            "figures", FigureRow, fixed={"provider": lambda key, _: (key[0], key[1])}
         )
         # By two groups, the lesser first; sorted by day, so that most changes leave the index be.
         self.meetings: Final[Table[MeetingRow]] = tables.declare(
@@ -239,13 +241,13 @@ class Market:
         # By assignment and the side that is rated.
         self.ratings: Final[Table[RatingRow]] = tables.declare("ratings", RatingRow)
         self.trades: Final[Table[TradeRow]] = tables.declare(
-            "trades", TradeRow, {"time": lambda _, row: (row.time_ms,)}
+            "trades", TradeRow, fixed={"time": lambda _, row: (row.time_ms,)}
         )
         # By kind and hour of market time.
         self.candles: Final[Table[CandleRow]] = tables.declare(
             "candles",
             CandleRow,
-            {"kind": lambda key, _: (key[0], key[1]), "hour": lambda key, _: (key[1],)},
+            fixed={"kind": lambda key, _: (key[0], key[1]), "hour": lambda key, _: (key[1],)},
         )
         self.money.set(ONLY, MoneyRow(treasury=genesis.supply, available=0, held=0))
         self.today.set(ONLY, TodayRow(day=genesis.created_ms // DAY_MS, paid=0, opened=0))

@@ -28,7 +28,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 R = TypeVar("R", bound=Record)
 Indexer = Callable[[Key, R], SortKey | None]
-JournalItem = tuple["Table[Any]", Key, Record | None]
+# For each change in turn: its table, its key, the row before. Flat, because it is long: a tuple
+# for each change would take three times the memory, and time to look at when garbage is collected.
+Journal = list[Any]
+_JOURNAL_FIELDS: Final = 3
 
 
 class Index(Generic[R]):
@@ -94,20 +97,35 @@ class Index(Generic[R]):
 class Table(Generic[R]):
     """Rows of one kind, by key. Every change goes through the journal of its ``Tables``."""
 
-    __slots__ = ("_changed", "_followers", "_indexes", "_journal", "_row", "_rows", "get", "name")
+    __slots__ = (
+        "_all",
+        "_changed",
+        "_followers",
+        "_indexes",
+        "_journal",
+        "_row",
+        "_rows",
+        "get",
+        "name",
+    )
 
     def __init__(
         self,
         name: str,
         row: type[R],
         indexes: Mapping[str, Indexer[R]],
-        journal: list[JournalItem],
+        fixed: Mapping[str, Indexer[R]],
+        journal: Journal,
     ) -> None:
         self.name: Final = name
         self._row: Final = row
         self._rows: Final[dict[Key, R]] = {}
-        self._indexes: Final = {index: Index(indexer) for index, indexer in indexes.items()}
-        self._followers: Final = tuple(self._indexes.values())
+        self._indexes: Final = {
+            index: Index(indexer) for index, indexer in (*indexes.items(), *fixed.items())
+        }
+        # Whom it concerns that a row comes or goes, and whom that one changes.
+        self._all: Final = tuple(self._indexes.values())
+        self._followers: Final = tuple(self._indexes[index] for index in indexes)
         self._journal: Final = journal
         self._changed: Final[set[Key]] = set()
         # Bound once: reading a row is the most frequent step of a fold.
@@ -119,18 +137,18 @@ class Table(Generic[R]):
     def set(self, key: Key, row: R) -> None:
         """Write a row, new or not."""
         old = self._rows.get(key)
-        self._journal.append((self, key, old))
+        self._journal += (self, key, old)
         self._changed.add(key)
         self._rows[key] = row
-        for index in self._followers:
+        for index in self._all if old is None else self._followers:
             index.replace(key, old, row)
 
     def delete(self, key: Key) -> None:
         """Remove a row that exists."""
         old = self._rows.pop(key)
-        self._journal.append((self, key, old))
+        self._journal += (self, key, old)
         self._changed.add(key)
-        for index in self._followers:
+        for index in self._all:
             index.replace(key, old, None)
 
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -141,7 +159,7 @@ class Table(Generic[R]):
         for key, row in rows:
             plain = decode_trusted(row)
             loaded[_load_key(key)] = msgspec.convert(plain, kind, builtin_types=(bytes,))
-        for index in self._followers:
+        for index in self._all:
             index.load(loaded)
 
     def index(self, name: str) -> Index[R]:
@@ -156,7 +174,8 @@ class Table(Generic[R]):
         else:
             self._rows[key] = old
         self._changed.add(key)
-        for index in self._followers:
+        stays = new is not None and old is not None
+        for index in self._followers if stays else self._all:
             index.replace(key, new, old)
 
     def get_keys(self) -> Iterable[Key]:
@@ -181,15 +200,23 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: Final[dict[str, Table[Any]]] = {}
-        self._journal: Final[list[JournalItem]] = []
+        self._journal: Final[Journal] = []
 
     def declare(
-        self, name: str, row: type[R], indexes: Mapping[str, Indexer[R]] | None = None
+        self,
+        name: str,
+        row: type[R],
+        indexes: Mapping[str, Indexer[R]] | None = None,
+        fixed: Mapping[str, Indexer[R]] | None = None,
     ) -> Table[R]:
-        """Add an empty table of ``row`` records, with its sorted indexes by name."""
+        """Add an empty table of ``row`` records, with its sorted indexes by name.
+
+        Those that are ``fixed`` sort by what never changes while a row is there: a change of one
+        need not be looked at.
+        """
         assert name not in self._tables, name
         assert issubclass(row, Record), row
-        table: Table[R] = Table(name, row, indexes or {}, self._journal)
+        table: Table[R] = Table(name, row, indexes or {}, fixed or {}, self._journal)
         self._tables[name] = table
         return table
 
@@ -205,7 +232,8 @@ class Tables:
         """Undo every change made since ``mark``, newest first."""
         journal = self._journal
         while len(journal) > mark:
-            table, key, old = journal.pop()
+            table, key, old = journal[-_JOURNAL_FIELDS:]
+            del journal[-_JOURNAL_FIELDS:]
             table.undo(key, old)
 
     def forget_journal(self) -> None:
@@ -243,7 +271,7 @@ class Tables:
                 for key, row in table.get_items()
             ]
         before: dict[tuple[str, Key], tuple[Table[Any], Record | None]] = {}
-        for table, key, old in self._journal:
+        for table, key, old in self._read_journal():
             before.setdefault((table.name, key), (table, old))
         return [(table, key, old, table.get(key)) for (_, key), (table, old) in before.items()]
 
@@ -253,15 +281,20 @@ class Tables:
         Asks every row, in no promised order: one at most may be sought.
         """
         held = ((table, key) for table in self._tables.values() for key in table.get_keys())
-        gone = ((table, key) for table, key, _ in self._journal)
+        gone = ((table, key) for table, key, _ in self._read_journal())
         return next((row for row in chain(held, gone) if is_sought(row[0].name, row[1])), None)
 
     def get_settled(self, table: Table[R], key: Key) -> R | None:
         """Return the row as it was when the journal was last forgotten."""
-        for changed, changed_key, old in self._journal:
+        for changed, changed_key, old in self._read_journal():
             if changed is table and changed_key == key:
                 return old  # type: ignore[return-value]
         return table.get(key)
+
+    def _read_journal(self) -> Iterator[tuple[Table[Any], Key, Record | None]]:
+        """Yield the changes since the journal was last forgotten, oldest first."""
+        fields = iter(self._journal)
+        return zip(fields, fields, fields, strict=True)
 
 
 def _load_key(data: bytes) -> Key:

@@ -18,6 +18,7 @@ from synaptic_crdt.rules.council_operations import MarketSet
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
+from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import (
     AccountOpen,
     DeviceAdd,
@@ -126,6 +127,15 @@ def make_deliver(assignment: bytes, result: Payload) -> TaskDeliver:
     return TaskDeliver(assignment, result, None, ())
 
 
+def check_state(market: Market) -> None:
+    """Check the invariants, and that no index has missed a change of its table."""
+    check_market(market)
+    for table in market.tables.get_tables():
+        for index in table._indexes.values():
+            keys = ((index._indexer(key, row), key) for key, row in table.get_items())
+            assert list(index.ascend()) == sorted(key for key in keys if key[0] is not None)
+
+
 class Stage:
     """One market, driven entry by entry."""
 
@@ -180,7 +190,7 @@ class Stage:
         )
         if verdict != Verdict.APPLIED:
             assert self.dump() == before
-        check_market(self.market)
+        check_state(self.market)
         return Verdict(verdict)
 
     def did(self, name: str, operation: Operation) -> bytes:
@@ -210,11 +220,11 @@ class Stage:
             deadline, subject = due
             self.timers.clear(subject)
             self.contract.fire(deadline, subject)
-            check_market(self.market)
+            check_state(self.market)
 
     def close_epoch(self) -> dict[bytes, bytes]:
         ended = self.contract.close_epoch(self.now, 1)
-        check_market(self.market)
+        check_state(self.market)
         return ended
 
     def dump(self) -> Dump:

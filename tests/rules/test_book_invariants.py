@@ -35,6 +35,8 @@ def busy(stage: Stage) -> Stage:
 def change(market: Market, **changes: Any) -> None:  # noqa: ANN401 - any field of an offer
     row = market.offers.get(OFFER)
     assert row is not None
+    # What never changes in the life of an offer changes here, too.
+    market.offers.delete(OFFER)
     market.offers.set(OFFER, replace(row, **changes))
 
 

@@ -109,6 +109,7 @@ def forget_work(market: Market) -> None:
 def skip_number(market: Market) -> None:
     row = market.accounts.get(ANA)
     assert row is not None
+    market.accounts.delete(ANA)
     market.accounts.set(ANA, replace(row, number=7))
 
 

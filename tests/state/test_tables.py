@@ -138,3 +138,19 @@ def test_bounds_may_be_prefixes_of_sort_keys() -> None:
 def test_deleting_what_is_not_there_is_our_mistake() -> None:
     with pytest.raises(KeyError):
         Tables().declare("rows", Row).delete(b"a")
+
+
+def test_a_fixed_index_follows_rows_that_come_and_go() -> None:
+    tables = Tables()
+    table = tables.declare("rows", Row, fixed={"key": lambda key, _: (key,)})
+    index = table.index("key")
+    table.set(b"b", Row(1, shown=True))
+    mark = tables.mark()
+    table.set(b"b", Row(2, shown=True))
+    table.set(b"a", Row(1, shown=True))
+    assert [key for _, key in index.ascend()] == [b"a", b"b"]
+    table.delete(b"b")
+    assert [key for _, key in index.ascend()] == [b"a"]
+    tables.undo_to(mark)
+    assert [key for _, key in index.ascend()] == [b"b"]
+    assert table.get(b"b") == Row(1, shown=True)
