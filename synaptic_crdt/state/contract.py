@@ -12,7 +12,7 @@ from synaptic_crdt.state.tables import Record, Table, Tables
 APPLIED: Final = 0
 
 
-class Timer(Record, frozen=True):
+class Timer(Record, frozen=True, gc=False):
     """A deadline of one subject (a seat, a hold, an invitation ...), in ms of market time."""
 
     deadline: int

@@ -23,10 +23,11 @@ from synaptic_crdt.state.hashes import (
 from synaptic_crdt.state.keys import DeviceKey, verify_signature
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One verified operation at one position of one feed.
+class Entry(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """One verified operation at one position of one feed. ``time`` is the logical timestamp.
 
-    ``time`` is the logical timestamp, ``operation`` is ``[tag, field, ...]`` as decoded.
+    ``decoded`` is the operation as it was decoded, until it is let go: whoever holds many entries
+    has no use for it twice, and the body says it again.
     """
 
     device: bytes
@@ -34,7 +35,23 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     id: bytes
     time: int
     body: bytes
-    operation: list[Value]
+    decoded: list[Value] | None
+
+    @property
+    def operation(self) -> list[Value]:
+        """``[tag, field, ...]``."""
+        return decode_body(self.body)[1] if self.decoded is None else self.decoded
+
+    def let_go(self) -> None:
+        """Keep the operation in the body alone."""
+        msgspec.structs.force_setattr(self, "decoded", None)
+
+    def __eq__(self, other: object) -> bool:
+        # The id binds device, position, time and body.
+        return isinstance(other, Entry) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
 class Piece(msgspec.Struct, frozen=True):

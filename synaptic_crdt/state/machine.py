@@ -132,6 +132,7 @@ class Machine:
         read, outcomes, ends = self._contract.read, self._outcomes, self._ends
         for entry in entries:
             outcome = Outcome(entry, read(entry.operation))
+            entry.let_go()
             if ends and entry.position > ends.get(entry.device, entry.position):
                 self._suspended[entry.device].append(outcome)
             else:

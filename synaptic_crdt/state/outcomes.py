@@ -14,7 +14,7 @@ UNFOLDED: Final = -1
 WITHDRAWN: Final = -2
 
 
-class FeedRow(Record, frozen=True):
+class FeedRow(Record, frozen=True, gc=False):
     """How far a device's feed is folded into the state, and whether it is closed for ever."""
 
     position: int
@@ -22,7 +22,7 @@ class FeedRow(Record, frozen=True):
     closed: bool
 
 
-class EpochRow(Record, frozen=True):
+class EpochRow(Record, frozen=True, gc=False):
     """A closed epoch: its time in ms, its number of entries, the root of their verdicts."""
 
     time: int

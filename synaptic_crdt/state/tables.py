@@ -137,7 +137,7 @@ class Table(Generic[R]):
     def set(self, key: Key, row: R) -> None:
         """Write a row, new or not."""
         old = self._rows.get(key)
-        self._journal += (self, key, old)
+        self._journal.extend((self, key, old))
         self._changed.add(key)
         self._rows[key] = row
         for index in self._all if old is None else self._followers:
@@ -146,7 +146,7 @@ class Table(Generic[R]):
     def delete(self, key: Key) -> None:
         """Remove a row that exists."""
         old = self._rows.pop(key)
-        self._journal += (self, key, old)
+        self._journal.extend((self, key, old))
         self._changed.add(key)
         for index in self._all:
             index.replace(key, old, None)
