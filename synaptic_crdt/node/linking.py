@@ -9,9 +9,9 @@ from typing import Final, Self
 from synaptic_crdt.errors import SynapticError
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Emit, Json
+from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
 from synaptic_crdt.sync.links import Alarm, Happening, Left, Linked, Lost
 from synaptic_crdt.sync.peer import SyncReport
-from synaptic_crdt.sync.session import ForkFound, Greeted, Reconciled
 
 _FAILURES: Final = 64  # the newest, by address; every event was told when it happened
 

@@ -53,6 +53,7 @@ FRAME_FILL_BYTES: Final = 128 * KIB  # a frame of many things is closed once it 
 PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
 PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136 KiB
 LINK_IDS: Final = 65_536  # a side names no more of them
+REMEMBERED_STATEMENTS: Final = 1024  # that came over a link, so that they are not sent back
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
 PROBE_POSITIONS: Final = 32  # compared at a time in the search for a fork
 OPENINGS: Final = 16  # that an end of a link shows for its membership: its own, its inviter's, ...

@@ -22,10 +22,10 @@ from synaptic_crdt.errors import (
 )
 from synaptic_crdt.sync.addresses import is_started_by_other
 from synaptic_crdt.sync.channel import Channel
+from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.membership import Membership, Refusal
 from synaptic_crdt.sync.peer import LinkEvent, SyncReport, run_link
-from synaptic_crdt.sync.session import Reconciled
 from synaptic_crdt.sync.transports import streams
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.secured import SecuredStream, secure

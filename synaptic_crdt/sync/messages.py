@@ -6,6 +6,7 @@ names its kind. The length is checked before anything is kept for it. A message 
 session's to judge.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final, cast
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Meta
 
 from synaptic_crdt.errors import MalformedInput, ProtocolViolation, VersionMismatch, WrongMarket
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import decode, encode_trusted
+from synaptic_crdt.state.codec import Value, decode, encode_trusted
 
 PROTOCOL_VERSION: Final = 2
 LENGTH_BYTES: Final = 4
@@ -195,23 +196,6 @@ class Done(Message, frozen=True, tag="done"):
     entries: Count
 
 
-AnyMessage = (
-    Hello
-    | Ids
-    | Leaves
-    | Want
-    | Header
-    | Gone
-    | Bodies
-    | Statements
-    | Probe
-    | Marks
-    | Trace
-    | Traced
-    | Done
-)
-
-
 def make_preface(market: bytes) -> bytes:
     """Return what both sides send first, in the clear."""
     version = PROTOCOL_VERSION.to_bytes(_VERSION_BYTES, "big")
@@ -254,9 +238,22 @@ def encode_payload(message: Message) -> bytes:
     return encode_trusted(msgspec.to_builtins(message, builtin_types=(bytes,)))
 
 
-def decode_message(payload: bytes) -> AnyMessage:
-    """Return the message of one frame. Raises ``MalformedInput``."""
-    return cast("AnyMessage", decode_one_of(AnyMessage, payload))
+def get_tag(kind: type[Message]) -> str:
+    """Return the word with which messages of a kind begin."""
+    return str(kind.__struct_config__.tag)
+
+
+def decode_message(payload: bytes, kinds: Mapping[str, type[Message]]) -> Message:
+    """Return the message of one frame, which is one of these kinds, by their tags.
+
+    Raises ``MalformedInput``.
+    """
+    value = decode(payload, limits.FRAME_BYTES)
+    tag = value[0] if isinstance(value, list) and value else None
+    kind = kinds.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise MalformedInput(f"not a message of this protocol: it begins with {tag!a:.80}")
+    return _convert(value, kind)
 
 
 def decode_one_of(kinds: object, payload: bytes) -> Message:
@@ -264,7 +261,10 @@ def decode_one_of(kinds: object, payload: bytes) -> Message:
 
     Raises ``MalformedInput``.
     """
-    value = decode(payload, limits.FRAME_BYTES)
+    return _convert(decode(payload, limits.FRAME_BYTES), kinds)
+
+
+def _convert(value: Value, kinds: object) -> Message:
     try:
         return cast("Message", msgspec.convert(value, kinds, builtin_types=(bytes,)))
     except msgspec.ValidationError as error:

@@ -59,13 +59,10 @@ class Partings:
     @property
     def expected(self) -> tuple[type[Marks] | type[Traced], ...]:
         """What the other side owes."""
-        match None if self._search is None else self._search.asked:
-            case Probe():
-                return (Marks,)
-            case Trace():
-                return (Traced,)
-            case None:
-                return ()
+        asked = None if self._search is None else self._search.asked
+        if asked is None:
+            return ()
+        return (Marks,) if isinstance(asked, Probe) else (Traced,)
 
     def add(self, device: bytes, position: int) -> None:
         """Search where a feed parts, whose ids were seen to differ at ``position``."""

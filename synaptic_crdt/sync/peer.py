@@ -22,10 +22,7 @@ from synaptic_crdt.errors import (
 )
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.sync.channel import Peer
-from synaptic_crdt.sync.gate import Gate
-from synaptic_crdt.sync.inspection import Admission
-from synaptic_crdt.sync.membership import Access
-from synaptic_crdt.sync.session import (
+from synaptic_crdt.sync.events import (
     NOBODY,
     Counts,
     Event,
@@ -34,8 +31,11 @@ from synaptic_crdt.sync.session import (
     Offered,
     Reconciled,
     Role,
-    Session,
 )
+from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.membership import Access
+from synaptic_crdt.sync.session import Session
 
 GREETING_SECONDS: Final = 10
 IDLE_SECONDS: Final = 60

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
@@ -36,8 +37,9 @@ class Wants:
 
     def __init__(self, replica: Replica) -> None:
         self._replica: Final = replica
-        # By device: what the other side is known to have.
+        # By device: what the other side is known to have, and what it was told that we have.
         self._theirs: Final[dict[bytes, int]] = {}
+        self._announced: Final[dict[bytes, int]] = {}
         self._lacking: Final[dict[bytes, None]] = {}
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
@@ -57,9 +59,13 @@ class Wants:
             self._theirs[device] - self._replica.get_feed(device).position for device in self._held
         )
 
-    def has_room(self, device: bytes) -> bool:
-        """May the other side name this feed, or is it one more than a link remembers?"""
-        return device in self._theirs or len(self._theirs) < limits.LINK_FEEDS
+    def check_room(self, device: bytes) -> None:
+        """Check that the other side may name this feed.
+
+        Raises ``ProtocolViolation`` when it is one more than a link remembers.
+        """
+        if device not in self._theirs and len(self._theirs) >= limits.LINK_FEEDS:
+            raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds on one link")
 
     def get_theirs(self, device: bytes) -> int:
         """Return up to where the other side is known to hold a feed."""
@@ -69,6 +75,14 @@ class Wants:
         """Remember that the other side has, or was just sent, a feed up to ``position``."""
         if position > self._theirs.get(device, 0):
             self._theirs[device] = position
+
+    def announce(self, device: bytes, position: int) -> None:
+        """Remember that the other side is told that we have a feed up to ``position``."""
+        self._announced[device] = position
+
+    def get_announced(self, device: bytes) -> int:
+        """Return up to where the other side may ask for a feed, even if it is cut since."""
+        return self._announced.get(device, 0)
 
     def is_left_out(self, device: bytes) -> bool:
         """Is this feed forked as seen on this link?"""

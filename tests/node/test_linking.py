@@ -5,9 +5,9 @@ import pytest
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation
 from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.sync.events import Counts
 from synaptic_crdt.sync.links import Left, Linked, Lost
 from synaptic_crdt.sync.peer import SyncReport
-from synaptic_crdt.sync.session import Counts
 
 Json = dict[str, Any]
 

@@ -20,9 +20,10 @@ from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Record, Table, Tables
+from synaptic_crdt.sync.events import Event, ForkFound, Offered
 from synaptic_crdt.sync.gate import Gate, KeepNothing, Writer
 from synaptic_crdt.sync.inspection import Admission
-from synaptic_crdt.sync.session import Event, ForkFound, Offered, Session
+from synaptic_crdt.sync.session import Session
 
 GENESIS: Final = b"toy market"
 MARKET: Final = compute_hash("market", GENESIS)

@@ -10,9 +10,9 @@ from synaptic_crdt.state.feeds import Piece, seal_bodies
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.limits import WINDOW_ENTRIES
 from synaptic_crdt.sync.assembly import take_apart
+from synaptic_crdt.sync.events import ForkFound, Reconciled
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import encode_frame
-from synaptic_crdt.sync.session import ForkFound, Reconciled
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.sync.conftest import (
     GENESIS,

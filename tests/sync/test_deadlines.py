@@ -6,9 +6,10 @@ import trio.testing
 
 from synaptic_crdt.errors import LinkFailed
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.links import Alarm, Linked, Lost, keep_link
 from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
-from synaptic_crdt.sync.session import Reconciled, Session
+from synaptic_crdt.sync.session import Session
 from synaptic_crdt.sync.transports import tcp
 from tests.sync.conftest import CLOCK_MS, Peer, make_key
 from tests.sync.linking import HERE, LinkEnd, Log, accept, make_end, wait_until_equal

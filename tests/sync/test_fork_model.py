@@ -19,7 +19,7 @@ from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.store import Store
-from synaptic_crdt.sync.session import Reconciled
+from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.sync.conftest import GENESIS, MARKET, Peer, make_key, make_pieces, make_replica, sync
 

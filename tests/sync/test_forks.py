@@ -7,10 +7,12 @@ import pytest
 
 from synaptic_crdt.errors import Forged, MalformedInput, ProtocolViolation
 from synaptic_crdt.state import limits
+from synaptic_crdt.state.codec import decode
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_body_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import ForkProof, encode_statement
+from synaptic_crdt.sync.events import ForkFound, Reconciled
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import (
     PREFACE_BYTES,
@@ -27,11 +29,10 @@ from synaptic_crdt.sync.messages import (
     Traced,
     Want,
     Wanted,
-    decode_message,
     encode_frame,
+    get_tag,
 )
-from synaptic_crdt.sync.offers import compute_ids_digest
-from synaptic_crdt.sync.session import ForkFound, Reconciled
+from synaptic_crdt.sync.parts.statements import compute_ids_digest
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.forking import sign_fork
 from tests.sync.conftest import (
@@ -117,7 +118,9 @@ def count_frames(data: bytes, kind: type[Message]) -> int:
     count = 0
     while data:
         size = int.from_bytes(data[:4], "big")
-        count += isinstance(decode_message(data[4 : 4 + size]), kind)
+        value = decode(data[4 : 4 + size], limits.FRAME_BYTES)
+        assert isinstance(value, list)
+        count += value[0] == get_tag(kind)
         data = data[4 + size :]
     return count
 

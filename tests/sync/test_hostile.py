@@ -36,7 +36,7 @@ from synaptic_crdt.sync.messages import (
     encode_frame,
     make_preface,
 )
-from synaptic_crdt.sync.offers import compute_ids_digest
+from synaptic_crdt.sync.parts.statements import compute_ids_digest
 from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key, make_pieces
 
 FOUNDER = make_key(1)

@@ -9,9 +9,9 @@ import trio.testing
 from synaptic_crdt.errors import LinkFailed, NotAdmitted, SynapticError
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.channel import Channel, Peer
+from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.membership import Access
 from synaptic_crdt.sync.peer import run_link
-from synaptic_crdt.sync.session import Reconciled
 from synaptic_crdt.sync.transports.secured import HANDSHAKE_SECONDS, SecuredStream, secure
 from tests.sync import conftest
 from tests.sync.conftest import CLOCK_MS, MARKET, make_key

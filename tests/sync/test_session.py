@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from synaptic_crdt.errors import LinkFailed
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.events import ForkFound, Greeted, Offered, Reconciled
 from synaptic_crdt.sync.messages import PREFACE_BYTES
-from synaptic_crdt.sync.session import ForkFound, Greeted, Offered, Reconciled
+from synaptic_crdt.sync.parts.reconciling import Reconciling
 from tests.sync.conftest import End, Peer, make_key, make_pieces, pump, sync
 
 
@@ -210,7 +211,9 @@ def test_a_feed_waits_for_its_issuers_and_then_comes(founder: DeviceKey) -> None
         first.write(key, ["open", issuer.public])
         issuer = key
     ends = End(first), End(second)
-    leaves = ends[0].session._leaves
+    reconciling = ends[0].session._urgent[0]
+    assert isinstance(reconciling, Reconciling)
+    leaves = reconciling._leaves
     leaves[:] = [type(leaf)(leaf.device, leaf.position, leaf.id, 0, leaf.beyond) for leaf in leaves]
     pump(*ends)
     assert_equal(first, second)
@@ -507,6 +510,20 @@ def test_many_large_checkpoints_come_in_several_frames(founder: DeviceKey) -> No
     assert second.replica.chain.index == 10
     frames = split(b"".join(ends[0].sent)[PREFACE_BYTES:])
     assert len([frame for frame in frames if b"statements" in frame[:20]]) == 3
+
+
+def test_of_statements_that_came_only_the_newest_are_remembered(
+    founder: DeviceKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REMEMBERED_STATEMENTS", 2)
+    first, second = Peer(founder), Peer(founder)
+    for _ in range(4):
+        first.note(founder)
+        first.close_epoch()
+    ends = sync(first, second)
+    assert_reconciled(*ends)
+    assert len(ends[1].session._statements._received) == 2
+    assert ends[1].session.counts.statements_sent == 0
 
 
 class Mesh:

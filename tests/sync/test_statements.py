@@ -18,8 +18,8 @@ from synaptic_crdt.state.statements import (
     sign_cosignature,
     sign_handover,
 )
+from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.inspection import Admission
-from synaptic_crdt.sync.session import Reconciled
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.sync.conftest import GENESIS, MARKET, End, Peer, make_key, pump, sync
 

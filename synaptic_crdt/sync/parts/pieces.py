@@ -1,0 +1,176 @@
+"""The part of a session that moves entries: wants, pieces, and what is new as it comes.
+
+Pieces are made one at a time, when the link has room for them, and taken one at a time: what the
+other side has begun is never more than its header announced.
+
+Answers wants for what nobody announced, pieces that nobody asked for, and huge announcements.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from synaptic_crdt.errors import ProtocolViolation
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.assembly import Assembly, take_apart
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.messages import Bodies, Gone, Header, Message, Want, Wanted
+from synaptic_crdt.sync.parts.forks import Forks
+from synaptic_crdt.sync.parts.part import Intake, Kinds, Part, Phase
+from synaptic_crdt.sync.wants import Wants
+
+
+class Pieces(Part):
+    """Asks for what we lack, serves what the other side asks for, pushes what is new."""
+
+    kinds: ClassVar[Kinds] = (Want, Header, Bodies, Gone)
+
+    def __init__(self, replica: Replica, wants: Wants, forks: Forks, intake: Intake) -> None:
+        self._replica: Final = replica
+        self._wants: Final = wants
+        self._forks: Final = forks
+        self._intake: Final = intake
+        self._assembly: Assembly | None = None
+        self._asked: Final[deque[Wanted]] = deque()
+        self._moved: Final[dict[bytes, None]] = {}
+        self._may_push = False
+        self.sent = 0
+        self.received = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Is a piece on its way, of which nothing but bodies may come next?"""
+        return self._assembly is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Is there nothing to ask for, and nothing asked?"""
+        return self._wants.is_settled
+
+    @property
+    def is_owed(self) -> bool:
+        """Does the other side wait for pieces it asked for?"""
+        return bool(self._asked)
+
+    @property
+    def buffered(self) -> int:
+        """The bytes of the piece that is on its way."""
+        return self._assembly.size if self._assembly else 0
+
+    def get_expected(self, phase: Phase) -> Kinds:
+        """Return what may come now."""
+        if self._assembly is not None:
+            return (Bodies,)
+        return (Header, Gone) if phase is Phase.ENDING else (Want, Header, Gone)
+
+    def take(self, message: Message) -> None:
+        """Take a want, or what we asked for."""
+        match message:
+            case Want():
+                self._take_want(message.feeds)
+            case Header():
+                self._take_header(message)
+            case Bodies():
+                self._take_bodies(message)
+            case _:
+                assert isinstance(message, Gone)
+                if not self._wants.note_gone(message.device):
+                    raise ProtocolViolation("gone is what nobody asked for")
+
+    def allow_pushes(self) -> None:
+        """Push from here on, beginning with what came meanwhile, and take what is pushed."""
+        self._may_push = True
+        self.note_moved(tuple(self._replica.feeds))
+
+    def note_moved(self, devices: Sequence[bytes]) -> None:
+        """Push what is new in these feeds."""
+        self._moved.update(dict.fromkeys(devices))
+
+    def note_news(self, devices: Sequence[bytes]) -> None:
+        """Take note that feeds moved here, or statements came, whoever brought them."""
+        self.note_moved(self._wants.readmit())
+        if devices:
+            for device in devices:
+                self._wants.add(device)
+            self._wants.release()
+            self.note_moved(devices)
+
+    def settle(self, admissions: Sequence[Admission]) -> None:
+        """Take note of what became of the pieces at the gate."""
+        offered = tuple(self._intake.pieces)
+        self._intake.pieces.clear()
+        for piece, admission in zip(offered, admissions, strict=True):
+            if admission is Admission.ACCEPT:
+                self.received += len(piece.bodies)
+            elif admission is Admission.FORK:
+                self._forks.meet(piece)
+            self._wants.settle(piece, admission)
+
+    def make_next(self, *, is_live: bool) -> Sequence[Message]:
+        """Return what to ask for, or the next piece."""
+        if wants := list(self._wants.take_requests()):
+            return wants
+        return self._make_answer() or (self._make_push() if is_live else [])
+
+    def _take_want(self, rows: Sequence[Wanted]) -> None:
+        if len(self._asked) + len(rows) > limits.WANTS:
+            raise ProtocolViolation(f"more than {limits.WANTS} wants at a time")
+        for row in rows:
+            held = self._replica.get_feed(row.device).sealed_position
+            if row.first > max(held, self._wants.get_announced(row.device)):
+                raise ProtocolViolation(
+                    f"feed {row.device.hex()[:16]}: asked from position {row.first} on, which"
+                    " nobody announced"
+                )
+        self._asked.extend(rows)
+
+    def _take_header(self, header: Header) -> None:
+        if not self._may_push and not self._wants.is_next(header.device, header.first):
+            raise ProtocolViolation(
+                f"feed {header.device.hex()[:16]}: nobody asked for a piece at {header.first}"
+            )
+        self._wants.check_room(header.device)
+        self._assembly = Assembly(header)
+
+    def _take_bodies(self, message: Bodies) -> None:
+        assert self._assembly is not None
+        piece = self._assembly.add(message.bodies)
+        if piece is None:
+            return
+        self._assembly = None
+        self._wants.take_piece(piece)
+        # What follows a fork cannot be placed either.
+        if not self._wants.is_left_out(piece.device):
+            self._intake.pieces.append(piece)
+
+    def _make_answer(self) -> Sequence[Message]:
+        if not self._asked:
+            return []
+        row = self._asked.popleft()
+        piece = self._replica.get_feed(row.device).get_piece(row.first)
+        if piece is None:
+            return [Gone(device=row.device)]
+        if row.pieces > 1:
+            self._asked.appendleft(Wanted(row.device, piece.last + 1, row.pieces - 1))
+        return self._send(piece)
+
+    def _make_push(self) -> Sequence[Message]:
+        """Return the next piece that moved and the other side lacks; none when there is none."""
+        while self._moved:
+            device = next(iter(self._moved))
+            if not self._wants.is_left_out(device):
+                first = self._wants.get_theirs(device) + 1
+                feed = self._replica.get_feed(device)
+                piece = feed.get_piece(first)
+                if piece is not None and first <= feed.end:
+                    return self._send(piece)
+            del self._moved[device]
+        return []
+
+    def _send(self, piece: Piece) -> Sequence[Message]:
+        self._wants.announce(piece.device, piece.last)
+        self._wants.note_theirs(piece.device, piece.last)
+        self.sent += len(piece.bodies)
+        return take_apart(piece)
