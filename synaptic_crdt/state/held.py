@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from synaptic_crdt.state.feeds import Entry, Piece, Tip, compute_origin
-from synaptic_crdt.state.shelf import Front, HeldEntries
+from synaptic_crdt.state.shelf import Front, HeldEntries, Shelf
 
 
 class Feed:
@@ -68,6 +68,23 @@ class Feed:
         self.sealed_position = max(seals, default=0)
         self._window_ends.extend(window_ends)
         self._is_end_verified = False
+
+    def leave(self, shelf: Shelf, position: int) -> None:
+        """Hold no more the entries up to ``position``: they are in storage, and stay there."""
+        front = self.entries.front
+        if position <= (0 if front is None else front.end):
+            return
+        ends = self._window_ends
+        start = 0 if front is None else bisect_right(ends, front.end)
+        kept = ends[start - 1] if start else 0
+        # The last mark stays until its window has ended.
+        new = dict.fromkeys((*ends[start : bisect_right(ends, position)], position))
+        marks = [(end, self.get_id(end)) for end in new]
+        if front is None:
+            front = Front(shelf, self.device, marks, self.seals)
+        else:
+            front.extend(marks, kept)
+        self.entries.begin_after(front)
 
     def verify_end(self) -> None:
         """Read the last window once, if the end of the feed was taken from a saved state.

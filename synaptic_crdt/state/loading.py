@@ -104,7 +104,11 @@ def load_replica(store: Store, replica: Replica) -> tuple[Damage, ...]:
     replica.begin_with(store.saved)
     if base is not None:
         replica.begin_at(base.state, store.saved)
-    damages += _load_rest(store, replica, base, forks)
+    shelf = Shelf(replica.market, store.saved)
+    damages += _load_rest(store, replica, base and (base, shelf), forks)
+    # What is damaged in storage is sound in memory alone, as far as it is.
+    if not damages:
+        replica.leave_final(shelf)
     if flaw:
         damages.append(Damage("saved", b"", 0, flaw))
     replica.keep_closed()
@@ -124,11 +128,11 @@ def replay_store(store: Store, replica: Replica, archived: Archived) -> tuple[Da
 def _load_rest(
     store: Store,
     replica: Replica,
-    base: Base | None,
+    base: tuple[Base, Shelf] | None,
     forks: Sequence[ForkProof],
     archived: Archived | None = None,
 ) -> list[Damage]:
-    """Load what a base leaves: entries and forks; and follow what counts."""
+    """Load what a base and its shelf leave: entries and forks; and follow what counts."""
     damages: list[Damage] = [
         Damage("feed", b"", number, "the store has lost the device whose entries these are")
         for number in store.read_nameless_feeds()
@@ -139,11 +143,11 @@ def _load_rest(
         for entry in void
         if not entry.is_sound
     ]
-    shelf = Shelf(replica.market, store.saved)
     for device in store.get_devices():
         feed = replica.get_feed(device)
         if base is not None:
-            base.place(shelf, feed, store.read_seals(device))
+            state, shelf = base
+            state.place(shelf, feed, store.read_seals(device))
         own_void = [entry for entry in void if entry.device == device]
         stored = _read_feed(store, feed, own_void, archived or {})
         damages += _load_feed(replica, feed, stored)

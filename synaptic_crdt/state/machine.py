@@ -123,9 +123,7 @@ class Machine:
         self._epoch = state.epoch
         self._epoch_ms = self._now = state.time_ms
         self._tree = self._closed_tree = state.tree
-        epochs = [self._epochs.get(make_epoch_key(n)) for n in range(1, state.epoch + 1)]
-        saved = SavedOutcomes(reader, self._opened_ms, [row for row in epochs if row is not None])
-        self._settled.begin_after(saved)
+        self.leave_settled(reader)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take verified entries, each feed's in order; they are folded when somebody reads."""
@@ -165,6 +163,23 @@ class Machine:
         if device in self._suspended:
             suspended = self._suspended[device]
             self._suspended[device] = [o for o in suspended if o.entry.position <= position]
+
+    def leave_settled(self, reader: OutcomeReader) -> Collection[bytes]:
+        """Hold no more what closed epochs include: ``reader`` keeps it, and is asked for it.
+
+        Return the devices that wrote what was held.
+        """
+        devices: dict[bytes, None] = {}
+        for outcome in self._settled.held:
+            del self._outcomes[outcome.entry.id]
+            devices[outcome.entry.device] = None
+        saved = self._settled.saved or SavedOutcomes(reader, self._opened_ms, ())
+        rows = (
+            self._epochs.get(make_epoch_key(n)) for n in range(saved.epoch + 1, self._epoch + 1)
+        )
+        saved.extend([row for row in rows if row is not None])
+        self._settled.begin_after(saved)
+        return devices
 
     def stage_epoch(self, frontier: Mapping[bytes, int], closed_ms: int) -> bytes:
         """Fold as if a checkpoint with this frontier counted; return the state root.

@@ -23,6 +23,7 @@ from synaptic_crdt.state.machine import ContractMaker, Machine
 from synaptic_crdt.state.outcomes import Judged, Outcome
 from synaptic_crdt.state.saved import ClosedEpoch, SavedState
 from synaptic_crdt.state.saved_outcomes import OutcomeReader, encode_outcomes
+from synaptic_crdt.state.shelf import Shelf
 from synaptic_crdt.state.statements import (
     Checkpoint,
     ForkProof,
@@ -44,6 +45,11 @@ class Divergence(msgspec.Struct, frozen=True):
 
 class StateKeeper(OutcomeReader, Protocol):
     """Where the states of closed epochs are kept."""
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that is kept."""
+        ...
 
     def find_state(self, chain: CheckpointChain) -> SavedState | None:
         """Return the newest kept state that a counted checkpoint claims; None when there is none."""
@@ -95,6 +101,8 @@ class Replica:
         self._closed: Final[list[bytes]] = []
         # Where states are kept, if they are, and what closed since somebody took it to keep.
         self._keeper: StateKeeper | None = None
+        # Where entries can be read again once they are final, if they can.
+        self._shelf: Shelf | None = None
         self._to_keep: Final[list[ClosedEpoch]] = []
 
     # -- what goes in ------------------------------------------------------------------------
@@ -123,6 +131,10 @@ class Replica:
         self._feeds[feed.device] = feed
         if feed.closed_position is None:
             self._machine.add(entries)
+
+    def leave_final(self, shelf: Shelf) -> None:
+        """Hold no more what is final and kept, from now on: it is on a shelf, whole and sound."""
+        self._shelf = shelf
 
     def follow(self) -> None:
         """Follow what counts, once all that was stored is held."""
@@ -272,9 +284,16 @@ class Replica:
 
         For whoever has made durable what closed it.
         """
-        if self._keeper is not None and self._to_keep:
-            self._keeper.keep(tuple(self._to_keep))
-            self._to_keep.clear()
+        keeper = self._keeper
+        if keeper is None or not self._to_keep:
+            return
+        keeper.keep(tuple(self._to_keep))
+        self._to_keep.clear()
+        # What could not be kept, nobody else has.
+        if self._shelf is not None and keeper.epoch == self._machine.epoch:
+            for device in self._machine.leave_settled(keeper):
+                position = self._machine.get_settled_position(device)
+                self._feeds[device].leave(self._shelf, position)
 
     # -- checkpoints -------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ import struct
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Final, Protocol
 
 import msgspec
@@ -19,6 +18,7 @@ from synaptic_crdt.state import limits, merkle
 from synaptic_crdt.state.codec import decode_body
 from synaptic_crdt.state.feeds import Entry
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
+from synaptic_crdt.state.numbering import Numbering
 from synaptic_crdt.state.order import compute_effective_ms
 from synaptic_crdt.state.outcomes import EpochRow, Outcome, Place, compute_verdict_leaves
 
@@ -70,12 +70,13 @@ class SavedOutcomes:
 
     def __init__(self, reader: OutcomeReader, opened_ms: int, epochs: Sequence[EpochRow]) -> None:
         self._reader: Final = reader
-        self._epochs: Final = epochs
-        self._times: Final = (opened_ms, *(row.time for row in epochs))
+        self._epochs: Final[list[EpochRow]] = []
+        self._times: Final = [opened_ms]
         # The number of entries in the epochs up to each.
-        self._ends: Final = [0, *accumulate(row.entries for row in epochs)]
+        self._ends: Final = [0]
         self._loaded: Final[OrderedDict[int, _Epoch]] = OrderedDict()
-        self._numbers: dict[bytes, int] | None = None
+        self._numbering: Numbering | None = None
+        self.extend(epochs)
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -84,6 +85,15 @@ class SavedOutcomes:
     def epoch(self) -> int:
         """The newest epoch behind the saved state."""
         return len(self._epochs)
+
+    def extend(self, epochs: Sequence[EpochRow]) -> None:
+        """Go on with the next epochs, once their outcomes are kept."""
+        for row in epochs:
+            self._epochs.append(row)
+            self._times.append(row.time)
+            self._ends.append(self._ends[-1] + row.entries)
+            if self._numbering is not None:
+                self._numbering.extend(self._read_ids(self.epoch))
 
     def count(self, epoch: int) -> int:
         """Return the number of entries in the epochs up to one."""
@@ -100,18 +110,16 @@ class SavedOutcomes:
 
     def find(self, entry_id: bytes) -> int | None:
         """Return the number of an entry in the market's order, or None when there is none."""
-        if self._numbers is None:
-            self._numbers = {place: number for number, place in enumerate(self.get_ids())}
-        return self._numbers.get(entry_id)
+        if self._numbering is None:
+            self._numbering = Numbering()
+            self._numbering.extend(self.get_ids())
+        found = self._numbering.find(entry_id)
+        return next((number for number in found if self.get_place(number).id == entry_id), None)
 
     def get_ids(self) -> Iterator[bytes]:
         """Yield the ids of all entries, in order. Raises ``StoreDamaged``."""
-        for epoch, row in enumerate(self._epochs, 1):
-            _, rows = self._read(epoch)
-            ids = [each[2] for each in rows]
-            if len(ids) != row.entries:
-                raise self._reader.report(f"the outcomes of epoch {epoch} are damaged")
-            yield from ids
+        for epoch in range(1, self.epoch + 1):
+            yield from self._read_ids(epoch)
 
     def get(self, number: int) -> Outcome:
         """Return the outcome at ``number``. Raises ``BodyArchived`` or ``StoreDamaged``."""
@@ -159,6 +167,12 @@ class SavedOutcomes:
             if len(self._loaded) == 1:
                 return
             self._loaded.popitem(last=False)
+
+    def _read_ids(self, epoch: int) -> list[bytes]:
+        _, rows = self._read(epoch)
+        if len(rows) != self._epochs[epoch - 1].entries:
+            raise self._reader.report(f"the outcomes of epoch {epoch} are damaged")
+        return [each[2] for each in rows]
 
     def _read(self, epoch: int) -> tuple[list[bytes], list[tuple[int, int, bytes, bytes, int]]]:
         data = self._reader.read_outcomes(epoch)

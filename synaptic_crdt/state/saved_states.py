@@ -99,7 +99,8 @@ class SavedStates:
         if first > len(self._heads) + 1:
             return
         with failures_named(self._path), transaction(self._connection):
-            if first <= len(self._heads):
+            # From the first one on, whatever is there is of something that was lost.
+            if first == 1 or first <= len(self._heads):
                 self._go_back(first - 1)
             rows: _Rows = {}
             for epoch in epochs:

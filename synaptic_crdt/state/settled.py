@@ -22,9 +22,19 @@ class Settled(Sequence[Outcome]):
         self._saved: SavedOutcomes | None = None
 
     def begin_after(self, saved: SavedOutcomes) -> None:
-        """Put the outcomes behind a saved state before everything else."""
-        assert not self._held
+        """Read these from storage, which are all that were held so far."""
+        self._held.clear()
         self._saved = saved
+
+    @property
+    def held(self) -> Sequence[Outcome]:
+        """The outcomes that are in memory."""
+        return self._held
+
+    @property
+    def saved(self) -> SavedOutcomes | None:
+        """The outcomes that are in storage, if there are any."""
+        return self._saved
 
     def extend(self, outcomes: Sequence[Outcome]) -> None:
         """Append the outcomes of the next closed epoch."""

@@ -1,8 +1,8 @@
-"""The entries of a feed behind a saved state: left in storage, and verified when they are read.
+"""The entries of a feed behind a kept state: left in storage, and verified when they are read.
 
 They are read in stretches, one window or less at a time. The chain id at the end of each stretch
-is known, and is sealed by the feed's device or bound by the root of the saved state; the hashes of
-the bodies have to chain up to it. So what was altered since is found before anybody sees it.
+is known, and is sealed by the feed's device or bound by the root of the saved state, or was seen by
+this process; the hashes of the bodies have to chain up to it. So what was altered since is found before anybody sees it.
 
 A body may have been moved to an archive. Its hash is kept, and with it every chain id.
 """
@@ -69,7 +69,13 @@ class Shelf:
         Raises ``StoreDamaged``.
         """
         stretch = self._read.get((device, last[0]))
-        if stretch is None:
+        # Another branch may have been there when it was read, or it began somewhere else.
+        if stretch is None or (stretch.first - 1, stretch.predecessor, stretch.ids[-1]) != (
+            *first,
+            last[1],
+        ):
+            replaced = self._read.pop((device, last[0]), None)
+            self._entries -= 0 if replaced is None else len(replaced.ids)
             stretch = self._load(device, first, last, seal)
             self._read[device, last[0]] = stretch
             self._entries += len(stretch.ids)
@@ -107,13 +113,18 @@ class Front:
     ) -> None:
         self._shelf: Final = shelf
         self._device: Final = device
-        self._marks: Final = ((0, compute_origin(shelf.market, device)), *marks)
+        self._marks: Final = [(0, compute_origin(shelf.market, device)), *marks]
         self._seals: Final = seals
 
     @property
     def end(self) -> int:
         """The position of the last entry."""
         return self._marks[-1][0]
+
+    def extend(self, marks: Sequence[Mark], kept: int) -> None:
+        """Go on up to other marks, in place of those behind the position ``kept``."""
+        del self._marks[bisect_left(self._marks, kept + 1, key=_get_position) :]
+        self._marks.extend(marks)
 
     def get_id(self, position: int) -> bytes:
         """Return the chain id at a position from 1 to the end."""
@@ -195,9 +206,19 @@ class HeldEntries(Sequence[Entry]):
         self._base = 0
         self._rest: Final[list[Entry]] = []
 
+    @property
+    def front(self) -> Front | None:
+        """What is in storage alone, if anything is."""
+        return self._front
+
+    @property
+    def held(self) -> Sequence[Entry]:
+        """The entries that are in memory."""
+        return self._rest
+
     def begin_after(self, front: Front) -> None:
-        """Put a front before everything else."""
-        assert not len(self)
+        """Read from storage what a front has, and hold the rest."""
+        del self._rest[: front.end - self._base]
         self._front, self._base = front, front.end
 
     def extend(self, entries: Sequence[Entry]) -> None:
