@@ -33,8 +33,7 @@ class EpochRow(Record, frozen=True, gc=False):
 class Outcome(msgspec.Struct, gc=False):
     """An entry in its place, and what became of it there. Only the machine writes it.
 
-    ``epoch`` is 0 while provisional; ``now`` is its effective time in ms; ``mark`` and ``before``
-    are the journal's place and the market time that a rollback to it restores.
+    ``epoch`` is 0 while provisional; ``now`` is its effective time in ms.
     """
 
     entry: Entry
@@ -42,8 +41,6 @@ class Outcome(msgspec.Struct, gc=False):
     verdict: int = UNFOLDED
     epoch: int = 0
     now: int = 0
-    mark: int = 0
-    before: int = 0
 
     @property
     def place(self) -> "Place":

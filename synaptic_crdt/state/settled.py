@@ -15,15 +15,17 @@ from synaptic_crdt.state.saved_outcomes import SavedOutcomes
 class Settled(Sequence[Outcome]):
     """What counted checkpoints closed, in order."""
 
-    __slots__ = ("_held", "_saved")
+    __slots__ = ("_by_id", "_held", "_saved")
 
     def __init__(self) -> None:
         self._held: Final[list[Outcome]] = []
+        self._by_id: Final[dict[bytes, Outcome]] = {}
         self._saved: SavedOutcomes | None = None
 
     def begin_after(self, saved: SavedOutcomes) -> None:
         """Read these from storage, which are all that were held so far."""
         self._held.clear()
+        self._by_id.clear()
         self._saved = saved
 
     @property
@@ -39,6 +41,7 @@ class Settled(Sequence[Outcome]):
     def extend(self, outcomes: Sequence[Outcome]) -> None:
         """Append the outcomes of the next closed epoch."""
         self._held.extend(outcomes)
+        self._by_id.update((outcome.entry.id, outcome) for outcome in outcomes)
 
     def __len__(self) -> int:
         return self._count_saved() + len(self._held)
@@ -79,17 +82,25 @@ class Settled(Sequence[Outcome]):
         saved = 0 if self._saved is None else self._saved.count(epoch)
         return saved + bisect_left(self._held, epoch + 1, key=_get_epoch)
 
+    def find_held(self, entry_id: bytes) -> Outcome | None:
+        """Return the outcome of an entry that is in memory, or None."""
+        return self._by_id.get(entry_id)
+
     def find_place(self, entry_id: bytes) -> Place | None:
-        """Return the place of an entry behind the saved state, or None when there is none."""
-        saved = self._saved
-        number = None if saved is None else saved.find(entry_id)
-        return None if saved is None or number is None else saved.get_place(number)
+        """Return the place of an entry, or None when there is none."""
+        held, saved = self._by_id.get(entry_id), self._saved
+        if held is not None or saved is None:
+            return None if held is None else held.place
+        number = saved.find(entry_id)
+        return None if number is None else saved.get_place(number)
 
     def find(self, entry_id: bytes) -> Outcome | None:
-        """Return the outcome of an entry behind the saved state, or None when there is none."""
-        saved = self._saved
-        number = None if saved is None else saved.find(entry_id)
-        return None if saved is None or number is None else saved.get(number)
+        """Return the outcome of an entry, or None when there is none."""
+        held, saved = self._by_id.get(entry_id), self._saved
+        if held is not None or saved is None:
+            return held
+        number = saved.find(entry_id)
+        return None if number is None else saved.get(number)
 
     def _get(self, number: int) -> Outcome:
         saved = self._count_saved()

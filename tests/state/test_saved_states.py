@@ -220,7 +220,10 @@ def test_what_is_final_is_not_in_memory_and_all_there(home: Home) -> None:
     replica = home.reopen()
     assert home.damages == ()
     assert not any(feed.entries._rest for feed in list(replica.feeds.values())[:2])
-    assert not replica.machine._outcomes.keys() - {home.writers[2].feed.head}
+    assert replica.machine.get_settled().held == []
+    assert [outcome.entry.id for outcome in replica.machine.get_tail()] == [
+        home.writers[2].feed.head
+    ]
     assert describe(replica) == expected
     for writer in home.writers:
         for entry in writer.feed.entries:
@@ -294,6 +297,8 @@ def test_what_the_disk_refuses_to_keep_is_kept_after_the_next_opening(home: Home
     home.write(0, (OPENED_MS + 70, ["mint", 1]))
     home.close_epoch()
     assert (home.replica.machine.epoch, kept.epoch) == (5, 3)
+    # And stays in memory.
+    assert len(home.replica.machine.get_settled().held) == 3
     expected = describe(home.replica)
     assert describe(home.reopen()) == expected
     assert (home.damages, home.store.saved.epoch) == ((), 5)
@@ -639,3 +644,46 @@ def test_a_handover_beyond_what_is_kept_needs_archived_bodies(long_home: Home) -
     home.store.saved.clear()
     with pytest.raises(BodyArchived, match="read that back"):
         home.add(hand_over(home.replica.chain.get(1), RECOVERY, sequencer=SECOND))
+
+
+def test_what_is_final_and_kept_is_held_no_more(home: Home) -> None:
+    assert [len(feed.entries.held) for feed in home.replica.feeds.values()] == [0, 0, 1]
+    assert home.replica.machine.get_settled().held == []
+    final = next(home.replica.machine.get_settled().get_ids())
+    outcome = home.replica.machine.get_outcome(final)
+    assert outcome is not None
+    assert outcome.entry.operation == ["mint", 50]
+    assert describe(home.replica) == describe(home.replay())
+
+
+def test_whole_windows_are_left_to_storage_as_such(tmp_path: Path) -> None:
+    home = Home(tmp_path / "market.db")
+    time_ms = OPENED_MS
+    for _ in range(9):
+        time_ms += 300
+        home.write(0, *[(time_ms + n, ["mint", n]) for n in range(300)])
+        home.close_epoch(later=300)
+        seen = home.replay()
+        feed, same = home.replica.feeds[home.writers[0].device], seen.feeds[home.writers[0].device]
+        assert feed.entries.held == []
+        assert list(feed.entries) == list(same.entries)
+        assert [feed.get_id(n) for n in range(len(feed.entries))] == [
+            same.get_id(n) for n in range(len(same.entries))
+        ]
+        assert list(get_pieces(home.replica, feed.device)) == list(get_pieces(seen, feed.device))
+    assert describe(home.replica) == describe(home.replay())
+    home.store.close()
+
+
+def test_what_is_damaged_in_storage_stays_in_memory(home: Home) -> None:
+    home.edit(
+        "UPDATE entries SET body_hash = zeroblob(32) WHERE place = (SELECT min(place) FROM entries)"
+    )
+    home.edit("DELETE FROM saved_epochs")
+    home.edit("DELETE FROM saved_rows")
+    home.reopen()
+    assert home.damages
+    home.close_epoch()
+    assert (
+        sum(len(feed.entries.held) for feed in home.replica.feeds.values()) == home.replica.entries
+    )
