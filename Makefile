@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long mutation check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -23,6 +23,10 @@ test: for-test  ## the whole suite, once
 
 long: for-test  ## the whole suite with many more of everything that is random; takes hours
 	@$(python) -m pytest --hypothesis-profile=long
+
+# Not a gate: for whoever changed rules or their tests. Goes on where it was interrupted.
+mutation: for-test  ## small wrong changes of the rules, each to be noticed by a test; takes an hour
+	@$(python) -m tests.mutation
 
 check: format lint types contracts coverage vectors  ## every gate
 

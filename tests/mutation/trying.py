@@ -14,10 +14,14 @@ from typing import Final, Literal
 
 import pytest
 
-# The same examples each time, and none kept: a trial must not change the next one. What is loaded
-# before pytest is asserts nothing.
+# The same examples each time, and none kept: a trial must not change the next one. That a test
+# failed is enough: to say how would take most of the time. What is loaded before pytest asserts
+# nothing.
 OPTIONS: Final = (
     "-q",
+    "--capture=no",
+    "--tb=no",
+    "--assert=plain",
     "-p",
     "no:cacheprovider",
     "--hypothesis-profile=mutation",
@@ -28,8 +32,8 @@ _KILLED: Final = 41
 _SURVIVED: Final = 42
 _MEMORY_BYTES: Final = 3 << 30
 # Of processor time: beside what the tests took when they passed.
-_SLACK_SECONDS: Final = 10
-_SLOWER: Final = 5
+_SLACK_SECONDS: Final = 2
+_SLOWER: Final = 3
 # Of the clock, for what waits instead of computing.
 _PATIENCE_SECONDS: Final = 300
 

@@ -15,6 +15,7 @@ from synaptic_crdt.rules.certificates import make_certificate, make_proof, make_
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.council_operations import MarketSet
+from synaptic_crdt.rules.explain import SENTENCES
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, encode_genesis, make_genesis
 from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
@@ -190,6 +191,7 @@ class Stage:
         )
         if verdict != Verdict.APPLIED:
             assert self.dump() == before
+            self.check_explained()
         check_state(self.market)
         return Verdict(verdict)
 
@@ -206,6 +208,12 @@ class Stage:
         return self.contract.explain(
             compute_id(self.entries), refusal.verdict if refusal else Verdict.APPLIED
         )
+
+    def check_explained(self) -> None:
+        """The last refusal has a value for every place of its sentence, and no other."""
+        refusal = self.contract._refusals[compute_id(self.entries)]
+        _, detail = SENTENCES[refusal.verdict]
+        assert len(refusal.values) == len(re.findall(r"{[^}]*}", detail)), refusal
 
     def wait(self, duration_ms: int) -> None:
         """Let market time pass and deadlines fire."""

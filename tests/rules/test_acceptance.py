@@ -14,7 +14,7 @@ from synaptic_crdt.rules.task_operations import (
 )
 from synaptic_crdt.rules.task_views import view_task
 from synaptic_crdt.rules.verdicts import Verdict
-from tests.rules.conftest import PAYLOAD, Ladder, Stage, make_key, make_task
+from tests.rules.conftest import PAYLOAD, START_MS, Ladder, Stage, make_key, make_task
 
 
 def test_accept_ladder() -> None:  # noqa: PLR0915 - one rung after the other
@@ -165,3 +165,24 @@ def test_too_few_providers_e18(stage: Stage) -> None:
     assert {stage.state(task, number) for number in range(10)} == {"VOID"}
     assert [stage.available(f"provider {number}") for number in range(3)] == [5, 5, 5]
     assert stage.available("founder") == 1_000
+
+
+def test_copies_go_to_as_many_groups(stage: Stage) -> None:
+    for name in ("ana", "bea"):
+        stage.join(name)
+    stage.join_by("ana", "amy")
+    stage.did("amy", make_consent(stage.genesis.terms))
+    task = stage.did("founder", make_task(mode="replicate", copies=2, providers_min=2))
+    stage.did("ana", TaskAccept(task, 100, ()))
+    assert stage.send("amy", TaskAccept(task, 100, ())) == Verdict.GROUP_HAS_A_COPY
+    stage.did("bea", TaskAccept(task, 100, ()))
+
+
+def test_a_dutch_limit_rises_with_each_millisecond_of_the_window(stage: Stage) -> None:
+    stage.join("ana")
+    post = make_task(price=1, price_max=501, window_ms=1_000, auction="dutch", penalty=0)
+    task = stage.did("founder", post)
+    for waited_ms, limit in ((0, 1), (2, 2), (999, 500)):
+        stage.now = START_MS + waited_ms
+        assert stage.send("ana", TaskAccept(task, limit + 1, ())) == Verdict.ASK_ABOVE_LIMIT
+    stage.did("ana", TaskAccept(task, 500, ()))

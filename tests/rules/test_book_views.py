@@ -2,6 +2,7 @@ from synaptic_crdt.rules.book_views import view_book, view_offer, view_offers
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.limits import DAY_MS, MINUTE_MS
 from synaptic_crdt.rules.offer_operations import OfferRenew, OfferWithdraw
+from synaptic_crdt.rules.task_operations import TaskDecline
 from tests.rules.conftest import START_MS, Stage, make_task
 from tests.rules.offering import make_offer, stand
 
@@ -66,3 +67,23 @@ def test_the_book_of_a_kind(stage: Stage) -> None:
     figures = (kind["units_asked"], kind["units_offered"], kind["best_price"], kind["lowest_ask"])
     assert figures == (6, 10, 60, 70)
     assert len(view_book(stage.market, stage.now)["kinds"]) == 4
+
+
+def test_the_lowest_ask_is_anybodys_and_only_what_stands_is_offered(stage: Stage) -> None:
+    stage.join("ana")
+    stand(stage, "ana", ask=80, units=5)
+    stage.did("ana", make_offer(is_standing=False, ask=90, units=7))
+    stand(stage, "ana", ask=75, units=2)
+    (kind,) = view_book(stage.market, stage.now, "text.answer")["kinds"]
+    assert (kind["units_offered"], kind["lowest_ask"]) == (7, 75)
+
+
+def test_an_auction_closes_with_its_first_seat(stage: Stage) -> None:
+    stage.join("ana")
+    task = stage.did("founder", make_task(units=(1, 1)))
+    first = stage.assign(task, "ana")
+    stage.wait(MINUTE_MS // 2)
+    stage.did("ana", TaskDecline(first, "busy"))
+    (kind,) = view_book(stage.market, stage.now, "text.answer")["kinds"]
+    (auction,) = kind["auctions"]
+    assert (auction["free"], auction["closes_ms"]) == (2, START_MS + 15 * MINUTE_MS)
