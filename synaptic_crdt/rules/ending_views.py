@@ -26,7 +26,7 @@ def view_ending(market: Market, task: TaskRow, seat: SeatRow, row: AssignmentRow
     timed, missed = _find_violations(market, task, row)
     staked = _compute_staked(seat, row)
     forfeited = _compute_forfeited(market.disputes.get(row.delivery), row)
-    costly = [*timed, *missed] if row.reason in _PROPOSED and task.service.penalty // 2 else timed
+    costly = [*timed, *missed] if row.reason in _PROPOSED else timed
     return {
         "violations": [*timed, *missed],
         "explanation": _explain(row, costly, staked, forfeited),

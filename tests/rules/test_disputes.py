@@ -228,6 +228,29 @@ def test_an_independent_quorums_proposal_stands(court: Stage) -> None:
     assert wallets(court) == (1_000, 50)
 
 
+def test_a_quorum_of_which_one_is_a_partys_proposes_in_vain(court: Stage) -> None:
+    court.join("jon")
+    court.join_by("ana", "pal")
+    signers = tuple(sorted(court.key(name) for name in ("jon", "pal")))
+    release = Release("quorum", signers, 1, 0)
+    _, delivery = court.deliver(post(court, release=release), "ana")
+    for signer in ("jon", "pal"):
+        court.did(signer, TaskApprove(delivery, approve=False, scores=()))
+    court.did("ana", claim(delivery))
+    court.wait(3 * DAY_MS)
+    assert wallets(court) == (900, 150)
+
+
+def test_the_evaluator_does_not_judge_itself_as_an_arbiter(court: Stage) -> None:
+    _, delivery = court.deliver(post(court, evaluator=court.key("kim")), "ana")
+    court.did("kim", TaskApprove(delivery, approve=False, scores=()))
+    court.did("ana", claim(delivery))
+    assert court.send("kim", DisputeRule(delivery, 0)) == V.NOT_AN_ARBITER
+    dispute = court.market.disputes.get(delivery)
+    assert dispute is not None
+    assert set(dispute.arbiters) == {court.key("leo"), court.key("mia")}
+
+
 def test_nobody_with_a_stake_decides(court: Stage) -> None:
     """An arbiter of the provider's group is none; of fewer than the quorum, all decide."""
     court.join_by("ana", "pal")

@@ -6,6 +6,7 @@ import pytest
 
 from synaptic_crdt.rules.limits import MILLION
 from synaptic_crdt.rules.task_operations import (
+    AssignmentSettle,
     DisputeOpen,
     DisputeRule,
     DisputeWithdraw,
@@ -72,6 +73,9 @@ def test_what_is_proposed_withholds_for_time_and_quality(court: Stage) -> None:
         "100 %, 85 to the provider, 15 withheld for execution, accuracy",
         [("pay", "ana", 85)],
     )
+    view = view_assignment(court.market, assignment)
+    assert view is not None
+    assert view["violations"] == ["execution", "accuracy"]
 
 
 def test_half_of_a_penalty_of_one_is_nothing_to_withhold(court: Stage) -> None:
@@ -136,6 +140,37 @@ def test_giving_up_moves_half_of_the_bond(court: Stage) -> None:
     court.did("ana", TaskStart(assignment))
     court.did("ana", TaskFail(assignment, "other"))
     assert tell(court, assignment)[1] == [("bond", "founder", 10)]
+
+
+def test_who_does_not_start_leaves_its_bond(court: Stage) -> None:
+    assignment = court.assign(post(court), "ana")
+    court.wait(HOUR_MS)
+    assert tell(court, assignment)[1] == [("bond", "founder", 20)]
+
+
+def test_absence_is_a_violation_that_is_told_and_withheld_for(court: Stage) -> None:
+    service = ServiceLevel(HOUR_MS, HOUR_MS, MILLION, 10, ())
+    assignment = court.assign(post(court, service=service), "ana")
+    court.did("ana", TaskStart(assignment))
+    court.wait(HOUR_MS)
+    delivery = court.did("ana", TaskDeliver(assignment, RESULT, None, ()))
+    court.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    view = view_assignment(court.market, assignment)
+    assert view is not None
+    assert view["violations"] == ["presence"]
+    assert tell(court, assignment) == (
+        "100 %, 90 to the provider, 10 withheld for presence",
+        [("pay", "ana", 90)],
+    )
+
+
+def test_a_share_that_both_named_leaves_the_deposit_where_it_was(court: Stage) -> None:
+    assignment, delivery = court.deliver(post(court, units=(2,)), "ana")
+    court.did("founder", DisputeOpen(delivery, "garbage", "", ()))
+    for name in ("founder", "ana"):
+        court.did(name, AssignmentSettle(assignment, 500_000))
+    assert tell(court, assignment) == ("50 %, 100 to the provider", [("pay", "ana", 100)])
+    assert (court.available("founder"), court.available("ana")) == (900, 150)
 
 
 def test_the_fee_is_told_as_the_treasurys() -> None:

@@ -100,6 +100,12 @@ def test_a_better_price_locks_more_and_the_window_moves(busy: Stage) -> None:
     assert busy.available("bea") == 5
 
 
+def test_one_token_more_is_locked(busy: Stage) -> None:
+    task = post(busy)
+    busy.did("founder", improve(task, price_max=101))
+    assert (busy.available("founder"), busy.market.get_money().held) == (899, 101)
+
+
 def test_what_is_delivered_keeps_its_review(busy: Stage) -> None:
     task = post(busy)
     begun = busy.assign(task, "ana")
