@@ -5,12 +5,10 @@ a ``Candidate``. Answers self-hire, judges with a stake, and copies of one task 
 hand.
 """
 
-from typing import Final
-
 import msgspec
 
 from synaptic_crdt.rules import consents, holds, limits, reputation
-from synaptic_crdt.rules.attestations import is_attested
+from synaptic_crdt.rules.attestations import is_vouched_for
 from synaptic_crdt.rules.auctions.table import compute_limit
 from synaptic_crdt.rules.devices import get_active_devices
 from synaptic_crdt.rules.groups import get_group
@@ -21,9 +19,6 @@ from synaptic_crdt.rules.seats.seat import Cause, get_holder, get_seats
 from synaptic_crdt.rules.seats.table import advance
 from synaptic_crdt.rules.task_operations import TaskAccept
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
-
-# What a verifier vouches for when a task is confidential.
-CONFIDENTIAL: Final = "confidential"
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -199,9 +194,7 @@ def _check_merit(
             return Refusal(Verdict.CAPABILITY_MISSING, (capability,))
     if score < task.reputation_min:
         return Refusal(Verdict.REPUTATION_TOO_LOW, (score, task.reputation_min))
-    if task.privacy == "confidential" and not is_attested(
-        market, candidate.account, CONFIDENTIAL, task.verifier, now
-    ):
+    if not is_vouched_for(market, task, candidate.account, now):
         return Refusal(Verdict.NOT_ATTESTED, (task.verifier,))
     return None
 

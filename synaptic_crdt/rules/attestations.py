@@ -5,15 +5,18 @@ vouches for itself, and that the word counts only while its giver is a verifier 
 Nothing is proven by it, and nothing is locked, so an expiry needs no timer: it is asked when read.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
 from synaptic_crdt.rules import limits
 from synaptic_crdt.rules.account_operations import Attest, AttestRevoke
 from synaptic_crdt.rules.market import Act, Market
-from synaptic_crdt.rules.rows import AttestationRow
+from synaptic_crdt.rules.rows import AttestationRow, TaskRow
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
+
+# What a verifier vouches for when a task is confidential.
+CONFIDENTIAL: Final = "confidential"
 
 
 def attest(market: Market, op: Attest, act: Act) -> Refusal | None:
@@ -70,6 +73,13 @@ def is_attested(market: Market, account: bytes, claim: str, verifier: bytes, now
     key = _find_standing(market, account, claim, verifier)
     row = None if key is None else market.attestations.get(key)
     return row is not None and now < row.expiry_ms
+
+
+def is_vouched_for(market: Market, task: TaskRow, account: bytes, now: int) -> bool:
+    """May an account see what a task is about, as far as that needs a verifier's word?"""
+    return task.privacy != "confidential" or is_attested(
+        market, account, CONFIDENTIAL, task.verifier, now
+    )
 
 
 def _find_standing(market: Market, account: bytes, claim: str, verifier: bytes) -> bytes | None:

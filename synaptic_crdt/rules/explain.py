@@ -210,6 +210,10 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.NOT_A_PARTY: ("only requester and provider may do this", ""),
     Verdict.NOT_AN_ARBITER: ("this account does not arbitrate the dispute", ""),
     Verdict.NOT_THE_OPENER: ("only who opened the dispute may withdraw it", "that is the {}"),
+    Verdict.KEY_NOT_LISTED: (
+        "a key in a posting goes to devices of accounts that its list names",
+        "not {}",
+    ),
     Verdict.NOT_A_VERIFIER: ("only a verifier of the market may vouch for others", "not {}"),
     Verdict.ATTESTS_ITSELF: ("nobody vouches for itself", ""),
     Verdict.NOT_THE_ATTESTER: ("only who gave its word may take it back", "that is {}"),

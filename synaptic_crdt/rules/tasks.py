@@ -8,7 +8,7 @@ from synaptic_crdt.rules.offer_book import compute_place
 from synaptic_crdt.rules.rows import SeatRow, ShardRow, TaskRow
 from synaptic_crdt.rules.seats.seat import LIVE, Cause, get_seat_id, get_seats, is_min_reached
 from synaptic_crdt.rules.seats.table import advance, is_allowed
-from synaptic_crdt.rules.task_operations import Shard, TaskCancel, TaskPost
+from synaptic_crdt.rules.task_operations import SealedKey, Shard, TaskCancel, TaskPost
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 TaskStatus = Literal["OPEN", "MIN_REACHED", "CLOSED", "EXPIRED", "CANCELLED", "DONE"]
@@ -23,11 +23,14 @@ def post_task(market: Market, op: TaskPost, act: Act) -> Refusal | None:
         return Refusal(Verdict.LOCK_OVER_SUPPLY, (worth, supply))
     if not market.is_kind(op.kind):
         return Refusal(Verdict.KIND_UNKNOWN, (op.kind,))
-    refusal = _check_judges(market, op)
+    refusal = _check_judges(market, op) or _check_devices(market, op)
     if refusal is not None:
         return refusal
     if market.is_auditor(act.account):
         return Refusal(Verdict.AUDITOR_MAY_NOT)
+    refusal = _check_listed(market, op)
+    if refusal is not None:
+        return refusal
     available = market.get_available(act.account)
     if worth > available:
         return Refusal(Verdict.BALANCE_TOO_LOW, (worth, available))
@@ -55,6 +58,29 @@ def _check_judges(market: Market, op: TaskPost) -> Refusal | None:
     if op.verifier is not None and op.verifier not in market.get_parameters().verifiers:
         return Refusal(Verdict.VERIFIER_UNKNOWN, (op.verifier,))
     return None
+
+
+def _check_devices(market: Market, op: TaskPost) -> Refusal | None:
+    """Does every device that a content key was sealed to write in this market?"""
+    for key in _list_keys(op):
+        if market.devices.get(key.device) is None:
+            return Refusal(Verdict.KEY_DEVICE_UNKNOWN, (key.device,))
+    return None
+
+
+def _check_listed(market: Market, op: TaskPost) -> Refusal | None:
+    """Are these devices of accounts that may do the work?"""
+    for key in _list_keys(op):
+        device = market.devices.get(key.device)
+        assert device is not None, key.device
+        if device.account not in op.only:
+            return Refusal(Verdict.KEY_NOT_LISTED, (key.device,))
+    return None
+
+
+def _list_keys(op: TaskPost) -> list[SealedKey]:
+    # An entry has no room for more than some 500 of them.
+    return [key for shard in op.seats for key in shard.keys]
 
 
 def cancel_task(market: Market, op: TaskCancel, act: Act) -> Refusal | None:

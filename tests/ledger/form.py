@@ -97,6 +97,7 @@ FIELDS: Final[dict[str, list[Shape]]] = {
     "task.accept": ["hash", "int", ("many", "text")],
     "task.decline": ["hash", "text"],
     "task.reveal": ["hash", ("many", _KEY)],
+    "key.share": ["hash", ("one of", ("payload", "result")), ("many", _KEY)],
     "task.start": ["hash"],
     "task.progress": ["hash", "int"],
     "task.deliver": ["hash", _PAYLOAD, ("or nothing", "hash"), ("many", _KEY)],

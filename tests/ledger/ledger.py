@@ -91,6 +91,7 @@ class Ledger:
         self.offers: Final = Offers(self.orders)
         self.orders.look = self.offers.match_task
         self.work.give_back = self.offers.give_back
+        self.work.may_see = self.orders.may_see
         self.invitations: Final[dict[bytes, Invitation]] = {}
         self.votes: Final[dict[bytes, Votes]] = {}
         self.paid: Final[dict[int, int]] = {}

@@ -46,6 +46,7 @@ class Orders:
             "task.accept": self._accept,
             "task.decline": self._decline,
             "task.reveal": self._reveal,
+            "key.share": self._share,
             "task.start": self._start,
             "task.progress": self._progress,
             "task.deliver": self._deliver,
@@ -79,7 +80,11 @@ class Orders:
         need(evaluator is None or evaluator in self.roles, "EVALUATOR_UNKNOWN")
         need(all(each in self.roles for each in arbiters), "ARBITER_UNKNOWN")
         need(verifier is None or verifier in figures["verifiers"], "VERIFIER_UNKNOWN")
+        owners = self.devices.accounts
+        handed = [device for *_, keys in shards for device, _ in keys]
+        need(all(device in owners for device in handed), "KEY_DEVICE_UNKNOWN")
         self._check_member(said)
+        need(all(owners[device] in fields[20] for device in handed), "KEY_NOT_LISTED")
         need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
         accounts, quorum = figures["arbiters"]
         self.work.post(
@@ -163,11 +168,7 @@ class Orders:
         """Is somebody good enough, free enough, willing, in turn, cheap and rich enough?"""
         score = self.scores.get_score(who, "provider", self.now)
         need(score >= task.get("reputation"), "REPUTATION_TOO_LOW")
-        if task.terms["privacy"] == "confidential":
-            verifier = task.terms["verifier"]
-            is_sure = verifier in self.parameters.figures["verifiers"]
-            is_sure = is_sure and self.members.is_attested(who, verifier, self.now)
-            need(is_sure, "NOT_ATTESTED")
+        need(self.may_see(task, who, self.now), "NOT_ATTESTED")
         owed = self.work.count_owed(who)
         self.members.check_caps(who, task.terms["kind"], seat.units, owed, self.now)
         need(owed < 10 + max(0, score) // 25, "TOO_MANY_ASSIGNMENTS")
@@ -176,6 +177,13 @@ class Orders:
         need(self.now >= task.opens or score >= 100, "NOT_OPEN_YET")
         need(ask <= self._get_limit(task, seat, who, score), "ASK_ABOVE_LIMIT")
         need(task.get("bond") <= self.money.free[who], "BOND_SHORT")
+
+    def may_see(self, task: Task, who: bytes, now: int) -> bool:
+        """Does a verifier vouch for somebody, where one has to?"""
+        verifier = task.terms["verifier"]
+        is_verifier = verifier in self.parameters.figures["verifiers"]
+        is_sure = is_verifier and self.members.is_attested(who, verifier, now)
+        return is_sure or task.terms["privacy"] != "confidential"
 
     def _get_limit(self, task: Task, seat: Seat, who: bytes, score: int) -> int:
         low, price, most = task.get("low"), task.get("price"), task.get("most")
@@ -200,6 +208,17 @@ class Orders:
         need(all(device in case.holder.devices for device, _ in keys), "KEY_FOR_OTHERS")
         self.work.arm(case.task, case.seat, self.now)
 
+    def _share(self, fields: list[Any], said: Said) -> None:
+        name, content, keys = fields
+        task, _, holder = self._find_assignment(name)
+        known = [device in self.devices.accounts for device, _ in keys]
+        need(all(known), "KEY_DEVICE_UNKNOWN")
+        need(_get_side(task, holder, said) != "", "NOT_A_PARTY")
+        has_key = holder.is_sealed if content == "result" else task.terms["privacy"] != "public"
+        need(has_key, "NO_KEY")
+        need(len(holder.shared) < 32, "TOO_MANY_KEY_SHARES")
+        holder.shared.append((said.account, content))
+
     def _start(self, fields: list[Any], said: Said) -> None:
         case = self._get_own(fields[0], said)
         self.work.start(case.task, case.seat, self.now)
@@ -217,6 +236,7 @@ class Orders:
         is_open = case.task.terms["privacy"] == "public" and case.task.terms["mode"] == "split"
         need(is_open or commitment is not None, "RESULT_NOT_SEALED")
         need(not is_open or commitment is None, "RESULT_SEALED")
+        case.holder.is_sealed = commitment is not None
         self.work.deliver(case.task, case.seat, said.id, self.now)
 
     def _fail(self, fields: list[Any], said: Said) -> None:

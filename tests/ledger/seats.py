@@ -51,6 +51,8 @@ class Assignment:
     proposed: tuple[int, int] = (0, 0)
     named: dict[str, int] = field(default_factory=dict[str, int])
     dispute: Dispute | None = None
+    is_sealed: bool = False
+    shared: list[tuple[bytes, str]] = field(default_factory=list[tuple[bytes, str]])
     end: str = ""
     ended: int = 0
     units: int = 0
@@ -123,6 +125,8 @@ class Work:
         self.shown: Final[set[tuple[bytes, int]]] = set()
         # Who hears of every assignment that came to nothing.
         self.give_back: Callable[[bytes], None] = lambda _: None
+        # Who says whether somebody may see what a task is about.
+        self.may_see: Callable[[Task, bytes, int], bool] = lambda *_: True
 
     def post(
         self,
@@ -249,6 +253,7 @@ class Work:
             self.close(seat, "UNFILLED" if task.is_begun() else "VOID")
         elif seat.state in ("RESERVED", "PENDING", "KEYWAIT"):
             was_awaited = seat.state == "KEYWAIT"
+            was_awaited = was_awaited and self.may_see(task, get_holder(seat).provider, now)
             self._leave(seat, "VOID")
             self.close(seat, "VOID")
             if was_awaited:

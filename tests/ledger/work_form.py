@@ -28,7 +28,7 @@ def check_work(tag: str, fields: list[Any]) -> None:
             _check_slugs(capabilities, 16, "CAPABILITIES_INVALID")
         case ["task.decline" | "task.fail", _, reason]:
             need(is_slug(reason), "REASON_INVALID")
-        case ["task.reveal", _, keys]:
+        case ["task.reveal", _, keys] | ["key.share", _, _, keys]:
             _check_keys(keys, 1)
         case ["task.progress", _, done]:
             need(0 <= done <= WHOLE, "PROGRESS_OUT_OF_RANGE")

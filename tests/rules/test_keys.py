@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from synaptic_crdt.rules.limits import HOUR_MS
+from synaptic_crdt.rules.account_operations import Attest, AttestRevoke
+from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
+from synaptic_crdt.rules.operations import DeviceRevoke
 from synaptic_crdt.rules.reputation import get_score
 from synaptic_crdt.rules.task_operations import (
     SealedKey,
@@ -16,7 +18,7 @@ from synaptic_crdt.rules.task_operations import (
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Verdict
-from tests.rules.conftest import PAYLOAD, RESULT, Ladder, Stage, make_task
+from tests.rules.conftest import PAYLOAD, RESULT, Ladder, Stage, make_key, make_task
 
 UNKNOWN, COMMITMENT = b"u" * 32, b"c" * 32
 
@@ -101,6 +103,49 @@ def test_no_key_is_awaited_that_the_posting_handed_out(private: Stage) -> None:
     task = post(private, seal(ana), only=tuple(sorted((ana, bea))))
     private.assign(task, "bea")
     assert private.state(task) == "KEYWAIT"
+
+
+def test_a_key_in_the_posting_for_another_device_of_the_provider_is_as_good(
+    private: Stage,
+) -> None:
+    ana = private.key("ana")
+    private.add_device("ana", "laptop")
+    task = post(private, seal(private.key("laptop")), only=(ana,))
+    private.assign(task, "ana")
+    assert private.state(task) == "ASSIGNED"
+
+
+def test_a_key_in_the_posting_for_a_device_that_was_revoked_is_revealed_again(
+    private: Stage,
+) -> None:
+    ana, laptop = private.key("ana"), private.key("laptop")
+    private.add_device("ana", "laptop")
+    task = post(private, seal(laptop), only=(ana,))
+    private.did("ana", DeviceRevoke(laptop))
+    assignment = private.assign(task, "ana")
+    assert private.state(task) == "KEYWAIT"
+    private.did("founder", TaskReveal(assignment, (seal(ana),)))
+    assert private.state(task) == "ASSIGNED"
+
+
+@pytest.mark.parametrize(("is_revoked", "score"), [(False, -10), (True, 0)])
+def test_nobody_has_to_reveal_where_the_verifier_took_its_word_back(
+    *, is_revoked: bool, score: int
+) -> None:
+    vera = make_key("vera").public
+    stage = Stage(verifiers=(vera,))
+    stage.join("vera")
+    stage.join("ana")
+    word = stage.did("vera", Attest(stage.key("ana"), "confidential", stage.now + DAY_MS, "word"))
+    seats = (Shard(1, PAYLOAD, COMMITMENT, ()),)
+    task = stage.did("founder", make_task(privacy="confidential", verifier=vera, seats=seats))
+    stage.assign(task, "ana")
+    assert stage.state(task) == "KEYWAIT"
+    if is_revoked:
+        stage.did("vera", AttestRevoke(word))
+    stage.wait(HOUR_MS)
+    assert (stage.state(task), stage.available("founder")) == ("VOID", 1_000)
+    assert get_score(stage.market, stage.key("founder"), "requester", stage.now) == score
 
 
 def test_waiting_for_a_key_may_be_ended_without_blame(private: Stage) -> None:

@@ -85,8 +85,18 @@ def test_post_ladder(stage: Stage) -> None:
     ladder.expect(V.ARBITER_UNKNOWN, "watcher", op)
     op = replace(op, arbiters=(stage.key("watcher"),))
     ladder.expect(V.VERIFIER_UNKNOWN, "watcher", op)
-    op = replace(op, verifier=None, privacy="private")
+    op = replace(op, verifier=None, privacy="private", only=(stage.key("watcher"),))
+    handed = [(KEY,), (SealedKey(stage.key("founder"), bytes(80)),)]
+    op = replace(
+        op, seats=tuple(replace(seat, keys=keys) for seat, keys in zip(op.seats, handed, strict=True))
+    )
+    ladder.expect(V.KEY_DEVICE_UNKNOWN, "watcher", op)
+    op = replace(op, seats=op.seats[1:])
     ladder.expect(V.AUDITOR_MAY_NOT, "watcher", op)
+    ladder.expect(V.KEY_NOT_LISTED, "founder", op)
+    assert stage.key("founder").hex() in ladder.explain()
+    keys = (SealedKey(stage.key("watcher"), bytes(80)),)
+    op = replace(op, seats=(replace(op.seats[0], keys=keys),))
     ladder.expect(V.BALANCE_TOO_LOW, "founder", op)
     ladder.reach_top("founder", good)
     assert stage.available("founder") == 700

@@ -179,6 +179,12 @@ def find_differences(market: Market) -> list[str]:
             for key, each in ledger.offers.offers.items()
         },
         "matches": {key: offer.id for key, (offer, _) in ledger.offers.taken.items()},
+        "shares": {
+            each.id: each.shared
+            for task in ledger.work.tasks.values()
+            for each in task.assignments
+            if each.shared
+        },
         "presence": Counter(account for account, _ in ledger.work.shown),
         "verdicts": list(ledger.verdicts.items()),
     }
@@ -260,6 +266,10 @@ def _describe_contract(market: Market) -> Iterator[tuple[str, Any]]:
     )
     rows = get_rows(inside.assignments, "seat")
     yield "matches", {key: row.offer for key, row in rows if row.offer}
+    shares: dict[bytes, list[tuple[bytes, str]]] = {}
+    for _, row in get_rows(inside.key_shares, "assignment"):
+        shares.setdefault(row.assignment, []).append((row.account, row.content))
+    yield "shares", shares
     seen = ((account, inside.presence.get(account)) for account in accounts)
     yield "presence", {account: row.count for account, row in seen if row is not None}
     yield "owed", {account: inside.get_provider(account).owed for account in accounts}

@@ -1,6 +1,7 @@
 """OPEN, RESERVED, PENDING, KEYWAIT: from the offer of a seat to work that may begin."""
 
 from synaptic_crdt.rules import outcomes
+from synaptic_crdt.rules.attestations import is_vouched_for
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
 from synaptic_crdt.rules.seats import ending
@@ -96,10 +97,15 @@ def arm(market: Market, seat_id: bytes, cause: Cause) -> None:
 
 
 def withhold_key(market: Market, seat_id: bytes, cause: Cause) -> None:
-    """The requester did not reveal the key: the provider is free, the requester to blame."""
-    task = get_task(market, get_seat(market, seat_id))
+    """The requester did not reveal the key: the provider is free, the requester to blame.
+
+    Not where the verifier's word for the provider stands no more: nobody has to reveal then.
+    """
+    seat = get_seat(market, seat_id)
+    task, provider = get_task(market, seat), get_holder(market, seat).provider
     ending.void(market, seat_id, cause, "key-withheld")
-    outcomes.note_key_withheld(market, task, cause.now)
+    if is_vouched_for(market, task, provider, cause.now):
+        outcomes.note_key_withheld(market, task, cause.now)
 
 
 def _is_key_awaited(task: TaskRow, seat: SeatRow, assignment: AssignmentRow) -> bool:
