@@ -88,7 +88,8 @@ def test_post_ladder(stage: Stage) -> None:
     op = replace(op, verifier=None, privacy="private", only=(stage.key("watcher"),))
     handed = [(KEY,), (SealedKey(stage.key("founder"), bytes(80)),)]
     op = replace(
-        op, seats=tuple(replace(seat, keys=keys) for seat, keys in zip(op.seats, handed, strict=True))
+        op,
+        seats=tuple(replace(seat, keys=keys) for seat, keys in zip(op.seats, handed, strict=True)),
     )
     ladder.expect(V.KEY_DEVICE_UNKNOWN, "watcher", op)
     op = replace(op, seats=op.seats[1:])

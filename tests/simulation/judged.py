@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.account_operations import Attest, AttestRevoke
+from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.rows import AssignmentRow, TaskRow
-from synaptic_crdt.rules.seats.seat import get_seat, get_task
+from synaptic_crdt.rules.seats.seat import get_seat, get_seats, get_task
 from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
     AssignmentExtend,
@@ -22,6 +23,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
     DisputeRule,
     DisputeWithdraw,
+    KeyShare,
     Metric,
     Release,
     Score,
@@ -40,7 +42,15 @@ from synaptic_crdt.rules.task_operations import (
     TaskReveal,
     TaskStart,
 )
-from tests.simulation.scenario import HOUR_MS, MINUTE_MS, SECOND_MS, Peer, Scenario, make_post
+from tests.simulation.scenario import (
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Peer,
+    Scenario,
+    make_key,
+    make_post,
+)
 
 COMMITMENT: Final = b"\xcc" * 32
 _SHARES: Final = (0, 300_000, 500_000, 1_000_000)
@@ -52,13 +62,22 @@ _WAITS_MS: Final = (
 )
 
 
+def is_free(market: Market, task_id: bytes, task: TaskRow) -> bool:
+    """Has a task a seat that nobody has?"""
+    return any(seat.state == "OPEN" for _, seat in get_seats(market, task_id, task))
+
+
 class Judged:
     """One such market, driven by one random source."""
 
     def __init__(self, seed: int) -> None:
         self.random: Final = Random(seed)
-        self.scenario: Final = Scenario(fund=10_000, fee_ppm=seed % 3 * 40_000)
+        self.scenario: Final = Scenario(
+            fund=10_000, fee_ppm=seed % 3 * 40_000, verifiers=(make_key(1).public,)
+        )
         self.people: Final = [self.scenario.add(1_000) for _ in range(5)]
+        for peer in self.people[1:]:
+            self._vouch(peer)
 
     def run(self, length: int) -> None:
         """Play so many acts; everybody knows everything in the end."""
@@ -76,12 +95,28 @@ class Judged:
         roll = self.random.random()
         if not tasks or roll < 0.12:
             peer.write(self._make_post(peer))
+        elif roll < 0.135:
+            self._vouch(peer)
         elif roll < 0.3 or not living:
-            task_id, task = self.random.choice(tasks[-4:])
+            # Mostly one that somebody may still take.
+            free = [(key, task) for key, task in tasks[-8:] if is_free(market, key, task)]
+            is_bold = self.random.random() < 0.2
+            task_id, task = self.random.choice(tasks[-4:] if is_bold or not free else free)
             peer.write(self._touch(peer, task_id, task))
         else:
             self._work(*self.random.choice(living))
         self.scenario.sync()
+
+    def _vouch(self, peer: Peer) -> None:
+        """The verifier gives its word for somebody, or takes one back."""
+        verifier = self.scenario.founder
+        words = get_rows(peer.market.contract.market.attestations, "account", peer.account)
+        standing = [key for key, row in words if row.state == "STANDING"]
+        if standing and self.random.random() < 0.4:
+            verifier.write(AttestRevoke(standing[0]))
+            return
+        until_ms = self.scenario.wall_ms + self.random.choice((HOUR_MS, 300 * HOUR_MS))
+        verifier.write(Attest(peer.account, "confidential", until_ms, "word"))
 
     def _touch(self, peer: Peer, task_id: bytes, task: TaskRow) -> Operation:
         if self.random.random() < 0.1:
@@ -150,6 +185,14 @@ class Judged:
                 (self.random.choice((requester, provider)), DisputeWithdraw(delivery)),
             ],
         }
+        sharing = KeyShare(
+            key,
+            self.random.choice(("payload", "result")),
+            (SealedKey(self.random.choice((anybody.id, COMMITMENT)), bytes(80)),),
+        )
+        if self.random.random() < 0.05:
+            self.random.choice((requester, provider, anybody)).write(sharing)
+            return
         both = [
             (self.random.choice((requester, provider, anybody)), AssignmentSettle(key, 300_000)),
             (self.random.choice((requester, provider)), AssignmentSettle(key, share)),
@@ -209,10 +252,13 @@ class Judged:
         pick = self.random.choice
         others = sorted(each.account for each in self.people if each is not peer)
         price = pick((10, 40, 100))
-        privacy = pick(("public", "public", "private"))
+        privacy = pick(("public", "public", "public", "private", "confidential"))
+        only = pick(((), (), tuple(others[:3])))
         copies = pick((1, 1, 1, 2))
         post = make_post(units=(1,) if copies > 1 else pick(((1,), (1, 2))), price=price)
-        seats = tuple(self._seal(shard) for shard in post.seats) if privacy == "private" else ()
+        # For some of the list, now and then for somebody who is not on it.
+        keyed = pick(((), only[:1], only, tuple(others[-1:]))) if only else ()
+        seats = tuple(self._seal(shard, keyed) for shard in post.seats)
         judges: dict[str, Any] = pick(
             (
                 {},
@@ -231,7 +277,8 @@ class Judged:
             mode="split" if copies == 1 else "replicate",
             copies=copies,
             privacy=privacy,
-            seats=seats or post.seats,
+            verifier=self.scenario.founder.account if privacy == "confidential" else None,
+            seats=post.seats if privacy == "public" else seats,
             auction=pick(("first-accept", "dutch")),
             price_low=pick((price, price // 2)),
             price_max=pick((price, 2 * price)),
@@ -239,7 +286,7 @@ class Judged:
             providers_min=pick((1, copies, len(post.seats) * copies)),
             priority_ms=pick((0, 0, SECOND_MS)),
             capabilities=pick(((), ("rust",))),
-            only=pick(((), (), tuple(others[:3]))),
+            only=only,
             exclude=pick(((), tuple(others[:1]))),
             service=ServiceLevel(
                 MINUTE_MS, pick((MINUTE_MS, HOUR_MS)), pick((0, 500_000)), pick((0, 9)), metrics
@@ -251,5 +298,6 @@ class Judged:
             **judges,
         )
 
-    def _seal(self, shard: Shard) -> Shard:
-        return replace(shard, commitment=COMMITMENT)
+    def _seal(self, shard: Shard, keyed: tuple[bytes, ...]) -> Shard:
+        keys = tuple(SealedKey(device, bytes(80)) for device in keyed)
+        return replace(shard, commitment=COMMITMENT, keys=keys)

@@ -43,6 +43,8 @@ from synaptic_crdt.rules.operations import (
 from synaptic_crdt.rules.rows import AssignmentRow
 from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
+    KeyShare,
+    SealedKey,
     TaskAccept,
     TaskApprove,
     TaskCancel,
@@ -356,15 +358,48 @@ class Play:
                 decline = step.b % 8 == 0
                 self._write(actor, TaskDecline(key, "busy") if decline else TaskStart(key), step)
             case "STARTED":
-                result = make_payload("text/plain", bytes((step.c,)))
                 fail = step.b % 8 == 1
                 self._write(
-                    actor, TaskFail(key, "no") if fail else TaskDeliver(key, result, None, ()), step
+                    actor, TaskFail(key, "no") if fail else self._deliver(actor, key, step), step
                 )
             case "DELIVERED":
                 self._write(actor, TaskApprove(row.delivery, step.b % 4 > 0, ()), step)
             case _:
                 self.exchange(actor, step)
+
+    @staticmethod
+    def _deliver(actor: Peer, assignment: bytes, step: Step) -> TaskDeliver:
+        """A result, sealed where it has to be."""
+        result = make_payload("text/plain", bytes((step.c,)))
+        market = actor.market.contract.market
+        row = market.assignments.get(assignment)
+        seat = None if row is None else market.seats.get(row.seat)
+        if seat is None or not seat.shard.commitment:
+            return TaskDeliver(assignment, result, None, ())
+        return TaskDeliver(assignment, result, _NOBODY, (SealedKey(actor.id, bytes(80)),))
+
+    def share(self, actor: Peer, step: Step) -> None:
+        """Ask somebody for private work, and hand a key of it, or of other work, to anybody."""
+        other = self._pick(self.scenario.peers, step.a)
+        if not actor.can_write or not other.can_write:
+            return
+        keys = () if step.c % 8 == 0 else (SealedKey(other.id, bytes(80)),)
+        post = make_post(price=1 + step.c % 8, window_ms=self._pick(_WINDOWS_MS, step.b))
+        shard = replace(post.seats[0], commitment=_NOBODY, keys=keys)
+        only = (other.account,)
+        task = actor.write(replace(post, privacy="private", seats=(shard,), only=only))
+        other.pull(actor)
+        self._write(other, TaskAccept(task.entry.id, 1, ()), step)
+        actor.pull(other)
+        rows = get_rows(actor.market.contract.market.assignments, "provider")
+        newest = sorted(rows, key=lambda row: row[1].number)
+        name = newest[-1 - step.c % 4 % len(newest)][0] if newest else _NOBODY
+        content = "result" if step.b % 8 == 0 else "payload"
+        to = self._pick([peer.id for peer in self.scenario.peers], step.b // 8)
+        box = SealedKey(_NOBODY if step.b % 8 == 1 else to, bytes(80))
+        self._write(
+            self._pick((actor, actor, other), step.c), KeyShare(name, content, (box,)), step
+        )
 
     def work_together(self, actor: Peer, step: Step) -> None:
         """Everybody does what is waiting, after hearing of it, and the order is made final."""
@@ -916,6 +951,7 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.send_batch, 2),
     (Play.scatter, 3),
     (Play.meddle, 7),
+    (Play.share, 2),
     (Play.cancel, 3),
     (Play.post_badly, 2),
     (Play.pay, 2),

@@ -15,6 +15,7 @@ LENGTH = 160
 JUDGING = {
     "task.improve",
     "task.reveal",
+    "key.share",
     "task.progress",
     "task.approve",
     "assignment.extend",
@@ -24,11 +25,17 @@ JUDGING = {
     "dispute.rule",
     "dispute.withdraw",
 }
+# What comes of keys that are for others, or for nothing.
+KEYS = {
+    *(Verdict.KEY_DEVICE_UNKNOWN, Verdict.KEY_NOT_LISTED, Verdict.KEY_FOR_OTHERS),
+    *(Verdict.NO_KEY, Verdict.NOT_ATTESTED, Verdict.NOT_A_PARTY),
+}
 
 
 def test_the_second_ledger_agrees_on_every_judged_market() -> None:
     applied: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    refused: Counter[Verdict] = Counter()
     for seed in range(SEEDS):
         played = Judged(seed)
         played.run(LENGTH)
@@ -39,7 +46,9 @@ def test_the_second_ledger_agrees_on_every_judged_market() -> None:
         for outcome in [*machine.get_settled(), *machine.get_tail()]:
             if outcome.verdict == Verdict.APPLIED:
                 applied[str(outcome.entry.operation[0])] += 1
+            refused[Verdict(outcome.verdict)] += 1
         rows = get_rows(market.contract.market.assignments, "provider")
         reasons.update(row.reason for _, row in rows)
     assert JUDGING - set(applied) == set()
     assert set(get_args(Reason)) - set(reasons) == set()
+    assert KEYS - set(refused) == set()
