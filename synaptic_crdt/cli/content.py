@@ -15,7 +15,7 @@ from synaptic_crdt.cli.command import Command
 from synaptic_crdt.cli.output import Json, print_block, print_line, print_next, shorten, show
 
 _REACHES: Final = {
-    "missing": "not here yet: it travels on its own, as a blob (`blob read`)",
+    "missing": "not here yet: it travels on its own",
     "unreadable": "unreadable: the key or the bytes are not what was committed to; reject, or dispute",
     "sealed": "private: no key for it was sealed to this device",
 }
@@ -61,12 +61,22 @@ def result(task_id: str, output: Path | None) -> None:
     show(answer, _render_results)
     for delivered in answer["results"]:
         if delivered["status"] == "DELIVERED":
-            print_next(f"task approve {shorten(delivered['assignment'])}")
+            print_next(*_suggest(delivered))
+
+
+def _suggest(delivered: Json) -> tuple[str, ...]:
+    """Return what to do about a delivery under review: nobody has to pay for what is not served."""
+    name = shorten(delivered["assignment"])
+    if delivered["reach"] == "missing":
+        return ("blob read FOLDER", f"dispute open {name} --reason result-unserved")
+    if delivered["reach"] == "unreadable":
+        return (f"dispute open {name} --reason result-unreadable",)
+    return (f"task approve {name}",)
 
 
 def _keep(content: Json, output: Path) -> None:
     if content["reach"] != "open":
-        raise click.ClickException(_REACHES[content["reach"]])
+        raise click.ClickException(_explain_reach(content))
     output.write_bytes(base64.b64decode(content["base64"]))
 
 
@@ -92,8 +102,14 @@ def _render_results(answer: Json) -> None:
 
 def _print_content(content: Json) -> None:
     if content["reach"] != "open":
-        print_line(_REACHES[content["reach"]])
+        print_line(_explain_reach(content))
     elif content["text"] is None:
         print_line("not a text, or a large one: --output FILE keeps it")
     else:
         print_block(content["text"])
+
+
+def _explain_reach(content: Json) -> str:
+    """Say why a content cannot be read here, and what is missing."""
+    told = _REACHES[content["reach"]]
+    return f"{told}, as blob {content['hash']}" if content["reach"] == "missing" else told

@@ -78,6 +78,8 @@ def task() -> None:
         "task post --kind text.summarize --title Report --file a.txt --file b.txt --price 20",
         "task post --kind text.answer --title Q --text Why? --price 2 --auction dutch --price-max 6",
         "task post --kind text.answer --title Q --text Why? --price 9 --metric accuracy=95 --penalty 4",
+        "task post --kind text.answer --title Q --file a.txt --price 9 --verifier vera",
+        "task post --kind text.answer --title Q --text Why? --price 9 --private --only paul --reveal-now",
     ),
 )
 @click.option("--kind", required=True, help="What kind of work, of those the market knows.")
@@ -146,7 +148,11 @@ def task() -> None:
 )
 @click.option("--criteria", default="", help="What makes a result good; public.")
 @click.option("--copies", type=int, default=1, show_default=True, help="Providers for one payload.")
-@click.option("--verifier", help="Who has to vouch for the provider; private as well.")
+@click.option(
+    "--verifier",
+    metavar="ACCOUNT",
+    help="Confidential: private, and this verifier has to vouch for the provider.",
+)
 @click.option(
     "--reputation-min", type=int, default=0, show_default=True, help="A provider's least score."
 )
@@ -175,6 +181,11 @@ def task() -> None:
 @click.option("--arbiter", "arbiters", multiple=True, metavar="ACCOUNT", help="Else the market's.")
 @click.option("--quorum", type=int, help="How many arbiters decide; else most of yours.")
 @click.option("--reveal", type=DURATION, help="Your time to hand over the key; else the market's.")
+@click.option(
+    "--reveal-now",
+    is_flag=True,
+    help="Hand the key to all of --only with the posting: each can read it, nobody waits for it.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
 @allow_secret_option
@@ -216,6 +227,7 @@ def post(
     reveal: int | None,
     *,
     private: bool,
+    reveal_now: bool,
     dry_run: bool,
     allow_pending: bool,
 ) -> None:
@@ -263,6 +275,7 @@ def post(
         arbiters=list(arbiters),
         quorum=quorum,
         reveal_seconds=reveal,
+        reveal_now=reveal_now,
         dry_run=dry_run,
         allow_pending=allow_pending,
     )
@@ -309,6 +322,12 @@ def _render_posted(answer: Json) -> None:
     print_line(
         f"posted task {shorten(answer['task'])}: {answer['locked']:,} locked, open for {window}"
     )
+    for what, accounts in (
+        ("the key went along for", answer["keys_for"]),
+        ("to be revealed, should they win:", answer["keys_awaited"]),
+    ):
+        if accounts:
+            print_line(f"{what} {', '.join(shorten(account) for account in accounts)}")
     print_standing(answer)
 
 

@@ -34,6 +34,8 @@ def render_task(answer: Json) -> None:
         ("status", answer["status"]),
         ("standing", answer["standing"]),
         ("requester", answer["requester"]),
+        ("privacy", None if answer["privacy"] == "public" else answer["privacy"]),
+        ("verifier", answer["verifier"] or None),
         ("price", f"{answer['price']:,} a unit, {answer['units']:,} units"),
         ("escrow", answer["escrow"]),
         ("posted", format_time(answer["posted_ms"])),

@@ -90,7 +90,8 @@ def deliver(assignment: str, text: str | None, file: Path | None) -> None:
         media_type=payload.get("media_type", "text/plain"),
     )
     show(answer, _render_delivered)
-    print_next("sync", f"task show {assignment}")
+    carrying = ("blob write FOLDER",) if answer["blob"] else ()
+    print_next("sync", *carrying, f"task show {assignment}")
 
 
 @click.command(cls=Command, examples=("task fail 3f9a --reason model-unavailable",))
@@ -118,6 +119,8 @@ def _render_accepted(answer: Json) -> None:
 
 def _render_delivered(answer: Json) -> None:
     print_line(f"delivered {answer['size']:,} bytes, entry {shorten(answer['delivery'])}")
+    if answer["blob"]:
+        print_line(f"too large for an entry: it travels on its own, as blob {answer['blob']}")
     print_standing(answer)
 
 

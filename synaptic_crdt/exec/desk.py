@@ -62,6 +62,13 @@ class Desk(Protocol):
         """Return the payload of a seat by its number, or None while it is not held here."""
         ...
 
+    def explain_keys(self, task: bytes) -> str:
+        """Say why a posting that hands out its key hands this device none, or a wrong one.
+
+        Empty when all is well, also where a key is revealed later or none is needed.
+        """
+        ...
+
     def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
         """Return the delivery of a result, sealed where it must be.
 

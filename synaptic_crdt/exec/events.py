@@ -37,11 +37,15 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
 
 class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
-    """A result was handed over; it is paid by approval, or by silence when the review ends."""
+    """A result was handed over; it is paid by approval, or by silence when the review ends.
+
+    ``blob`` names what has to reach the requester on its own; empty when the entry carries it all.
+    """
 
     assignment: bytes
     delivery: bytes
     size: int
+    blob: bytes = b""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -25,6 +25,7 @@ from synaptic_crdt.rules.task_operations import TaskAccept, TaskDecline, TaskFai
 BY_POLICY: Final = "policy"
 BY_EXECUTOR: Final = "executor"
 BY_CONTRACT: Final = "contract"
+BY_CONTENT: Final = "content"
 
 
 Signed = TaskAccept | TaskStart | TaskDecline | TaskFail | OfferRenew | Presence
@@ -146,8 +147,11 @@ def _hold_back(work: Work, situation: Situation) -> Sign | Waiting | None:
         return Sign(TaskDecline(work.assignment, "payload-unreadable"))
     if work.unreadable:
         return Sign(TaskFail(work.assignment, "payload-unreadable"))
+    if work.payload is None and _is_answer_due(work, situation):
+        # Whoever does not serve what it asks for is not to cost anybody a bond.
+        return Sign(TaskDecline(work.assignment, "payload-unserved"))
     if work.payload is None:
-        return Waiting(work.assignment, "its payload is not here yet")
+        return Waiting(work.assignment, "its payload is not here yet: it travels on its own")
     if work.state == "STARTED" and _get_ms_left(work, situation) <= 0:
         return Sign(TaskFail(work.assignment, "deadline"))
     return None
@@ -159,6 +163,12 @@ def _begin(work: Work, situation: Situation, policy: Policy) -> Sign | Run:
     assert work.payload is not None
     left_seconds = _get_ms_left(work, situation) / 1000
     return Run(work, work.payload, min(left_seconds, policy.seconds_per_task))
+
+
+def _is_answer_due(work: Work, situation: Situation) -> bool:
+    """Has as much time passed as an answer may take without being late?"""
+    waited_ms = situation.wall_ms - work.armed_ms
+    return work.state == "ASSIGNED" and waited_ms >= work.response_ms
 
 
 def _get_ms_left(work: Work, situation: Situation) -> int:
@@ -184,6 +194,8 @@ def _plan_acceptances(
 def _refuse_task(
     task: OpenTask, situation: Situation, policy: Policy, skills: Skills, load: Load
 ) -> PassedOver | None:
+    if task.obstacle:
+        return PassedOver(task.task, BY_CONTENT, task.obstacle)
     # Which of the free seats it will be is settled by the document's order, so all must suit.
     lack = _explain_skills(skills, task.kind, task.media_types)
     if lack is not None:

@@ -18,20 +18,24 @@ from synaptic_crdt.rules.seats.seat import OWED, get_seat, get_seats
 
 
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task of somebody else with free seats; ``limit`` is the highest ask a unit."""
+    """A task of somebody else with free seats; ``limit`` is the highest ask a unit.
+
+    ``obstacle`` says why this device could not read its payload, if that is known beforehand.
+    """
 
     task: bytes
     requester: bytes
     kind: str
     limit: int
     media_types: tuple[str, ...]
+    obstacle: str = ""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A living assignment of this device, accepted and not delivered; times are market time.
 
     ``is_final`` speaks of its acceptance; ``payload`` is None while it is not held here, or while
-    it cannot be read for the reason in ``unreadable``.
+    it cannot be read for the reason in ``unreadable``. The response limit runs from ``armed_ms``.
     """
 
     assignment: bytes
@@ -45,6 +49,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: str
     state: SeatState
     is_final: bool
+    armed_ms: int
+    response_ms: int
     started_ms: int
     execution_ms: int
 
@@ -74,14 +80,15 @@ def survey(desk: Desk) -> Situation:
     return Situation(
         wall_ms=wall_ms,
         is_sandbox=desk.is_sandbox,
-        tasks=tuple(_find_open_tasks(market, desk.account, wall_ms)),
+        tasks=tuple(_find_open_tasks(desk, market, wall_ms)),
         work=work,
         load=Load(sum(row.accepted_ms // DAY_MS == today for _, row in own), len(work)),
         attendance=survey_attendance(market, desk.account, desk.device, wall_ms),
     )
 
 
-def _find_open_tasks(market: Market, account: bytes, wall_ms: int) -> Iterator[OpenTask]:
+def _find_open_tasks(desk: Desk, market: Market, wall_ms: int) -> Iterator[OpenTask]:
+    account = desk.account
     for task_id, task in get_rows(market.tasks, "number"):
         if task.requester == account:
             continue
@@ -94,6 +101,7 @@ def _find_open_tasks(market: Market, account: bytes, wall_ms: int) -> Iterator[O
                 # Market time is not known before the entry is: the contract has the last word.
                 limit=compute_limit(market, task, free[0], account, wall_ms),
                 media_types=tuple(sorted({seat.shard.media_type for seat in free})),
+                obstacle=desk.explain_keys(task_id) if free[0].shard.keyed else "",
             )
 
 
@@ -124,6 +132,8 @@ def _make_work(
         unreadable=payload.reason if isinstance(payload, Unreadable) else "",
         state=seat.state,
         is_final=desk.is_final(assignment_id),
+        armed_ms=row.armed_ms,
+        response_ms=task.service.response_ms,
         started_ms=row.started_ms,
         execution_ms=task.service.execution_ms,
     )

@@ -32,12 +32,13 @@ from synaptic_crdt.exec.events import (
     Waiting,
 )
 from synaptic_crdt.exec.executors.base import Executor, Failure, Job, Result
+from synaptic_crdt.exec.payloads import compute_ciphertext_size
 from synaptic_crdt.exec.planner import BY_CONTRACT, Drop, Run, Sign, Signed, make_plan
 from synaptic_crdt.exec.policy import Policy, explain_idleness
 from synaptic_crdt.exec.situation import Situation, survey
 from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.fields import is_media_type
-from synaptic_crdt.rules.limits import RESULT_BYTES
+from synaptic_crdt.rules.limits import BLOB_BYTES
 from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import (
@@ -250,22 +251,25 @@ class _Worker:
 
     async def _hand_in_one(self, assignment: bytes, outcome: Result | Failure) -> Event | None:
         if isinstance(outcome, Result):
-            entry = await self._deliver(assignment, outcome)
-            if entry is not None:
-                return Delivered(assignment, entry, len(outcome.data))
+            delivered = await self._deliver(assignment, outcome)
+            if delivered is not None:
+                return delivered
             # Refused for what it holds, or because the assignment has ended: then so is this.
             outcome = Failure("result-refused")
         failure = TaskFail(assignment, outcome.reason)
         return _make_event(failure, await self._append(failure))
 
-    async def _deliver(self, assignment: bytes, result: Result) -> bytes | None:
-        """Return the entry of a delivery, or None when it was refused."""
+    async def _deliver(self, assignment: bytes, result: Result) -> Delivered | None:
+        """Return what was delivered, or None when it was refused."""
         try:
             operation = self._desk.make_delivery(assignment, result.media_type, result.data)
         except PolicyRefused:
             return None
         appended = await self._append(operation)
-        return appended.entry if appended.verdict == Verdict.APPLIED else None
+        if appended.verdict != Verdict.APPLIED:
+            return None
+        blob = operation.result.hash if operation.result.inline is None else b""
+        return Delivered(assignment, appended.entry, len(result.data), blob)
 
     # -- telling -----------------------------------------------------------------------------
 
@@ -321,7 +325,8 @@ def check_outcome(outcome: Result | Failure) -> Result | Failure:
         case Result(_, b""):
             return Failure("result-empty")
         case Result(media_type, data):
-            if len(data) > RESULT_BYTES:
+            # Sealed or not: whether it has to be is the desk's to know.
+            if compute_ciphertext_size(len(data)) > BLOB_BYTES:
                 return Failure("result-too-large")
             return outcome if is_media_type(media_type) else Failure("executor-error")
 

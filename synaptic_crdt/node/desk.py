@@ -7,9 +7,10 @@ import trio
 
 from synaptic_crdt.errors import Forged, MalformedInput, PolicyRefused, Refused, StoreDamaged
 from synaptic_crdt.exec.desk import Appended, Unreadable
-from synaptic_crdt.node.contents import Draft, make_delivery, open_payload
+from synaptic_crdt.node.contents import explain_keys, open_payload
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import get_assignment_standing
+from synaptic_crdt.node.sealing import Draft, make_delivery
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import TaskDeliver
@@ -65,6 +66,10 @@ class NodeDesk:
         if content.reach == "sealed":
             return Unreadable("no key for it was sealed to this device")
         return content.data if content.reach == "open" else None
+
+    def explain_keys(self, task: bytes) -> str:
+        """Say why a posting that hands out its key hands this device none; empty when it does."""
+        return explain_keys(self._node, task)
 
     def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
         """Return the delivery of a result, sealed where it must be.

@@ -6,6 +6,7 @@ Trio's clock jumps to the next thing that is waited for, and the market's wall c
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -16,6 +17,7 @@ from synaptic_crdt.exec.events import Event, Started
 from synaptic_crdt.exec.executors.base import Executor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import Tally, run_worker
+from synaptic_crdt.rules.limits import RESULT_BYTES
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation, encode_operation, parse_operation
 from synaptic_crdt.rules.task_form import make_payload
@@ -45,6 +47,7 @@ class PeerDesk:
         self.failure: StoreFailed | None = None
         self.refused: type[Operation] | None = None
         self.secret = b""
+        self.obstacles: Final[dict[bytes, str]] = {}
         self.attempts = 0
         self.disk_seconds = 0.0
 
@@ -78,10 +81,16 @@ class PeerDesk:
         assert isinstance(post, TaskPost)
         return post.seats[seat].payload.inline
 
+    def explain_keys(self, task: bytes) -> str:
+        return self.obstacles.get(task, "")
+
     def make_delivery(self, assignment: bytes, media_type: str, data: bytes) -> TaskDeliver:
         if self.secret and self.secret in data:
             raise PolicyRefused("result holds what looks like a secret")
-        return TaskDeliver(assignment, make_payload(media_type, data), None, ())
+        result = make_payload(media_type, data)
+        if len(data) > RESULT_BYTES:
+            result = msgspec.structs.replace(result, inline=None)
+        return TaskDeliver(assignment, result, None, ())
 
     def preview(self, operation: Operation) -> str | None:
         verdict = self.peer.preview(operation)

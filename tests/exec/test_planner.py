@@ -35,6 +35,8 @@ WORK = Work(
     unreadable="",
     state="ASSIGNED",
     is_final=True,
+    armed_ms=NOW_MS - 1_000,
+    response_ms=60_000,
     started_ms=0,
     execution_ms=60_000,
 )
@@ -118,6 +120,22 @@ def test_a_payload_that_cannot_be_read_is_given_back_e19() -> None:
     begun = change_work(STARTED, payload=None, unreadable="a wrong key")
     (step,) = plan(work=(begun,))
     assert step == Sign(TaskFail(MINE, "payload-unreadable"))
+
+
+def test_a_payload_that_is_not_served_is_given_back_when_the_answer_is_due() -> None:
+    early = change_work(WORK, payload=None, armed_ms=NOW_MS - 59_999)
+    assert "not here yet" in get_reason(plan(work=(early,)))
+    due = change_work(early, armed_ms=NOW_MS - 60_000)
+    assert plan(work=(due,)) == (Sign(TaskDecline(MINE, "payload-unserved")),)
+    # What was begun was in hand once.
+    begun = change_work(STARTED, payload=None, armed_ms=NOW_MS - 60_000)
+    assert "not here yet" in get_reason(plan(work=(begun,)))
+
+
+def test_a_task_whose_key_does_not_open_is_not_accepted() -> None:
+    assert plan(tasks=(change_task(obstacle="a wrong key"),)) == (
+        PassedOver(TASK, "content", "a wrong key"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from synaptic_crdt.exec.executors.base import ANY, Executor, Failure, Job, Resul
 from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally, check_outcome
-from synaptic_crdt.rules.limits import RESULT_BYTES
+from synaptic_crdt.rules.limits import MIB, RESULT_BYTES
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import TaskAccept, TaskDeliver, TaskFail
 from tests.exec.conftest import AUTO, Bench
@@ -30,6 +30,8 @@ from tests.exec.conftest import AUTO, Bench
 pytestmark = pytest.mark.anyio
 
 NEVER: Final = 10_000.0
+# Its ciphertext, padded to a class of sizes, is the last that is no larger than a content may be.
+LARGEST: Final = bytes(63 * MIB - 8)
 
 
 class Scripted:
@@ -323,7 +325,8 @@ async def test_a_policy_that_breaks_denies_until_it_is_mended() -> None:
         (Result("text/plain", b""), Failure("result-empty")),
         (Result("", b"five"), Failure("executor-error")),
         (Result("text/\x1bplain", b"five"), Failure("executor-error")),
-        (Result("text/plain", b"x" * (RESULT_BYTES + 1)), Failure("result-too-large")),
+        (Result("text/plain", LARGEST), Result("text/plain", LARGEST)),
+        (Result("text/plain", LARGEST + b"x"), Failure("result-too-large")),
     ],
 )
 def test_a_result_is_there_and_fits_or_is_a_failure(
@@ -346,14 +349,23 @@ async def run_one(
     return bench, bench.desk.appended[-1]
 
 
-async def test_the_largest_result_is_delivered() -> None:
-    _, operation = await run_one(Scripted(Result("text/plain", b"x" * RESULT_BYTES)))
+async def test_a_result_that_an_entry_holds_is_delivered_in_it() -> None:
+    bench, operation = await run_one(Scripted(Result("text/plain", b"x" * RESULT_BYTES)))
     assert isinstance(operation, TaskDeliver)
     assert operation.result.size == RESULT_BYTES
+    assert bench.get_events(Delivered)[-1].blob == b""
 
 
-async def test_a_result_that_does_not_fit_fails_the_task() -> None:
+async def test_a_larger_result_is_delivered_by_its_name() -> None:
     bench, operation = await run_one(Scripted(Result("text/plain", b"x" * (RESULT_BYTES + 1))))
+    assert isinstance(operation, TaskDeliver)
+    assert operation.result.inline is None
+    delivered = bench.get_events(Delivered)[-1]
+    assert (delivered.size, delivered.blob) == (RESULT_BYTES + 1, operation.result.hash)
+
+
+async def test_a_result_that_nothing_carries_fails_the_task() -> None:
+    bench, operation = await run_one(Scripted(Result("text/plain", LARGEST + b"x")))
     assert operation == bench.make_failure("result-too-large")
 
 

@@ -126,7 +126,7 @@ class Work:
         # Who hears of every assignment that came to nothing.
         self.give_back: Callable[[bytes], None] = lambda _: None
         # Who says whether somebody may see what a task is about.
-        self.may_see: Callable[[Task, bytes, int], bool] = lambda *_: True
+        self.may_see: Callable[[Task, bytes, int], bool] = lambda _task, _who, _now: True
 
     def post(
         self,

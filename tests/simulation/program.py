@@ -358,7 +358,7 @@ class Play:
                 decline = step.b % 8 == 0
                 self._write(actor, TaskDecline(key, "busy") if decline else TaskStart(key), step)
             case "STARTED":
-                fail = step.b % 8 == 1
+                fail = step.b % 8 in (1, 5)
                 self._write(
                     actor, TaskFail(key, "no") if fail else self._deliver(actor, key, step), step
                 )
@@ -797,8 +797,10 @@ class Play:
 
     def trade(self, actor: Peer, step: Step) -> None:
         """One piece of work from its posting to its payment, and what is said of it."""
-        requester = self._pick(self.scenario.peers, step.a)
+        others = [peer for peer in self.scenario.peers if peer is not actor]
+        requester = self._pick(others, step.a)
         if requester.can_write and actor.can_write:
+            actor.opt_in()
             task = requester.post(
                 units=(1 + step.b % 4,), price=5 + step.c % 16, penalty=step.a % 2
             )
@@ -951,7 +953,7 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.send_batch, 2),
     (Play.scatter, 3),
     (Play.meddle, 7),
-    (Play.share, 2),
+    (Play.share, 1),
     (Play.cancel, 3),
     (Play.post_badly, 2),
     (Play.pay, 2),

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
 from synaptic_crdt.errors import PolicyRefused, UsageError
+from synaptic_crdt.node.commands.keys import list_vouched
 from synaptic_crdt.node.commands.money import spend
-from synaptic_crdt.node.contents import (
-    Draft,
-    make_delivery,
-    make_reveal,
-    make_share,
-    open_payload,
-    prepare_shards,
-)
+from synaptic_crdt.node.contents import explain_keys, open_payload
 from synaptic_crdt.node.lookup import find_account, find_assignment, find_task
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
+from synaptic_crdt.node.sealing import (
+    Draft,
+    Readers,
+    choose_readers,
+    make_delivery,
+    prepare_shards,
+)
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.seats.seat import get_seat
 from synaptic_crdt.rules.task_operations import (
@@ -28,7 +29,6 @@ from synaptic_crdt.rules.task_operations import (
     Privacy,
     Release,
     ServiceLevel,
-    SharedContent,
     TaskAccept,
     TaskCancel,
     TaskDecline,
@@ -87,19 +87,31 @@ def post_task(
     arbiters: Sequence[str] = (),
     quorum: int | None = None,
     reveal_seconds: int | None = None,
+    reveal_now: bool = False,
     dry_run: bool = False,
     allow_pending: bool = False,
 ) -> Json:
     """Post a task and lock the highest price x units of every seat.
 
-    What is not given is the market's default. Payloads of a private one leave only encrypted.
+    What is not given is the market's default. Payloads of a private one leave only encrypted; with
+    ``reveal_now`` all of ``only`` are handed the keys in the posting. Raises ``UsageError`` where
+    there are none to hand out, or nobody to hand them to.
     """
     genesis = node.market.genesis
     drafts = [(seat.get("units", 1), _read_draft(seat)) for seat in seats]
     privacy: Privacy = "private" if private else "public"
     if verifier is not None:
         privacy = "confidential"
-    prepared = prepare_shards(node, drafts, is_private=privacy != "public")
+    vouching = None if verifier is None else find_account(node, verifier)
+    listed = _find_accounts(node, only)
+    readers = Readers((), {})
+    if reveal_now:
+        if privacy == "public" or not listed:
+            raise UsageError("--reveal-now hands keys of a private task to the accounts of --only")
+        readers = choose_readers(node, list_vouched(node, listed, vouching), len(drafts))
+    prepared = prepare_shards(
+        node, drafts, is_private=privacy != "public", readers=readers.exchanges
+    )
     shards = prepared.shards
     judges, panel = _find_accounts(node, signers), _find_accounts(node, arbiters)
     needed = {"requester": 1, "both": 2}.get(release, len(judges))
@@ -114,7 +126,7 @@ def post_task(
         copies=copies,
         seats=shards,
         privacy=privacy,
-        verifier=None if verifier is None else find_account(node, verifier),
+        verifier=vouching,
         asset=TOKEN,
         auction=auction,
         price_low=price if price_low is None else price_low,
@@ -126,7 +138,7 @@ def post_task(
         priority_ms=_to_ms(priority_seconds, genesis.priority_ms),
         capabilities=tuple(sorted(set(capabilities))),
         reputation_min=reputation_min,
-        only=_find_accounts(node, only),
+        only=listed,
         exclude=_find_accounts(node, exclude),
         redispatch=genesis.redispatch if redispatch is None else redispatch,
         service=ServiceLevel(
@@ -150,7 +162,15 @@ def post_task(
     told = spend(node, operation, locked, dry_run=dry_run, allow_pending=allow_pending)
     if not dry_run:
         told["task"] = told["entry"]
-    return told | {"locked": locked, "window_ms": operation.window_ms}
+    return told | {
+        "locked": locked,
+        "window_ms": operation.window_ms,
+        "privacy": privacy,
+        "keys_for": [account.hex() for account in readers.accounts],
+        "keys_awaited": [account.hex() for account in listed if account not in readers.accounts]
+        if reveal_now
+        else [],
+    }
 
 
 def cancel_task(node: Node, *, task: str) -> Json:
@@ -171,6 +191,9 @@ def accept_task(
     task_id = find_task(node, task)
     row = node.market.contract.market.tasks.get(task_id)
     assert row is not None
+    obstacle = explain_keys(node, task_id)
+    if obstacle:
+        raise PolicyRefused(f"task {task_id.hex()[:12]} was not accepted: {obstacle}")
     ask = row.price if ask is None else ask
     told = spend(
         node,
@@ -211,43 +234,12 @@ def deliver_result(
     """Hand over a result: ``text``, or ``data`` in base64."""
     found = find_assignment(node, assignment, node.account)
     draft = _read_draft({"text": text, "base64": data, "media_type": media_type})
-    outcome = node.append(make_delivery(node, found, draft))
+    operation = make_delivery(node, found, draft)
+    outcome = node.append(operation)
     return describe_outcome(node, outcome) | {
         "delivery": outcome.entry.id.hex(),
         "size": len(draft.data),
-    }
-
-
-def reveal_key(node: Node, *, assignment: str) -> Json:
-    """Hand the key of a private payload to who is to work on it.
-
-    Raises ``PolicyRefused`` while the acceptance could still be reversed.
-    """
-    found = find_assignment(node, assignment)
-    operation = make_reveal(node, found)
-    node.preview(operation)
-    outcome = node.replica.machine.get_outcome(found)
-    is_final = outcome is None or node.replica.is_final(outcome)
-    # A key cannot be taken back. In a sandbox, where nothing is ever final, that is understood.
-    if not is_final and not node.market.genesis.sandbox:
-        raise PolicyRefused(
-            "the acceptance is not final yet, so the key could reach somebody whom the seat is"
-            " taken from again; wait for a checkpoint that counts"
-        )
-    return describe_outcome(node, node.append(operation)) | {
-        "assignment": found.hex(),
-        "devices": [key.device.hex() for key in operation.keys],
-    }
-
-
-def share_key(node: Node, *, assignment: str, to: str, content: SharedContent = "payload") -> Json:
-    """Hand the key of a private payload, or of its result, to another account."""
-    found = find_assignment(node, assignment)
-    operation = make_share(node, found, content, find_account(node, to))
-    return describe_outcome(node, node.append(operation)) | {
-        "assignment": found.hex(),
-        "content": content,
-        "devices": [key.device.hex() for key in operation.keys],
+        "blob": operation.result.hash.hex() if operation.result.inline is None else None,
     }
 
 
@@ -279,7 +271,10 @@ def _check_in_hand(node: Node, assignment_id: bytes) -> None:
         return
     reach = open_payload(node, seat.task, seat.number).reach
     if reach == "missing":
-        raise UsageError("the payload is not here yet; get it with a bundle that carries it")
+        raise UsageError(
+            "the payload is not here yet: it travels on its own, and `blob read FOLDER` takes it from"
+            " a folder; if the requester does not serve it, decline the assignment"
+        )
     if reach == "sealed":
         raise UsageError(
             "no key for the payload was sealed to this device; work on another device of yours, or"

@@ -102,6 +102,7 @@ def _tell_payload(payload: Payload, content: Content) -> Json:
         "media_type": payload.media_type,
         "size": payload.size,
         "hash": payload.hash.hex(),
+        "blob": payload.inline is None,
         "reach": content.reach,
         "base64": None,
         "text": None,
