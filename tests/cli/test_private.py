@@ -105,8 +105,17 @@ def test_a_large_file_travels_beside_the_market(pair: Told, run: Run, tmp_path: 
     assert run("--home", "paul", "task", "payload", task, "--output", "copy.txt").code == 0
     assert (tmp_path / "copy.txt").read_text("utf-8") == large
     pair("paul", "task", "start", task)
-    pair("paul", "task", "deliver", task, "--file", "copy.txt")
+    delivered = run("--home", "paul", "task", "deliver", task, "--file", "copy.txt")
+    assert "it travels on its own, as blob " in delivered.out
+    assert "blob write FOLDER" in delivered.err
     carry(pair, "paul", "rita")
+    (result,) = pair("rita", "task", "result", task)["results"]
+    assert (result["reach"], result["blob"]) == ("missing", True)
+    told = run("--home", "rita", "task", "result", task)
+    assert f"not here yet: it travels on its own, as blob {result['hash']}" in told.out
+    assert "blob read FOLDER" in told.err
+    assert f"dispute open {result['assignment'][:12]} --reason result-unserved" in told.err
+    assert result["hash"] in run("--home", "rita", "task", "result", task, "--output", "x").err
     pair("paul", "blob", "write", "folder")
     assert pair("rita", "blob", "read", "folder")["received"] == 1
     assert pair("rita", "task", "result", task)["results"][0]["text"] == large

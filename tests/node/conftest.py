@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synaptic_crdt.node.commands import run_command
-from synaptic_crdt.node.founding import found_market, join_market
+from synaptic_crdt.node.founding import found_market, join_account, join_market, request_device
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.state.feeds import Piece
@@ -42,6 +42,28 @@ def join(founder: Node, tmp_path: Path) -> Iterator[Callable[..., Node]]:
         return node
 
     yield join_as
+    for node in opened:
+        node.close()
+
+
+@pytest.fixture
+def add(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Let another machine join a node's account; the two then hold the same."""
+    opened: list[Node] = []
+
+    def add_to(node: Node, name: str, *, met: bool = True) -> Node:
+        home = Home(tmp_path / name)
+        request = request_device(home, "")["request"]
+        ticket = run_command(node, "device.add", {"request": request})["ticket"]
+        join_account(home, "", ticket)
+        other = Node.open(home, "")
+        opened.append(other)
+        if met:
+            carry(node, other)
+            carry(other, node)
+        return other
+
+    yield add_to
     for node in opened:
         node.close()
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,11 @@ import trio
 
 from synaptic_crdt.errors import Forged, PolicyRefused, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.desk import Unreadable
+from synaptic_crdt.exec.events import Delivered, Event
+from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Result, Skills
 from synaptic_crdt.exec.payloads import ContentKey
+from synaptic_crdt.exec.policy import Policy
+from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.contents import get_blob_store, open_payload
 from synaptic_crdt.node.desk import NodeDesk
@@ -167,6 +172,67 @@ def test_a_worker_reads_and_delivers_private_work(founder: Node, paul: Node) -> 
             bytes.fromhex(assignment), "text/plain", b"gh" + b"p_" + b"a1B2c3D4e5F6" * 3
         )
     desk.close()
+
+
+class Writing:
+    """An executor whose result is too large for an entry."""
+
+    name = "writing"
+    skills = Skills((ANY,), (ANY,))
+
+    async def run(self, job: Job) -> Result | Failure:
+        await trio.lowlevel.checkpoint()
+        return Result(job.media_type, LARGE)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_large_result_of_a_worker_travels_by_its_name(
+    founder: Node, paul: Node, *, private: bool
+) -> None:
+    task = post(founder, b"write a book", private=private)
+    assignment = accept(paul, founder, task)
+    if private:
+        run_command(founder, "task.reveal", {"assignment": assignment})
+        carry(founder, paul)
+    desk = NodeDesk(paul)
+    policy = Policy(opted_in=True, kinds=("text.answer",), approval="auto")
+    events: list[Event] = []
+    work = partial(run_worker, desk, lambda: policy, Writing(), once=True, on_event=events.append)
+    assert trio.run(work) == Tally(delivered=1)
+    desk.close()
+    delivered = events[-1]
+    assert isinstance(delivered, Delivered)
+    assert delivered.size == len(LARGE)
+    carry(paul, founder)
+    (result,) = run_query(founder, "task.result", {"task": task})["results"]
+    assert (result["reach"], result["blob"]) == ("missing", True)
+    assert result["hash"] == delivered.blob.hex()
+    data = get_blob_store(paul).get(delivered.blob)
+    assert data is not None
+    assert (LARGE[:200] in data) is not private
+    get_blob_store(founder).put(data)
+    (result,) = run_query(founder, "task.result", {"task": task})["results"]
+    assert base64.b64decode(result["base64"]) == LARGE
+
+
+def test_a_result_that_nobody_serves_is_disputed(founder: Node, paul: Node, join: Join) -> None:
+    join("Kim")
+    task = post(founder, b"write a book", arbiters=["Kim"])
+    assignment = accept(paul, founder, task)
+    run_command(founder, "task.reveal", {"assignment": assignment})
+    carry(founder, paul)
+    run_command(paul, "task.start", {"assignment": assignment})
+    told = run_command(
+        paul,
+        "task.deliver",
+        {"assignment": assignment, "data": base64.b64encode(LARGE).decode()},
+    )
+    assert get_blob_store(paul).has(bytes.fromhex(told["blob"]))
+    carry(paul, founder)
+    dispute = {"assignment": assignment, "reason": "result-unserved", "allow_pending": True}
+    assert run_command(founder, "dispute.open", dispute)["verdict"] == "APPLIED"
+    (row,) = run_query(founder, "task.show", {"task": task})["assignments"]
+    assert (row["status"], row["dispute"]["reason"]) == ("DISPUTED", "result-unserved")
 
 
 def test_a_key_may_be_shared_with_an_arbiter_or_an_auditor(

@@ -24,28 +24,6 @@ Add = Callable[..., Node]
 
 
 @pytest.fixture
-def add(tmp_path: Path) -> Iterator[Add]:
-    """Let another machine join a node's account; the two then hold the same."""
-    opened: list[Node] = []
-
-    def add_to(node: Node, name: str, *, met: bool = True) -> Node:
-        home = Home(tmp_path / name)
-        request = request_device(home, "")["request"]
-        ticket = run_command(node, "device.add", {"request": request})["ticket"]
-        join_account(home, "", ticket)
-        other = Node.open(home, "")
-        opened.append(other)
-        if met:
-            carry(node, other)
-            carry(other, node)
-        return other
-
-    yield add_to
-    for node in opened:
-        node.close()
-
-
-@pytest.fixture
 def ana(founder: Node, join: Callable[..., Node]) -> Node:
     """A member who has 1,000 final tokens."""
     node = join("ana", grant=1_000)

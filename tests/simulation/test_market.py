@@ -127,7 +127,7 @@ JUDGED_REASONS = {
 }
 
 # So many are needed to get everywhere.
-SEEDS_MIN = 20
+SEEDS_MIN = 24
 
 
 class Reached:
