@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MILLION, MINUTE_MS, SECOND_MS
+from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.rules.reputation import add_points, get_score
 from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
@@ -125,7 +126,9 @@ def test_e16_each_wrong_order_has_its_verdict(stage: Stage) -> None:
     assert stage.send("founder", approve(delivery)) == Verdict.ALREADY_SIGNED
 
 
-def test_e17_nobody_rules_on_a_requesters_dispute(stage: Stage) -> None:
+@pytest.mark.parametrize("rulings", [0, 1])
+def test_e17_nobody_rules_on_a_requesters_dispute(stage: Stage, rulings: int) -> None:
+    """No arbiter answers, or one fewer than it takes."""
     arbiters = tuple(sorted(stage.key(name) for name in ("kim", "leo")))
     task = stage.did("founder", make_task(penalty=30, arbiters=arbiters, quorum=2))
     assignment = stage.assign(task, "ana")
@@ -133,8 +136,11 @@ def test_e17_nobody_rules_on_a_requesters_dispute(stage: Stage) -> None:
     stage.did("ana", TaskStart(assignment))
     delivery = stage.did("ana", TaskDeliver(assignment, RESULT, None, ()))
     stage.did("founder", DisputeOpen(delivery, "garbage", "", ()))
-    stage.did("kim", DisputeRule(delivery, 0))
-    stage.wait(3 * DAY_MS)
+    for name in ("kim", "leo")[:rulings]:
+        stage.did(name, DisputeRule(delivery, 0))
+    stage.wait(3 * DAY_MS - 1)
+    assert (stage.state(task), stage.available("ana")) == ("DISPUTED", 0)
+    stage.wait(1)
     # The pay less the penalty for lateness, and the deposit.
     assert stage.available("ana") == 70 + 10
     assert stage.market.get_money().held == 0
@@ -155,13 +161,18 @@ def test_e18_too_few_providers_are_nobodys_fault() -> None:
 
 def test_e19_a_key_that_does_not_fit_is_declined(stage: Stage) -> None:
     """Whether it fits is seen by who opens it; the contract lets go for nothing but two points."""
+    for name in ("ana", "bea"):
+        stage.did("founder", TokenTransfer(stage.key(name), 30, b"", ""))
     seats = (Shard(1, PAYLOAD, b"c" * 32, ()),)
-    task = stage.did("founder", make_task(privacy="private", seats=seats, bond=0))
+    task = stage.did("founder", make_task(privacy="private", seats=seats, bond=30))
     assignment = stage.assign(task, "ana")
     key = SealedKey(stage.key("ana"), bytes(80))
     stage.did("founder", TaskReveal(assignment, (key,)))
+    assert stage.available("ana") == 0
     stage.did("ana", TaskDecline(assignment, "key-mismatch"))
-    assert stage.state(task) == "OPEN"
+    assert (stage.state(task), stage.available("ana")) == ("OPEN", 30)
+    assert provider_score(stage, "ana") == -2
+    assert stage.send("ana", TaskAccept(task, 100, ())) == Verdict.EXCLUDED
     stage.assign(task, "bea")
 
 
@@ -202,6 +213,8 @@ def test_f3_a_missed_metric_is_half_a_penalty(stage: Stage, *, agrees: bool) -> 
     else:
         stage.wait(DAY_MS)
     assert (stage.available("ana"), stage.available("founder")) == (75, 925)
+    (row,) = _show(stage, task)["assignments"]
+    assert (row["violations"], row["penalty"], row["share_ppm"]) == (["accuracy"], 25, MILLION)
 
 
 def test_f3b_scores_that_leave_a_metric_out_miss_it(stage: Stage) -> None:

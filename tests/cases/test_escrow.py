@@ -2,6 +2,8 @@
 
 import pytest
 
+from synaptic_crdt.rules.task_operations import DisputeOpen
+from synaptic_crdt.rules.task_views import view_task
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Scenario, get_verdicts
 
@@ -36,7 +38,10 @@ def test_e4_a_task_that_nobody_takes_expires_and_is_refunded(scenario: Scenario)
     assert requester.get_seat_states(task) == ["OPEN"]
     scenario.settle(1)
     assert requester.get_seat_states(task) == ["CLOSED"]
-    assert requester.get_available() == 100
+    assert (requester.get_available(), requester.get_held()) == (100, {})
+    view = view_task(requester.market.contract.market, task.entry.id)
+    assert view is not None
+    assert (view["status"], view["shards"][0]["end"]) == ("EXPIRED", "VOID")
 
 
 def test_e4b_a_requester_that_keeps_silent_pays(scenario: Scenario) -> None:
@@ -106,6 +111,17 @@ def test_e9_a_requester_may_not_work_for_itself(scenario: Scenario) -> None:
     assert requester.accept(task).verdict == Verdict.PROVIDER_IS_REQUESTER
 
 
+def test_e9_nor_through_a_second_device(scenario: Scenario) -> None:
+    requester = scenario.add(100)
+    laptop = scenario.add_device(requester)
+    task = requester.post()
+    scenario.sync()
+    assert laptop.accept(task).verdict == Verdict.PROVIDER_IS_REQUESTER
+    scenario.settle()
+    scenario.check_converged()
+    assert requester.get_seat_states(task) == ["OPEN"]
+
+
 def test_e10_a_task_worth_more_than_there_is_is_refused_with_both_figures(
     scenario: Scenario,
 ) -> None:
@@ -130,25 +146,29 @@ def test_e13_a_provider_does_not_approve_its_own_delivery(scenario: Scenario) ->
 
 
 def test_e15_the_history_shows_every_step_with_its_actor(scenario: Scenario) -> None:
-    requester, provider = scenario.add(100), scenario.add()
+    requester, provider = scenario.add(110), scenario.add()
     task = requester.post()
     scenario.sync()
     assignment = provider.accept(task)
     scenario.settle()
     start = provider.start(assignment)
     delivery = provider.deliver(assignment)
+    scenario.sync()
+    dispute = requester.write(DisputeOpen(delivery.entry.id, "garbage", "", ()))
     scenario.settle()
     for peer in scenario.peers:
         entries = [outcome.entry for outcome in peer.replica.machine.get_settled()]
-        settled = [entry for entry in entries if str(entry.operation[0]).startswith("task.")]
+        words = ("task.", "dispute.")
+        settled = [entry for entry in entries if str(entry.operation[0]).startswith(words)]
         assert [(entry.device, entry.operation[0]) for entry in settled] == [
             (requester.id, "task.post"),
             (provider.id, "task.accept"),
             (provider.id, "task.start"),
             (provider.id, "task.deliver"),
+            (requester.id, "dispute.open"),
         ]
         assert [entry.id for entry in settled] == [
-            each.entry.id for each in (task, assignment, start, delivery)
+            each.entry.id for each in (task, assignment, start, delivery, dispute)
         ]
         assert get_verdicts(peer.market) == get_verdicts(scenario.founder.market)
 

@@ -1,12 +1,14 @@
 """Known behaviours of integrity, consent and time, each under its number."""
 
 import pytest
+from msgspec.structs import replace
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.account_operations import Attest
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.council_operations import TokenMint
+from synaptic_crdt.rules.task_operations import DisputeOpen, DisputeRule
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
@@ -21,6 +23,7 @@ from tests.simulation.scenario import (
     Peer,
     Scenario,
     get_verdicts,
+    make_post,
 )
 
 
@@ -291,6 +294,29 @@ def test_c2_new_terms_have_to_be_accepted_first(scenario: Scenario) -> None:
     assert provider.start(first).verdict == Verdict.APPLIED
     assert provider.opt_in().verdict == Verdict.APPLIED
     assert provider.accept(task).verdict == Verdict.APPLIED
+    scenario.settle()
+    scenario.check_converged()
+
+
+def test_s4_a_party_does_not_rule(scenario: Scenario) -> None:
+    requester, provider, kim = scenario.add(1_000), scenario.add(), scenario.add()
+    scenario.sync()
+    post = replace(make_post(), arbiters=(kim.account,), quorum=1)
+    task = requester.write(post)
+    scenario.sync()
+    assignment = provider.accept(task)
+    scenario.settle()
+    provider.start(assignment)
+    delivery = provider.deliver(assignment)
+    scenario.sync()
+    requester.write(DisputeOpen(delivery.entry.id, "garbage", "", ()))
+    scenario.sync()
+    ruling = DisputeRule(delivery.entry.id, 0)
+    for peer in (requester, provider, scenario.founder):
+        assert peer.write(ruling).verdict == Verdict.NOT_AN_ARBITER
+    scenario.settle()
+    assert requester.get_seat_states(task) == ["DISPUTED"]
+    assert kim.write(ruling).verdict == Verdict.APPLIED
     scenario.settle()
     scenario.check_converged()
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.limits import OFFERS_OF_A_KIND
+from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.offer_operations import OfferPost, OfferTerms
 from synaptic_crdt.rules.rows import AssignmentRow
 from synaptic_crdt.rules.score_views import view_prices
@@ -24,6 +25,8 @@ from synaptic_crdt.rules.task_operations import (
 )
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.machine import Outcome
+from tests.rules.conftest import Stage
+from tests.rules.conftest import make_task as stage_task
 from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, Peer, Scenario, make_post
 
 TERMS: Final = OfferTerms(
@@ -171,6 +174,47 @@ def test_x3_five_requests_and_five_offers_in_every_interleaving(scenario: Scenar
             found = [row for task in tasks for _, row in find_assignments(peer, task)]
             assert len(found) == 5
             assert {row.provider for row in found} == {each.account for each in providers}
+
+
+def test_x3_all_252_interleavings_of_one_history_make_five_assignments() -> None:
+    """Every order in which five requests and five offers can come, by the rules alone."""
+    stage = Stage(funds=500)
+    names = [f"provider {number}" for number in range(5)]
+    for name in names:
+        stage.join(name)
+    post = OfferPost(
+        kind="text.answer",
+        capabilities=(),
+        units=1,
+        ask=100,
+        expiry_ms=stage.now + DAY_MS,
+        is_standing=True,
+        terms=TERMS,
+    )
+    request = stage_task(bond=0, penalty=0)
+    ends = 0
+
+    def interleave(requests: int, offers: int) -> None:
+        nonlocal ends
+        ends += (requests, offers) == (5, 5)
+        matched = [row for _, row in get_rows(stage.market.assignments, "provider")]
+        assert len(matched) == min(requests, offers)
+        assert len({row.provider for row in matched}) == len(matched)
+        for is_request, count in ((True, requests), (False, offers)):
+            if count < 5:
+                mark, entries, positions = stage.tables.mark(), stage.entries, {**stage.positions}
+                if is_request:
+                    stage.did("founder", request)
+                else:
+                    stage.did(names[offers], post)
+                interleave(requests + is_request, offers + (not is_request))
+                stage.tables.undo_to(mark)
+                stage.entries = entries
+                stage.positions.clear()
+                stage.positions.update(positions)
+
+    interleave(0, 0)
+    assert ends == 252
 
 
 def test_f5_the_good_one_wins(scenario: Scenario) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, carry
 from tests.cli.test_tasks import POST
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5F6" * 3
@@ -47,6 +47,21 @@ def test_nobody_overrules_the_contract_c3(pair: Told, run: Run) -> None:
     assert done.error["verdict"] == "CREDENTIAL_FOUND"
     assert KEY not in done.out + done.err
     assert pair("rita", "log")["entries"] == before
+
+
+def test_an_argument_in_a_dispute_with_a_secret_is_not_signed_c3(pair: Told, run: Run) -> None:
+    task = pair("rita", *POST, "--text", "What is your key?")["task"]
+    carry(pair, "rita", "paul")
+    pair("paul", "task", "accept", task)
+    pair("paul", "task", "start", task)
+    pair("paul", "task", "deliver", task, "--text", "None of your business.")
+    carry(pair, "paul", "rita")
+    line = ("--home", "rita", "--json", "dispute", "open", task, "--reason", "garbage")
+    done = run(*line, "--statement", f"It said {TOKEN}")
+    assert done.code == 5
+    assert done.error["message"].startswith("statement holds what looks like a GitHub token")
+    (row,) = pair("rita", "task", "show", task)["assignments"]
+    assert row["status"] == "DELIVERED"
 
 
 def test_a_result_with_a_secret_is_not_delivered_c3(pair: Told, run: Run) -> None:

@@ -214,7 +214,8 @@ class Finality:
 class Play:
     """A market in which programs are carried out."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, is_private: bool = False) -> None:
+        self._actions: Final = _PRIVATE_ACTIONS if is_private else _ACTIONS
         self.scenario: Final = scenario
         self.finalities: Final[list[Finality]] = []
         self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
@@ -236,7 +237,7 @@ class Play:
         """Carry out a program; every invariant holds after every step."""
         for step in program:
             actor = self._pick(self.scenario.peers, step.who)
-            _ACTIONS[step.what % len(_ACTIONS)](self, actor, step)
+            self._actions[step.what % len(self._actions)](self, actor, step)
             actor.check()
 
     def pass_all_deadlines(self) -> None:
@@ -358,7 +359,7 @@ class Play:
                 decline = step.b % 8 == 0
                 self._write(actor, TaskDecline(key, "busy") if decline else TaskStart(key), step)
             case "STARTED":
-                fail = step.b % 8 in (1, 5)
+                fail = step.b % 8 == 1
                 self._write(
                     actor, TaskFail(key, "no") if fail else self._deliver(actor, key, step), step
                 )
@@ -797,10 +798,8 @@ class Play:
 
     def trade(self, actor: Peer, step: Step) -> None:
         """One piece of work from its posting to its payment, and what is said of it."""
-        others = [peer for peer in self.scenario.peers if peer is not actor]
-        requester = self._pick(others, step.a)
+        requester = self._pick(self.scenario.peers, step.a)
         if requester.can_write and actor.can_write:
-            actor.opt_in()
             task = requester.post(
                 units=(1 + step.b % 4,), price=5 + step.c % 16, penalty=step.a % 2
             )
@@ -953,7 +952,6 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
     (Play.send_batch, 2),
     (Play.scatter, 3),
     (Play.meddle, 7),
-    (Play.share, 1),
     (Play.cancel, 3),
     (Play.post_badly, 2),
     (Play.pay, 2),
@@ -982,3 +980,5 @@ _WEIGHTS: Final[tuple[tuple[Action, int], ...]] = (
 _ACTIONS: Final[tuple[Action, ...]] = tuple(
     action for action, weight in _WEIGHTS for _ in range(weight)
 )
+# Where much of the work is private.
+_PRIVATE_ACTIONS: Final[tuple[Action, ...]] = (*_ACTIONS, *(Play.share,) * (len(_ACTIONS) // 6))

@@ -35,9 +35,9 @@ steps = st.builds(Step, bytes_, bytes_, bytes_, bytes_, bytes_)
 programs = st.lists(steps, min_size=20, max_size=60)
 
 
-def play(genesis: int, program: list[Step]) -> Play:
+def play(genesis: int, program: list[Step], *, is_private: bool = False) -> Play:
     """Carry out a program, and bring everything to everybody."""
-    played = Play(Scenario(**GENESES[genesis % len(GENESES)]))
+    played = Play(Scenario(**GENESES[genesis % len(GENESES)]), is_private=is_private)
     played.run(program)
     played.scenario.sync()
     return played
@@ -85,11 +85,11 @@ def check_end(played: Play) -> None:
 
 
 @settings(max_examples=max(EXAMPLES // 4, 1))
-@given(st.integers(0, 5), programs)
+@given(st.integers(0, 5), programs, st.booleans())
 def test_peers_agree_with_each_other_and_with_the_second_ledger(
-    genesis: int, program: list[Step]
+    genesis: int, program: list[Step], is_private: bool
 ) -> None:
-    played = play(genesis, program)
+    played = play(genesis, program, is_private=is_private)
     check_agreement(played)
     check_end(played)
 
@@ -127,7 +127,7 @@ JUDGED_REASONS = {
 }
 
 # So many are needed to get everywhere.
-SEEDS_MIN = 24
+SEEDS_MIN = 20
 
 
 class Reached:
@@ -161,6 +161,19 @@ class Reached:
         self.situations["reversal"] += any(
             peer.replica.machine.get_reversals() for peer in played.scenario.peers
         )
+
+
+def test_long_programs_of_private_work_share_keys_rightly_and_wrongly() -> None:
+    reached = Reached()
+    for seed in range(6):
+        played = play(seed, make_program(1_000 + seed, 60), is_private=True)
+        check_agreement(played)
+        check_end(played)
+        reached.add(played)
+    assert min(reached.applied[tag] for tag in ("key.share", "task.start", "task.deliver")) > 0
+    refused = {Verdict.KEY_DEVICE_UNKNOWN, Verdict.NO_KEY, Verdict.NOT_A_PARTY}
+    assert refused <= set(reached.verdicts)
+    assert "key-withheld" in reached.reasons
 
 
 def test_long_programs_reach_every_operation_and_every_verdict() -> None:
