@@ -27,20 +27,20 @@ def is_slug(text: str) -> bool:
     return (
         1 <= len(data) <= limits.SLUG_BYTES
         and data[0] in _SLUG_FIRST
-        and all(byte in _SLUG_REST for byte in data)
+        and _SLUG_REST.issuperset(data)
     )
 
 
 def is_symbol(text: str) -> bool:
     """Is it one to eight of ``A-Z`` and ``0-9``?"""
     data = text.encode()
-    return 1 <= len(data) <= limits.SYMBOL_BYTES and all(byte in _SYMBOL for byte in data)
+    return 1 <= len(data) <= limits.SYMBOL_BYTES and _SYMBOL.issuperset(data)
 
 
 def is_media_type(text: str) -> bool:
     """Is it up to 64 printable ASCII characters, at least one?"""
     data = text.encode()
-    return 1 <= len(data) <= limits.MEDIA_TYPE_BYTES and all(byte in _PRINTABLE for byte in data)
+    return 1 <= len(data) <= limits.MEDIA_TYPE_BYTES and _PRINTABLE.issuperset(data)
 
 
 def has_length(text: str, low: int, high: int) -> bool:

@@ -20,6 +20,9 @@ from synaptic_crdt.state import limits
 Value = int | bytes | str | bool | list["Value"] | None
 
 _SHOWN_BYTES: Final = 16
+# Asked of every field of every entry: a name of this module is found sooner than one of another.
+_INTEGER_MIN: Final = limits.INTEGER_MIN
+_INTEGER_MAX: Final = limits.INTEGER_MAX
 # Below each of these, a length or an integer takes that many bytes more than the one before.
 _HEAD_1_END: Final = 24
 _HEAD_2_END: Final = 1 << 8
@@ -109,7 +112,7 @@ def _measure(items: Sequence[Any], depth: int) -> int:  # noqa: C901, PLR0912
             head = len(item)
             size += head
         elif kind is int:
-            if not limits.INTEGER_MIN <= item <= limits.INTEGER_MAX:
+            if not _INTEGER_MIN <= item <= _INTEGER_MAX:
                 raise MalformedInput("an integer outside int64")
             head = item if item >= 0 else ~item
         elif kind is str:
