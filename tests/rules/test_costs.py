@@ -169,13 +169,14 @@ def repeat_history(stage: Stage, times: int) -> None:
     """
     tables = stage.tables.get_tables()
     for table in tables:
-        for key, row in list(table.get_items()):
+        rows: list[tuple[Any, Any]] = list(table.get_items())
+        for key, row in rows:
             plain = msgspec.to_builtins(row, builtin_types=(bytes,))
             for number in range(times):
                 renamed = rename(key, number)
                 if renamed != key:
                     fields = rename(plain, number)
-                    kind: Any = type(row)
+                    kind = table._row
                     table.set(renamed, msgspec.convert(fields, kind, builtin_types=(bytes,)))
     stage.tables.forget_journal()
 
