@@ -8,11 +8,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from synaptic_crdt.rules import holds, matching
+from synaptic_crdt.rules import holds, limits, matching
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.offer_book import compute_place
 from synaptic_crdt.rules.rows import TaskRow
-from synaptic_crdt.rules.seats.seat import ENDED, Cause, Seats, change_seat, get_seats
+from synaptic_crdt.rules.seats.seat import (
+    ENDED,
+    Cause,
+    Seats,
+    change_seat,
+    get_holder,
+    get_seats,
+)
 from synaptic_crdt.rules.seats.table import advance, is_allowed
 from synaptic_crdt.rules.task_operations import TaskImprove
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
@@ -34,7 +41,7 @@ def improve_task(market: Market, op: TaskImprove, act: Act) -> Refusal | None:
         for seat_id, seat in get_seats(market, op.task, task)
         if seat.state not in ENDED
     ]
-    refusal = _check_better(op, task, living)
+    refusal = _check_better(op, task, living) or _check_extended(market, op, living)
     if refusal is not None:
         return refusal
     raised = op.price_max - task.price_max
@@ -71,8 +78,29 @@ def _check_better(op: TaskImprove, task: TaskRow, living: Seats) -> Refusal | No
         gain = getattr(op, name) - before[name]
         if (gain < 0) if name in _MORE else (gain > 0):
             return Refusal(Verdict.NOT_IMPROVED, (name,))
+    if task.auction == "dutch" and _compute_end_of_rise(op, task.window_ms) < task.price_max:
+        return Refusal(Verdict.NOT_IMPROVED, ("window_ms",))
     if all(getattr(op, name) == value for name, value in before.items()):
         return Refusal(Verdict.NOT_IMPROVED, ("nothing changes",))
+    return None
+
+
+def _compute_end_of_rise(op: TaskImprove, window_ms: int) -> int:
+    """Return the limit that a dutch auction will have reached where it ended before.
+
+    A longer window alone would make it rise more slowly: whoever waits would be offered less. The
+    limit rises in a straight line, so what is no less at its beginning and there is never less.
+    """
+    return op.price + (op.price_max - op.price) * window_ms // op.window_ms
+
+
+def _check_extended(market: Market, op: TaskImprove, living: Seats) -> Refusal | None:
+    """Does work that was given more time stay within what execution may take in all?"""
+    for _, seat in living:
+        if is_allowed(seat, "extend"):
+            limit_ms = op.execution_ms + get_holder(market, seat).extended_ms
+            if limit_ms > limits.DURATION_MAX_MS:
+                return Refusal(Verdict.EXTENSION_TOO_LONG, (limit_ms, limits.DURATION_MAX_MS))
     return None
 
 

@@ -109,6 +109,13 @@ class Orders:
         need(all(better[name] >= task.get(name) for name in _GROWING), "NOT_IMPROVED")
         need(all(better[name] <= task.get(name) for name in _FALLING), "NOT_IMPROVED")
         need(any(better[name] != task.get(name) for name in names), "NOT_IMPROVED")
+        if task.terms["auction"] == "dutch":
+            risen = (better["most"] - better["price"]) * task.get("window") // better["window"]
+            need(better["price"] + risen >= task.get("most"), "NOT_IMPROVED")
+        working = [seat.holder for seat in living if seat.state in ("ASSIGNED", "STARTED")]
+        for holder in working:
+            assert holder is not None
+            need(better["execution"] + holder.extended <= MONTH, "EXTENSION_TOO_LONG")
         worth = (better["most"] - task.get("most")) * sum(seat.units for seat in living)
         need(worth <= self.money.free[said.account], "BALANCE_TOO_LOW")
         self.work.improve(task, better)

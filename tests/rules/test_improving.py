@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from synaptic_crdt.rules.limits import HOUR_MS, MINUTE_MS
+from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS
 from synaptic_crdt.rules.presence import mark_present
 from synaptic_crdt.rules.task_operations import (
     AssignmentExtend,
@@ -81,6 +81,16 @@ def test_improve_ladder(busy: Stage) -> None:
     ended = post(busy)
     busy.did("founder", TaskCancel(ended))
     ladder.expect(V.NOT_IMPROVED, "founder", improve(ended, price_max=101))
+    longer = post(busy)
+    extended = busy.assign(longer, "ana")
+    busy.did("founder", AssignmentExtend(extended, DAY_MS))
+    most = {"execution_ms": MONTH_MS - DAY_MS, "price_max": 2_000}
+    ladder.expect(
+        V.EXTENSION_TOO_LONG, "founder", improve(longer, **{**most, "execution_ms": MONTH_MS})
+    )
+    ladder.expect(V.BALANCE_TOO_LOW, "founder", improve(longer, **most))
+    busy.did("ana", TaskDecline(extended, "no"))
+    busy.did("founder", TaskCancel(longer))
     ladder.expect(V.BALANCE_TOO_LOW, "founder", improve(task, price_max=1_001))
     ladder.reach_top("founder", improve(task, price_max=1_000))
     assert busy.available("founder") == 0
@@ -104,6 +114,20 @@ def test_one_token_more_is_locked(busy: Stage) -> None:
     task = post(busy)
     busy.did("founder", improve(task, price_max=101))
     assert (busy.available("founder"), busy.market.get_money().held) == (899, 101)
+
+
+def test_a_longer_window_slows_no_dutch_auction_down(busy: Stage) -> None:
+    task = post(busy, auction="dutch", price_max=200)
+    rising = {"price_max": 200, "window_ms": 30 * MINUTE_MS}
+    assert busy.send("founder", improve(task, **rising)) == V.NOT_IMPROVED
+    assert "window_ms" in busy.explain()
+    assert busy.send("founder", improve(task, **rising | {"price_max": 299})) == V.NOT_IMPROVED
+    # Twice the rise in twice the time: at every moment as much as before.
+    busy.did("founder", improve(task, **rising | {"price_max": 300}))
+    busy.wait(15 * MINUTE_MS - 1)
+    assert busy.send("ana", TaskAccept(task, 200, ())) == V.ASK_ABOVE_LIMIT
+    busy.wait(1)
+    busy.did("ana", TaskAccept(task, 200, ()))
 
 
 def test_what_is_delivered_keeps_its_review(busy: Stage) -> None:
