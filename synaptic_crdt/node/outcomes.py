@@ -4,14 +4,16 @@ An entry beyond the end of a closed feed has no outcome: it is void, or reversed
 apply before the feed was closed.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.rules.seats.seat import get_seat_id
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
 from synaptic_crdt.state.outcomes import Outcome, Place
+from synaptic_crdt.state.tables import Table
 
 Standing = Literal["pending", "final", "reversed", "diverged", "void"]
 
@@ -36,6 +38,38 @@ def get_assignment_standing(node: Node, assignment_id: bytes) -> Standing:
         return get_standing(node, place)
     market = node.market.contract.market
     if market.tables.get_settled(market.assignments, assignment_id) is None:
+        return "pending"
+    is_ours = node.replica.final_epoch >= node.replica.machine.epoch
+    return "final" if is_ours else "diverged"
+
+
+def get_work_standing(node: Node, assignment_id: bytes) -> Standing:
+    """Return what the status of an assignment is worth: it is no surer than its newest change."""
+    standing = get_assignment_standing(node, assignment_id)
+    market = node.market.contract.market
+    row = market.assignments.get(assignment_id)
+    if standing != "final" or row is None:
+        return standing
+    if row.end:
+        return _get_standing_of_rows(node, (market.assignments, assignment_id))
+    return _get_standing_of_rows(node, (market.assignments, assignment_id), (market.seats, row.seat))
+
+
+def get_task_standing(node: Node, task_id: bytes, place: Place) -> Standing:
+    """Return what the status of a task is worth, which was posted at ``place``; likewise."""
+    standing = get_standing(node, place)
+    market = node.market.contract.market
+    task = market.tasks.get(task_id)
+    if standing != "final" or task is None:
+        return standing
+    seats = ((market.seats, get_seat_id(task_id, number)) for number in range(task.seats))
+    return _get_standing_of_rows(node, (market.tasks, task_id), *seats)
+
+
+def _get_standing_of_rows(node: Node, *rows: tuple[Table[Any], bytes]) -> Standing:
+    """Return what rows are worth: pending when one has changed since the last epoch."""
+    tables = node.market.contract.market.tables
+    if any(tables.get_settled(table, key) != table.get(key) for table, key in rows):
         return "pending"
     is_ours = node.replica.final_epoch >= node.replica.machine.epoch
     return "final" if is_ours else "diverged"

@@ -7,7 +7,12 @@ from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageErro
 from synaptic_crdt.node.contents import Content, open_payload, open_result
 from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
 from synaptic_crdt.node.node import Node
-from synaptic_crdt.node.outcomes import Standing, get_assignment_standing, get_standing
+from synaptic_crdt.node.outcomes import (
+    Standing,
+    get_standing,
+    get_task_standing,
+    get_work_standing,
+)
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import parse_operation
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
@@ -114,13 +119,14 @@ def _tell_payload(payload: Payload, content: Content) -> Json:
     return told
 
 
-def _tell_standing(node: Node, entry_id: str) -> Json:
-    standing: Standing = get_standing(node, _get_place(node, bytes.fromhex(entry_id)))
+def _tell_standing(node: Node, task: str) -> Json:
+    task_id = bytes.fromhex(task)
+    standing: Standing = get_task_standing(node, task_id, _get_place(node, task_id))
     return {"standing": standing, "final": standing == "final"}
 
 
 def _tell_assignment_standing(node: Node, assignment_id: str) -> Json:
-    standing = get_assignment_standing(node, bytes.fromhex(assignment_id))
+    standing = get_work_standing(node, bytes.fromhex(assignment_id))
     return {"standing": standing, "final": standing == "final"}
 
 
