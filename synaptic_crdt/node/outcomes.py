@@ -52,7 +52,9 @@ def get_work_standing(node: Node, assignment_id: bytes) -> Standing:
         return standing
     if row.end:
         return _get_standing_of_rows(node, (market.assignments, assignment_id))
-    return _get_standing_of_rows(node, (market.assignments, assignment_id), (market.seats, row.seat))
+    return _get_standing_of_rows(
+        node, (market.assignments, assignment_id), (market.seats, row.seat)
+    )
 
 
 def get_task_standing(node: Node, task_id: bytes, place: Place) -> Standing:

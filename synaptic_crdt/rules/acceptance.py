@@ -57,7 +57,7 @@ def find_seat(
     """Return the seat that a candidate may take, or the first rung it does not pass."""
     # A match asks this of many tasks: nothing is read of a seat that need not be.
     if next(list_free_seats(market, task), None) is None:
-        return Refusal(Verdict.NO_FREE_SEAT)
+        return Refusal(Verdict.NO_FREE_SEAT, (task.seats,))
     refusal = (
         _check_interest(task, candidate)
         or check_consent(market, candidate.account)

@@ -7,6 +7,7 @@ from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.rows import AssignmentRow, DisputeRow, Ruling, SeatRow, Side, TaskRow
 from synaptic_crdt.rules.seats.seat import Cause, get_seat, get_task
 from synaptic_crdt.rules.seats.table import advance
+from synaptic_crdt.rules.showing import show_accounts
 from synaptic_crdt.rules.task_operations import (
     DisputeEvidence,
     DisputeOpen,
@@ -27,7 +28,7 @@ def open_dispute(market: Market, op: DisputeOpen, act: Act) -> Refusal | None:
     assignment, seat, task = found
     side = disputes.get_side(task, assignment, act.account)
     if side is None:
-        return Refusal(Verdict.NOT_A_PARTY)
+        return disputes.refuse_stranger(task, assignment)
     refusal = check_living(assignment)
     if refusal is not None:
         return refusal
@@ -53,7 +54,7 @@ def add_evidence(market: Market, op: DisputeEvidence, act: Act) -> Refusal | Non
     dispute, (assignment, seat, task) = found
     side = disputes.get_side(task, assignment, act.account)
     if side is None:
-        return Refusal(Verdict.NOT_A_PARTY)
+        return disputes.refuse_stranger(task, assignment)
     refusal = check_living(assignment) or check_event(seat, "rule")
     if refusal is not None:
         return refusal
@@ -74,7 +75,7 @@ def rule_dispute(market: Market, op: DisputeRule, act: Act) -> Refusal | None:
         return found
     dispute, (assignment, seat, _) = found
     if act.account not in dispute.arbiters:
-        return Refusal(Verdict.NOT_AN_ARBITER)
+        return Refusal(Verdict.NOT_AN_ARBITER, (show_accounts(dispute.arbiters),))
     refusal = check_living(assignment) or check_event(seat, "rule")
     if refusal is not None:
         return refusal

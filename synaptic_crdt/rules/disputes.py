@@ -12,6 +12,7 @@ from synaptic_crdt.rules.limits import MILLION
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.reviews import compute_lower_median
 from synaptic_crdt.rules.rows import AssignmentRow, DisputeRow, Side, TaskRow
+from synaptic_crdt.rules.verdicts import Refusal, Verdict
 
 
 def get_dispute(market: Market, delivery: bytes) -> DisputeRow:
@@ -31,6 +32,11 @@ def get_side(task: TaskRow, assignment: AssignmentRow, account: bytes) -> Side |
     if account == task.requester:
         return "requester"
     return "provider" if account == assignment.provider else None
+
+
+def refuse_stranger(task: TaskRow, assignment: AssignmentRow) -> Refusal:
+    """Refuse an account that is neither party of an assignment."""
+    return Refusal(Verdict.NOT_A_PARTY, (task.requester, assignment.provider))
 
 
 def find_arbiters(market: Market, task: TaskRow, assignment: AssignmentRow) -> tuple[bytes, ...]:

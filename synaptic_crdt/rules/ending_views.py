@@ -11,8 +11,13 @@ from synaptic_crdt.rules.explain import explain_end
 from synaptic_crdt.rules.limits import MILLION
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow, DisputeRow, Reason, SeatRow, TaskRow
-from synaptic_crdt.rules.seats.seat import compute_execution_limit
+from synaptic_crdt.rules.seats.seat import (
+    compute_execution_limit,
+    get_seat,
+    get_task,
+)
 from synaptic_crdt.rules.settlement import find_violations
+from synaptic_crdt.rules.showing import show_duration, show_share
 from synaptic_crdt.rules.views import View
 
 # Where what judges proposed comes true; a ruling contains quality, and so does a named share.
@@ -29,9 +34,24 @@ def view_ending(market: Market, task: TaskRow, seat: SeatRow, row: AssignmentRow
     costly = [*timed, *missed] if row.reason in _PROPOSED else timed
     return {
         "violations": [*timed, *missed],
-        "explanation": _explain(row, costly, staked, forfeited),
+        "explanation": _explain(task, seat, row, costly, staked, forfeited),
         "moved": _list_movements(task, row, staked, forfeited),
     }
+
+
+def explain_assignment(market: Market, row: AssignmentRow) -> str:
+    """Return why an assignment ended, with what moved; nothing while it lives."""
+    seat = get_seat(market, row.seat)
+    explanation: str = view_ending(market, get_task(market, seat), seat, row)["explanation"]
+    return explanation
+
+
+def explain_seat(seat: SeatRow) -> str:
+    """Return why a seat ended without work that was paid, and what returned; else nothing."""
+    sentence = explain_end(seat.end)
+    # The price of its place in the book is what it ended with, whatever the task pays now.
+    *_, negative_price, _ = seat.place
+    return f"{sentence}: {-negative_price * seat.shard.units} to the requester" if sentence else ""
 
 
 def _find_violations(
@@ -64,11 +84,18 @@ def _compute_forfeited(dispute: DisputeRow | None, row: AssignmentRow) -> int:
     return disputes.compute_forfeited(dispute, row.share_ppm)
 
 
-def _explain(row: AssignmentRow, costly: list[str], staked: int, forfeited: int) -> str:
+def _explain(
+    task: TaskRow,
+    seat: SeatRow,
+    row: AssignmentRow,
+    costly: list[str],
+    staked: int,
+    forfeited: int,
+) -> str:
     sentence = explain_end(row.reason)
     if row.end != "SETTLED":
-        return sentence
-    told = f"{sentence}: {_format_share(row.share_ppm)}, {row.paid} to the provider"
+        return ": ".join(filter(None, (sentence, _list_values(task, seat, row))))
+    told = f"{sentence}: {show_share(row.share_ppm)}, {row.paid} to the provider"
     if row.penalty:
         told += f", {row.penalty} withheld for {', '.join(costly)}"
     if row.fee:
@@ -78,10 +105,23 @@ def _explain(row: AssignmentRow, costly: list[str], staked: int, forfeited: int)
     return told + (f", {forfeited} of the requester's deposit to it" if forfeited else "")
 
 
-def _format_share(share_ppm: int) -> str:
-    """Return a share in percent, as exact as it is."""
-    whole, rest = divmod(share_ppm, 10_000)
-    return f"{whole}{f'.{rest:04}'.rstrip('0') if rest else ''} %"
+def _list_values(task: TaskRow, seat: SeatRow, row: AssignmentRow) -> str:
+    """Return how long was waited, if it ended by that, and where the bond went, if there was one."""
+    # Not by the task's limits: it may have been improved since.
+    waited_ms = {
+        "not-started": row.ended_ms - row.armed_ms,
+        "not-delivered": row.ended_ms - row.started_ms,
+        "key-withheld": task.reveal_ms,
+        "window-ended": row.ended_ms - seat.opened_ms,
+    }
+    values = [show_duration(waited_ms[row.reason])] if row.reason in waited_ms else []
+    if row.reason == "window-ended":
+        values.append(f"{task.providers_min} providers needed")
+    if row.end and row.penalty:
+        values.append(f"{row.penalty} of the bond to the requester")
+    if row.end and row.bond > row.penalty:
+        values.append(f"{row.bond - row.penalty} of the bond to the provider")
+    return ", ".join(values)
 
 
 def _list_movements(task: TaskRow, row: AssignmentRow, staked: int, forfeited: int) -> list[View]:

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from synaptic_crdt.rules.rows import Reason, SeatEnd
+from synaptic_crdt.rules.showing import Shown
 from synaptic_crdt.rules.verdicts import Verdict
 
 # What is always true of the verdict; then what its values add, in the order of the refusal.
 _LENGTH: Final = "{} bytes, allowed {} to {}"
 _RANGE: Final = "{}, allowed {} to {}"
-_DURATION: Final = "{} ms, allowed {} to {} ms"
+_SOON: Final = "{:time}, now {:time}"
+_LATE: Final = "{:time}, allowed until {:time}"
+_DURATION: Final = "{:duration}, allowed {:duration} to {:duration}"
 
 SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.APPLIED: ("applied", ""),
@@ -206,9 +209,9 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     Verdict.CAPABILITY_MISSING: ("the task asks for what the provider does not offer", "{}"),
     Verdict.REPUTATION_TOO_LOW: ("the provider's score is below what is asked", "{}, asked {}"),
     Verdict.NOT_ATTESTED: ("the task's verifier does not vouch for this account", "{}"),
-    Verdict.NOT_A_SIGNER: ("this account does not sign for the task", ""),
-    Verdict.NOT_A_PARTY: ("only requester and provider may do this", ""),
-    Verdict.NOT_AN_ARBITER: ("this account does not arbitrate the dispute", ""),
+    Verdict.NOT_A_SIGNER: ("this account does not sign for the task", "{} do"),
+    Verdict.NOT_A_PARTY: ("only requester and provider may do this", "they are {} and {}"),
+    Verdict.NOT_AN_ARBITER: ("this account does not arbitrate the dispute", "{} do"),
     Verdict.NOT_THE_OPENER: ("only who opened the dispute may withdraw it", "that is the {}"),
     Verdict.KEY_NOT_LISTED: (
         "a key in a posting goes to devices of accounts that its list names",
@@ -229,21 +232,21 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
         "this is entry {}",
     ),
     Verdict.INVITATION_EXISTS: ("an invitation with this one-time key was issued before", ""),
-    Verdict.INVITATION_USED: ("somebody came in with this invitation before", ""),
+    Verdict.INVITATION_USED: ("somebody came in with this invitation before", "{}"),
     Verdict.INVITATION_REVOKED: ("the inviter revoked this invitation", ""),
     Verdict.ALREADY_VOTED: ("this account's voice is counted already", "{} of {} so far"),
     Verdict.ALREADY_DECIDED: (
         "this was decided and carried out before; to decide it again needs another reference",
         "",
     ),
-    Verdict.NO_FREE_SEAT: ("no seat of the task is free", ""),
+    Verdict.NO_FREE_SEAT: ("no seat of the task is free", "it has {}"),
     Verdict.ALREADY_RESERVED: (
         "one seat for each provider until the least number of providers is reached",
         "",
     ),
     Verdict.TOO_MANY_ASSIGNMENTS: ("the account owes too much work already", "{}, allowed {}"),
     Verdict.NOTHING_TO_CANCEL: ("no seat of the task can be cancelled any more", ""),
-    Verdict.WRONG_PHASE: ("the seat is in another phase", "it is {}"),
+    Verdict.WRONG_PHASE: ("the seat is in another phase", "it is {:phase}"),
     Verdict.ASSIGNMENT_CLOSED: ("the assignment has ended", "{}, {}"),
     Verdict.DEVICE_EXISTS: ("the device was added before, or writes for an account already", ""),
     Verdict.TOO_MANY_DEVICES: ("the account has too many devices already", "{}, allowed {}"),
@@ -280,9 +283,9 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     ),
     Verdict.NO_KEY: ("what a key is handed over for is public, or is not there yet", "the {}"),
     Verdict.TOO_MANY_KEY_SHARES: ("keys were handed over too often already", "{}, allowed {}"),
-    Verdict.INVITATION_EXPIRED: ("the invitation expired", ""),
-    Verdict.EXPIRY_TOO_SOON: ("the invitation would expire at once", "{} ms, now {} ms"),
-    Verdict.EXPIRY_TOO_LATE: ("an invitation lasts 30 days at most", "{} ms, allowed {} ms"),
+    Verdict.INVITATION_EXPIRED: ("the invitation expired", "at {:time}"),
+    Verdict.EXPIRY_TOO_SOON: ("the invitation would expire at once", _SOON),
+    Verdict.EXPIRY_TOO_LATE: ("an invitation lasts 30 days at most", _LATE),
     Verdict.OPENINGS_OVER_RATE: ("no more accounts can be opened today", "allowed {} a day"),
     Verdict.TREASURY_OVER_DAY_CAP: (
         "the treasury gives no more today",
@@ -290,21 +293,21 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
     ),
     Verdict.NOT_OPEN_YET: (
         "the task is for well-known providers first",
-        "score {}, opens to all at {} ms, now {} ms",
+        "score {}, opens to all at {:time}, now {:time}",
     ),
-    Verdict.EXTENSION_TOO_LONG: ("execution may take 30 days in all", "{} ms, allowed {} ms"),
+    Verdict.EXTENSION_TOO_LONG: (
+        "execution may take 30 days in all",
+        "{:duration}, allowed {:duration}",
+    ),
     Verdict.FEEDBACK_TOO_LATE: (
         "work is rated within 30 days of its settlement",
-        "{} ms, allowed before {} ms",
+        "{:time}, allowed before {:time}",
     ),
-    Verdict.ATTESTATION_TOO_SHORT: ("the attestation would expire at once", "{} ms, now {} ms"),
-    Verdict.ATTESTATION_TOO_LONG: (
-        "an attestation lasts 366 days at most",
-        "{} ms, allowed {} ms",
-    ),
+    Verdict.ATTESTATION_TOO_SHORT: ("the attestation would expire at once", _SOON),
+    Verdict.ATTESTATION_TOO_LONG: ("an attestation lasts 366 days at most", _LATE),
     Verdict.OWN_CAP_DAY: ("the account took enough tasks today, by its own cap", "{}, cap {}"),
-    Verdict.OFFER_TOO_SHORT: ("the offer would expire at once", "{} ms, now {} ms"),
-    Verdict.OFFER_TOO_LONG: ("an offer lasts 30 days at most", "{} ms, allowed {} ms"),
+    Verdict.OFFER_TOO_SHORT: ("the offer would expire at once", _SOON),
+    Verdict.OFFER_TOO_LONG: ("an offer lasts 30 days at most", _LATE),
     Verdict.PRESENT_ALREADY: ("presence counts once in a slot", "slot {}"),
     Verdict.BALANCE_TOO_LOW: ("insufficient balance", "needs {}, available {}"),
     Verdict.TREASURY_TOO_LOW: ("the treasury has too little", "needs {}, has {}"),
@@ -319,8 +322,8 @@ SENTENCES: Final[Mapping[Verdict, tuple[str, str]]] = {
 
 ENDS: Final[Mapping[Reason | SeatEnd, str]] = {
     "": "",
-    "approved": "the requester approved: paid from the escrow less penalties for lateness",
-    "review-ended": "the requester kept silent until the review ended, which approves",
+    "approved": "enough of those who sign approved: paid from the escrow less penalties for time",
+    "review-ended": "the review ended, and who kept silent has approved",
     "agreed": "the provider agreed to what was proposed",
     "contest-ended": "nobody contested what was proposed in time, so it came true",
     "ruled": "the arbiters ruled: the lower median of their shares counts",
@@ -329,18 +332,18 @@ ENDS: Final[Mapping[Reason | SeatEnd, str]] = {
     "proposal-stands": "the arbiters did not rule in time: an independent judge's proposal stands",
     "both-named": "requester and provider named the same share",
     "time-locked": "the date passed before which nothing was to be released",
-    "key-withheld": "the requester did not reveal the key in time: escrow and bond return",
-    "declined": "the provider gave it back before beginning: the bond returns",
-    "failed": "the provider gave it up after beginning: half of the bond is the requester's",
-    "not-started": "the provider did not start in time: the bond is the requester's",
-    "not-delivered": "the provider did not deliver in time: the bond is the requester's",
-    "not-final": "no checkpoint made the acceptance final in time: escrow and bond return",
-    "cancelled": "the requester cancelled before enough providers came: the bond returns",
-    "window-ended": "too few providers came before the window ended: escrow and bond return",
-    "UNFILLED": "nobody took the seat before the window ended: the escrow returns",
-    "VOID": "the work could not begin: the escrow returns",
-    "CANCELLED": "the requester cancelled: the escrow returns",
-    "EXHAUSTED": "the seat was given back too often: the escrow returns",
+    "key-withheld": "the requester did not reveal the key in time, and escrow and bond return",
+    "declined": "the provider gave it back before beginning, and the bond returns",
+    "failed": "the provider gave it up after beginning, and half of the bond is the requester's",
+    "not-started": "the provider did not start in time, and the bond is the requester's",
+    "not-delivered": "the provider did not deliver in time, and the bond is the requester's",
+    "not-final": "no checkpoint made the acceptance final in time, and escrow and bond return",
+    "cancelled": "the requester cancelled before enough providers came, and the bond returns",
+    "window-ended": "too few providers came before the window ended, and escrow and bond return",
+    "UNFILLED": "nobody took the seat before the window ended, and the escrow returns",
+    "VOID": "the work could not begin, and the escrow returns",
+    "CANCELLED": "the requester cancelled, and the escrow returns",
+    "EXHAUSTED": "the seat was given back too often, and the escrow returns",
 }
 
 
@@ -349,13 +352,9 @@ def explain(verdict: Verdict, values: Sequence[int | str | bytes] = ()) -> str:
     sentence, detail = SENTENCES[verdict]
     if not values:
         return sentence
-    return f"{sentence}: {detail.format(*(_show(value) for value in values))}"
+    return f"{sentence}: {detail.format(*(Shown(value) for value in values))}"
 
 
 def explain_end(reason: Reason | SeatEnd) -> str:
     """Return why an assignment or a seat ended; empty while it lives."""
     return ENDS[reason]
-
-
-def _show(value: int | str | bytes) -> int | str:
-    return value.hex() if isinstance(value, bytes) else value

@@ -7,6 +7,7 @@ groups within 30 days; the number and the comment are kept and shown.
 from typing import Final
 
 from synaptic_crdt.rules import limits
+from synaptic_crdt.rules.disputes import get_side, refuse_stranger
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.operations import Feedback
 from synaptic_crdt.rules.reputation import add_points, count_meetings, get_pair
@@ -27,9 +28,10 @@ def give_feedback(market: Market, op: Feedback, act: Act) -> Refusal | None:
     if assignment is None:
         return Refusal(Verdict.ASSIGNMENT_UNKNOWN, (op.assignment,))
     seat = get_seat(market, assignment.seat)
-    requester = get_task(market, seat).requester
-    if act.account not in (assignment.provider, requester):
-        return Refusal(Verdict.NOT_A_PARTY)
+    task = get_task(market, seat)
+    requester = task.requester
+    if get_side(task, assignment, act.account) is None:
+        return refuse_stranger(task, assignment)
     if assignment.end != "SETTLED":
         return Refusal(Verdict.NOT_SETTLED, (assignment.end or seat.state,))
     rated: Side = "provider" if act.account == requester else "requester"

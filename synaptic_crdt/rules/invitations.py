@@ -59,7 +59,7 @@ def revoke_invitation(market: Market, op: InviteRevoke, act: Act) -> Refusal | N
             return Refusal(Verdict.INVITATION_UNKNOWN, (op.one_time,))
         return Refusal(Verdict.NOT_THE_INVITER, (others.account,))
     if invitation.state != "OPEN":
-        return Refusal(_ENDED[invitation.state])
+        return _refuse_ended(invitation)
     # From here on the operation must succeed.
     market.timers.clear(key)
     _end(market, key, invitation, "REVOKED")
@@ -84,7 +84,7 @@ def check_certificate(market: Market, op: AccountOpen, act: Act) -> Refusal | No
             return Refusal(Verdict.INVITATION_UNKNOWN, (certificate.one_time,))
         return Refusal(Verdict.CERTIFICATE_MISMATCH)
     if invitation.state != "OPEN":
-        return Refusal(_ENDED[invitation.state])
+        return _refuse_ended(invitation)
     if not _is_matching(invitation, certificate):
         return Refusal(Verdict.CERTIFICATE_MISMATCH)
     if not is_certified(market.id, certificate):
@@ -126,6 +126,12 @@ def _get_id_to_be(market: Market, op: InviteIssue, act: Act) -> bytes:
     """Return the name that an invitation will have: of the council, who proposed it invites."""
     account = council.get_proposer(market, op, act) if op.from_treasury else act.account
     return get_invitation_id(account, op.one_time)
+
+
+def _refuse_ended(invitation: InvitationRow) -> Refusal:
+    """Say how an invitation ended, and by whose coming or when."""
+    values = {"USED": (invitation.used_by,), "EXPIRED": (invitation.expiry_ms,)}
+    return Refusal(_ENDED[invitation.state], values.get(invitation.state, ()))
 
 
 def _find_other(market: Market, one_time: bytes) -> InvitationRow | None:

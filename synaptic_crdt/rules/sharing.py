@@ -5,6 +5,7 @@ from it: no row of the seat table, no money, no score.
 """
 
 from synaptic_crdt.rules import limits
+from synaptic_crdt.rules.disputes import get_side, refuse_stranger
 from synaptic_crdt.rules.market import Act, Market, get_rows
 from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, ShareRow
 from synaptic_crdt.rules.seats.seat import get_seat, get_task
@@ -21,8 +22,9 @@ def share_key(market: Market, op: KeyShare, act: Act) -> Refusal | None:
         if market.devices.get(key.device) is None:
             return Refusal(Verdict.KEY_DEVICE_UNKNOWN, (key.device,))
     seat = get_seat(market, assignment.seat)
-    if act.account not in {assignment.provider, get_task(market, seat).requester}:
-        return Refusal(Verdict.NOT_A_PARTY)
+    task = get_task(market, seat)
+    if get_side(task, assignment, act.account) is None:
+        return refuse_stranger(task, assignment)
     if not _has_key(market, op, assignment, seat):
         return Refusal(Verdict.NO_KEY, (op.content,))
     before = sum(1 for _ in get_rows(market.key_shares, "assignment", op.assignment))

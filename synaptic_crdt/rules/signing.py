@@ -3,11 +3,12 @@
 from msgspec.structs import replace
 
 from synaptic_crdt.rules import reviews
-from synaptic_crdt.rules.disputes import get_side
+from synaptic_crdt.rules.disputes import get_side, refuse_stranger
 from synaptic_crdt.rules.market import Act, Market
 from synaptic_crdt.rules.rows import Mark, TaskRow
 from synaptic_crdt.rules.seats.seat import Cause, Event, get_seat, get_task
 from synaptic_crdt.rules.seats.table import advance
+from synaptic_crdt.rules.showing import show_accounts
 from synaptic_crdt.rules.task_operations import AssignmentSettle, TaskApprove
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
 from synaptic_crdt.rules.work import check_event, check_living
@@ -24,8 +25,9 @@ def review_work(market: Market, op: TaskApprove, act: Act) -> Refusal | None:
     task = get_task(market, seat)
     # A provider takes what is proposed to it; it never releases to itself.
     is_agreement = act.account == assignment.provider and op.approve and seat.state == "HELD"
-    if not is_agreement and act.account not in reviews.get_signers(task, assignment.provider):
-        return Refusal(Verdict.NOT_A_SIGNER)
+    signers = reviews.get_signers(task, assignment.provider)
+    if not is_agreement and act.account not in signers:
+        return Refusal(Verdict.NOT_A_SIGNER, (show_accounts(signers),))
     event: Event = "agree" if is_agreement else "sign"
     refusal = check_living(assignment) or check_event(seat, event) or _check_scores(op, task)
     if refusal is not None:
@@ -46,9 +48,10 @@ def name_share(market: Market, op: AssignmentSettle, act: Act) -> Refusal | None
     if assignment is None:
         return Refusal(Verdict.ASSIGNMENT_UNKNOWN, (op.assignment,))
     seat = get_seat(market, assignment.seat)
-    side = get_side(get_task(market, seat), assignment, act.account)
+    task = get_task(market, seat)
+    side = get_side(task, assignment, act.account)
     if side is None:
-        return Refusal(Verdict.NOT_A_PARTY)
+        return refuse_stranger(task, assignment)
     refusal = check_living(assignment) or check_event(seat, "name")
     if refusal is not None:
         return refusal

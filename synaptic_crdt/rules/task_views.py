@@ -6,8 +6,7 @@ Why an assignment ended and what moved is said in ``ending_views``.
 import msgspec
 
 from synaptic_crdt.rules import holds, reviews
-from synaptic_crdt.rules.ending_views import view_ending
-from synaptic_crdt.rules.explain import explain_end
+from synaptic_crdt.rules.ending_views import explain_seat, view_ending
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import AssignmentRow, DisputeRow, SeatRow, TaskRow
 from synaptic_crdt.rules.score_views import view_ratings
@@ -19,6 +18,7 @@ from synaptic_crdt.rules.seats.seat import (
 )
 from synaptic_crdt.rules.tasks import compute_status
 from synaptic_crdt.rules.views import View
+from synaptic_crdt.rules.waiting_views import explain_waiting
 
 
 def view_tasks(market: Market) -> list[View]:
@@ -158,7 +158,8 @@ def _view_seat(market: Market, seat_id: bytes, seat: SeatRow) -> View:
         "commitment": seat.shard.commitment.hex(),
         "state": seat.state,
         "end": seat.end,
-        "explanation": explain_end(seat.end),
+        "explanation": explain_seat(seat),
+        "waits_for": explain_waiting(market, seat_id, seat),
         "assignment": seat.assignment.hex(),
         "deadline_ms": market.timers.get(seat_id),
         "escrow": holds.get_held(market, seat_id, "escrow"),

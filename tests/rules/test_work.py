@@ -41,7 +41,10 @@ def test_start_ladder(stage: Stage, posted: bytes) -> None:
     assert stage.explain() == "the assignment has ended: DECLINED, declined"
     second = stage.did("bea", TaskAccept(posted, 100, ()))
     ladder.expect(Verdict.WRONG_PHASE, "bea", TaskStart(second))
-    assert stage.explain() == "the seat is in another phase: it is PENDING"
+    assert stage.explain() == (
+        "the seat is in another phase: it is PENDING: a checkpoint has to make the acceptance final"
+        " first"
+    )
     stage.close_epoch()
     ladder.reach_top("bea", TaskStart(second))
     assert stage.send("bea", TaskStart(second)) == Verdict.WRONG_PHASE

@@ -15,7 +15,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import get_standing
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.contract import MarketContract
-from synaptic_crdt.rules.explain import explain_end
+from synaptic_crdt.rules.ending_views import explain_assignment, explain_seat
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.operations import (
     Operation,
@@ -165,7 +165,7 @@ class _Watch:
 
     def _explain_operation(self, operation: Operation) -> str:
         assignment = self._find_assignment(operation)
-        return "" if assignment is None else explain_end(assignment.reason)
+        return "" if assignment is None else explain_assignment(self._market, assignment)
 
     def _get_holder(self, subject: bytes) -> bytes | None:
         """Return the assignment that has a seat, empty when none has it; None for no seat."""
@@ -177,5 +177,5 @@ class _Watch:
         if holder is None:
             return "nobody came in with the invitation in time: its grant returns"
         assignment = self._market.assignments.get(holder)
-        ended = "" if assignment is None else explain_end(assignment.reason)
-        return ended or explain_end(get_seat(self._market, subject).end)
+        ended = "" if assignment is None else explain_assignment(self._market, assignment)
+        return ended or explain_seat(get_seat(self._market, subject))
