@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import click
 
+from synaptic_crdt.cli.advice import advise_after
 from synaptic_crdt.cli.visible import make_visible
 from synaptic_crdt.errors import Refused, SynapticError
 
@@ -48,7 +49,11 @@ def run_guarded(act: Callable[[], int], *, as_json: bool) -> int:
 def _describe(error: SynapticError) -> dict[str, Any]:
     report = _make_report(type(error).__name__, str(error), error.exit_code)
     if isinstance(error, Refused):
-        report |= {"verdict": error.verdict, "explanation": error.explanation}
+        report |= {
+            "verdict": error.verdict,
+            "explanation": error.explanation,
+            "next": list(advise_after(error.verdict)),
+        }
     return report
 
 
@@ -80,13 +85,19 @@ def _tell_usage(error: click.ClickException, *, as_json: bool) -> int:
 
 
 def _tell(report: dict[str, Any], *, as_json: bool) -> int:
-    line = json.dumps(report) if as_json else make_visible(f"error: {report['message']}")
+    lines = [json.dumps(report)] if as_json else _render(report)
     try:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return report["exit_code"]
+
+
+def _render(report: dict[str, Any]) -> list[str]:
+    """Return what a person reads: what was wrong, then what may help."""
+    advice = [f"next: synaptic-crdt {command}" for command in report.get("next", ())]
+    return [make_visible(f"error: {report['message']}"), *advice]
 
 
 def _make_report(error: str, message: str, exit_code: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Tasks as people read them."""
 
-from typing import Final
-
+from synaptic_crdt.cli.advice import advise_on_task
 from synaptic_crdt.cli.output import (
     Json,
     format_duration,
@@ -14,17 +13,6 @@ from synaptic_crdt.cli.output import (
     shorten,
 )
 
-# What a seat in this state usually waits for.
-_NEXT_COMMANDS: Final = {
-    "OPEN": ("task accept {task}",),
-    "ASSIGNED": ("task payload {task}", "task start {task}", "provide --executor rehearsal --once"),
-    "STARTED": ("task deliver {task} --text RESULT",),
-    "KEYWAIT": ("task reveal {task}",),
-    "DELIVERED": ("task result {task}", "task approve {task}", "dispute open {task} --reason WHY"),
-    "HELD": ("task approve {task}", "dispute open {task} --reason WHY", "task settle {task} 50"),
-    "DISPUTED": ("dispute evidence {task} HASH", "dispute rule {task} PERCENT"),
-}
-
 
 def render_task(answer: Json) -> None:
     """Print a task, its seats, its assignments."""
@@ -36,7 +24,10 @@ def render_task(answer: Json) -> None:
         ("requester", answer["requester"]),
         ("privacy", None if answer["privacy"] == "public" else answer["privacy"]),
         ("verifier", answer["verifier"] or None),
-        ("price", f"{answer['price']:,} a unit, {answer['units']:,} units"),
+        (
+            "price",
+            f"{answer['price']:,} a unit, {answer['units']:,} unit{'' if answer['units'] == 1 else 's'}",
+        ),
         ("escrow", answer["escrow"]),
         ("posted", format_time(answer["posted_ms"])),
         ("window", format_duration(answer["window_ms"])),
@@ -58,13 +49,16 @@ def render_task(answer: Json) -> None:
             for seat in answer["shards"]
         ],
     )
+    for seat in answer["shards"]:
+        if seat["waits_for"]:
+            print_line(f"seat {seat['seat']} {seat['waits_for']}")
     if answer["assignments"]:
         print_line()
         _print_assignments(answer)
     for row in answer["assignments"]:
         _print_judgement(row)
         _print_feedback(row)
-    _print_next_of_task(answer)
+    print_next(*advise_on_task(answer))
 
 
 def _print_assignments(answer: Json) -> None:
@@ -124,11 +118,3 @@ def _print_judgement(row: Json) -> None:
             f"{shorten(row['assignment'])}: {movement['amount']:,} {movement['what']} to"
             f" {to if to == 'treasury' else shorten(to)}"
         )
-
-
-def _print_next_of_task(answer: Json) -> None:
-    states = [seat["state"] for seat in answer["shards"]]
-    for state, commands in _NEXT_COMMANDS.items():
-        if state in states:
-            print_next(*(command.format(task=shorten(answer["task"])) for command in commands))
-            return

@@ -61,6 +61,18 @@ def test_a_refusal_names_verdict_and_explanation(capsys: pytest.CaptureFixture[s
     assert code == 1
     assert told["verdict"] == "NO_FREE_SEAT"
     assert told["explanation"] == "all seats are taken"
+    assert told["next"] == ["task list --status open"]
+
+
+def test_a_refusal_says_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = errors.Refused("NOT_OPTED_IN", "no")
+    assert run_guarded(lambda: fail_with(refused), as_json=False) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: NOT_OPTED_IN: no",
+        "next: synaptic-crdt terms",
+        "next: synaptic-crdt consent on",
+    ]
+    assert guard(errors.Refused("GROUP_HAS_A_COPY", "no"), capsys)[1]["next"] == []
 
 
 def test_a_message_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:

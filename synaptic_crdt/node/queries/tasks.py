@@ -38,7 +38,8 @@ def show_task(node: Node, *, task: str) -> Json:
         assignment | _tell_assignment_standing(node, assignment["assignment"])
         for assignment in view["assignments"]
     ]
-    return view | _tell_standing(node, view["task"]) | {"assignments": assignments}
+    told = {"part": _find_part(node, view), "assignments": assignments}
+    return view | _tell_standing(node, view["task"]) | told
 
 
 def show_payload(node: Node, *, task: str, seat: int = 0) -> Json:
@@ -75,6 +76,18 @@ def show_results(node: Node, *, task: str) -> Json:
         "task": task_id.hex(),
         "results": [_tell_result(node, assignment) for assignment in delivered],
     }
+
+
+def _find_part(node: Node, view: Json) -> str:
+    """Return which part this home's account has in a task: a party's, or another."""
+    mine = node.account.hex()
+    if view["requester"] == mine:
+        return "requester"
+    holders = {seat["assignment"] for seat in view["shards"]} - {""}
+    is_mine = any(
+        row["provider"] == mine and row["assignment"] in holders for row in view["assignments"]
+    )
+    return "provider" if is_mine else "other"
 
 
 def _tell_result(node: Node, assignment: Json) -> Json:
