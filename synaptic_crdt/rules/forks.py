@@ -2,7 +2,10 @@
 
 Whoever shows it is believed, since the proof needs nobody's word. What it proves was suspended or
 settled before without the contract; here it is put on record, and costs the account of the device
-some of its reputation.
+some of its reputation, while the device is one of the account's.
+
+Answers whoever holds a stolen key and makes forks with it to ruin its owner: once the device is
+revoked, they are on record and cost nothing.
 """
 
 from functools import lru_cache
@@ -33,7 +36,9 @@ def report_fork(market: Market, op: ForkReport, act: Act) -> Refusal | None:
         return Refusal(Verdict.FORK_KNOWN, (fork.position,))
     # From here on the operation must succeed.
     market.forks.set(key, ForkRow(reported_ms=act.now, reporter=act.account))
-    note_fork(market, forked.account, act.now)
+    # Of a key that its account has ended, whoever stole it may sign as many as it likes.
+    if forked.state == "ACTIVE":
+        note_fork(market, forked.account, act.now)
     return None
 
 

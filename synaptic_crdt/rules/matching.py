@@ -12,7 +12,9 @@ bond) leaves the book until it is renewed: so that offers which nobody keeps can
 only once. One that fails for the task's reasons stays.
 
 Does not protect from somebody who fills the head of the book with offers that are kept alive and
-fit no task: that takes many accounts, and tasks can still be accepted by hand.
+fit no task, which takes many accounts, nor with tasks of a better price that fit no offer, which
+takes their worth while they stand: what lies behind is still matched when it is itself posted, and
+can be accepted by hand.
 """
 
 from typing import Final

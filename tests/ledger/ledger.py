@@ -274,7 +274,8 @@ class Ledger:
             need(is_sealed, "FORK_FORGED")
         need((device, position) not in self.forks, "FORK_KNOWN")
         self.forks.add((device, position))
-        self.scores.fork(self.devices.accounts[device], self.now)
+        if device not in self.devices.revoked:
+            self.scores.fork(self.devices.accounts[device], self.now)
 
     # -- invitations and the council -----------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from synaptic_crdt.rules.operations import ForkReport
+from synaptic_crdt.rules.operations import DeviceRevoke, ForkReport
+from synaptic_crdt.rules.reputation import get_score
 from synaptic_crdt.rules.rows import ForkRow
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.codec import encode
@@ -42,6 +43,26 @@ def test_a_fork_is_on_record_by_device_and_position(stage: Stage) -> None:
 def test_whoever_forked_may_say_so_itself(stage: Stage) -> None:
     stage.join("ana")
     stage.did("ana", ForkReport(make_report(stage, "ana")))
+
+
+def test_a_stolen_key_ruins_nobody_once_it_is_revoked(stage: Stage) -> None:
+    ana = stage.join("ana")
+    stage.add_device("ana", "laptop")
+    stage.did("founder", ForkReport(make_report(stage, "laptop", position=2)))
+    assert get_scores(stage, ana) == (-25, -25)
+    stage.did("ana", DeviceRevoke(stage.key("laptop")))
+    stage.did("founder", ForkReport(make_report(stage, "laptop", position=3)))
+    stage.close_epoch()
+    stage.did("founder", ForkReport(make_report(stage, "laptop", position=4)))
+    assert get_scores(stage, ana) == (-25, -25)
+    assert len(stage.market.forks) == 3
+
+
+def get_scores(stage: Stage, account: bytes) -> tuple[int, int]:
+    return (
+        get_score(stage.market, account, "provider", stage.now),
+        get_score(stage.market, account, "requester", stage.now),
+    )
 
 
 @pytest.mark.parametrize("proof", [b"", encode(5), encode([]), encode(["fork"])])
