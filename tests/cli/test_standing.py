@@ -14,8 +14,8 @@ def read_standing(told: Told, task: str) -> tuple[str, bool, str, bool]:
     shown = told("rita", "task", "show", task)
     (listed,) = told("rita", "task", "list")["tasks"]
     assert (listed["standing"], listed["final"]) == (shown["standing"], shown["final"])
-    (row,) = shown["assignments"] or [{"standing": "", "final": False}]
-    return shown["standing"], shown["final"], row["standing"], row["final"]
+    rows: list[dict[str, Any]] = shown["assignments"] or [{"standing": "", "final": False}]
+    return shown["standing"], shown["final"], rows[0]["standing"], rows[0]["final"]
 
 
 @pytest.mark.parametrize("word", [(), ("--reject",)])
