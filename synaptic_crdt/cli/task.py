@@ -298,7 +298,7 @@ def list_tasks(status: str | None) -> None:
 
 
 @task.command("show", examples=("task show 3f9a", "task show 3f9a --json"))
-@click.argument("task_id", metavar="TASK")
+@click.argument("task_id", metavar="TASK|ASSIGNMENT")
 def show_task(task_id: str) -> None:
     """Show a task, its seats and assignments, and why each ended."""
     answer = read("task.show", task=task_id)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
 from synaptic_crdt.node.contents import Content, open_payload, open_result
-from synaptic_crdt.node.lookup import find_assignment, find_task, get_tasks
+from synaptic_crdt.node.lookup import find_assignment, find_task, get_assignments, get_tasks
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import (
     Standing,
@@ -15,6 +15,7 @@ from synaptic_crdt.node.outcomes import (
 )
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.operations import parse_operation
+from synaptic_crdt.rules.seats.seat import get_seat
 from synaptic_crdt.rules.task_operations import Payload, TaskDeliver, TaskPost
 from synaptic_crdt.rules.task_views import view_assignment, view_task, view_tasks
 from synaptic_crdt.state.limits import MIB
@@ -31,8 +32,11 @@ def list_tasks(node: Node, *, status: str | None = None) -> Json:
 
 
 def show_task(node: Node, *, task: str) -> Json:
-    """Return one task with its seats, payloads' places and every assignment there was."""
-    view = view_task(node.market.contract.market, find_task(node, task))
+    """Return one task with its seats, payloads' places and every assignment there was.
+
+    It may be named by one of its assignments, as in every command that is about work.
+    """
+    view = view_task(node.market.contract.market, _find_task_of(node, task))
     assert view is not None
     assignments = [
         assignment | _tell_assignment_standing(node, assignment["assignment"])
@@ -76,6 +80,16 @@ def show_results(node: Node, *, task: str) -> Json:
         "task": task_id.hex(),
         "results": [_tell_result(node, assignment) for assignment in delivered],
     }
+
+
+def _find_task_of(node: Node, text: str) -> bytes:
+    """Return the task of an id, or of an assignment's where no task has it."""
+    market, prefix = node.market.contract.market, text.lower()
+    if not any(key.hex().startswith(prefix) for key in get_tasks(market)):
+        found = [row for key, row in get_assignments(market) if key.hex().startswith(prefix)]
+        if len(found) == 1:
+            return get_seat(market, found[0].seat).task
+    return find_task(node, text)
 
 
 def _find_part(node: Node, view: Json) -> str:
