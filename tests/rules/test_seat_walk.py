@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from synaptic_crdt.rules.account_operations import Attest
 from synaptic_crdt.rules.limits import DAY_MS, DECLINES, HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.rows import SeatRow
@@ -21,6 +22,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeRule,
     DisputeWithdraw,
     Metric,
+    Privacy,
     Release,
     Score,
     SealedKey,
@@ -36,7 +38,7 @@ from synaptic_crdt.rules.task_operations import (
     TaskStart,
 )
 from synaptic_crdt.rules.verdicts import Verdict
-from tests.rules.conftest import PAYLOAD, RESULT, Stage, make_task
+from tests.rules.conftest import PAYLOAD, RESULT, Stage, make_key, make_task
 
 PROVIDERS = ("ana", "bea")
 EVENTS: dict[type[Operation], str] = {
@@ -193,7 +195,10 @@ class Walk:
 
 @dataclass
 class JudgedWalk(Walk):
-    """One seat of a private task with everybody who may judge it, and all they can say."""
+    """One seat with everybody who may judge it, and all they can say."""
+
+    signer: str = "fay"
+    is_public: bool = False
 
     def choices(self) -> list[tuple[str, Operation]]:
         choices: list[tuple[str, Operation]] = [("ana", TaskAccept(self.task, 2, ()))]
@@ -205,7 +210,12 @@ class JudgedWalk(Walk):
                 ("ana", TaskDecline(assignment, "busy")),
                 ("founder", TaskReveal(assignment, (key,))),
                 ("ana", TaskStart(assignment)),
-                ("ana", TaskDeliver(assignment, RESULT, row.provider, (key,))),
+                (
+                    "ana",
+                    TaskDeliver(assignment, RESULT, None, ())
+                    if self.is_public
+                    else TaskDeliver(assignment, RESULT, row.provider, (key,)),
+                ),
             ]
             choices += [
                 ("founder", AssignmentSettle(assignment, 500_000)),
@@ -226,7 +236,7 @@ class JudgedWalk(Walk):
     def judge(self, delivery: bytes) -> list[tuple[str, Operation]]:
         choices: list[tuple[str, Operation]] = [
             (name, TaskApprove(delivery, approve, ()))
-            for name in ("fay", "ana")
+            for name in (self.signer, "ana")
             for approve in (True, False)
         ]
         choices.append(("eve", TaskApprove(delivery, True, (Score("a", 0),))))
@@ -269,31 +279,46 @@ def walk_open(providers_min: int) -> Walk:
     return walk
 
 
-def walk_judged(release: str, not_before_ms: int) -> Walk:
-    stage = Stage(funds=40, fee_ppm=300_000)
+def walk_judged(release: str, not_before_ms: int, privacy: Privacy = "private") -> Walk:
+    vera = make_key("vera").public
+    stage = Stage(funds=40, fee_ppm=300_000, verifiers=(vera,))
     stage.join("ana", grant=5)
-    for name in ("eve", "fay", "kim", "leo"):
+    for name in ("eve", "fay", "kim", "leo", "vera"):
         stage.join(name)
+    word = Attest(stage.key("ana"), "confidential", stage.now + 300 * DAY_MS, "word")
+    stage.did("vera", word)
     signers = tuple(sorted(stage.key(name) for name in ("eve", "fay")))
-    quorum = Release("quorum", signers, 2, not_before_ms)
-    both = Release("both", (), 2, not_before_ms)
+    policies = {
+        "quorum": Release("quorum", signers, 2, not_before_ms),
+        "both": Release("both", (), 2, not_before_ms),
+        "requester": Release("requester", (), 1, not_before_ms),
+        "evaluator": Release("requester", (), 1, not_before_ms),
+    }
     task = stage.did(
         "founder",
         make_task(
             price=10,
             bond=5,
-            privacy="private",
-            seats=(Shard(1, PAYLOAD, bytes(32), ()),),
+            privacy=privacy,
+            verifier=vera if privacy == "confidential" else None,
+            seats=(Shard(1, PAYLOAD, None if privacy == "public" else bytes(32), ()),),
             service=ServiceLevel(MINUTE_MS, HOUR_MS, 0, 4, (Metric("a", 500_000),)),
-            release=quorum if release == "quorum" else both,
-            evaluator=None if release == "quorum" else stage.key("eve"),
+            release=policies[release],
+            evaluator=stage.key("eve") if release in ("both", "evaluator") else None,
             arbiters=tuple(sorted(stage.key(name) for name in ("kim", "leo"))),
             quorum=2,
         ),
     )
-    walk = JudgedWalk(stage, task, set(), Counter())
+    walk = JudgedWalk(
+        stage,
+        task,
+        set(),
+        Counter(),
+        signer="founder" if release == "requester" else "fay",
+        is_public=privacy == "public",
+    )
     walk.explore(depth=40)
-    assert len(walk.seen) > 200
+    assert len(walk.seen) > 100
     return walk
 
 
@@ -308,6 +333,17 @@ def test_every_reachable_state_ends_by_deadlines_alone() -> None:
     ):
         events += walk.events
     assert set(events) == set(TRANSITIONS)
+
+
+@pytest.mark.parametrize("privacy", ["public", "private", "confidential"])
+@pytest.mark.parametrize("release", ["requester", "evaluator"])
+def test_whoever_releases_and_whoever_reads_every_state_ends_by_deadlines_alone(
+    release: str, privacy: Privacy
+) -> None:
+    walk = walk_judged(release, DAY_MS if privacy == "private" else 0, privacy)
+    reached = {state for state, _ in walk.events}
+    expected = {"OPEN", "PENDING", "ASSIGNED", "STARTED", "DELIVERED", "HELD", "DISPUTED"}
+    assert reached >= expected | ({"KEYWAIT"} if privacy != "public" else set())
 
 
 @pytest.mark.parametrize("providers_min", [1, 2])
