@@ -50,7 +50,14 @@ CLOCK_SKEW_MS: Final = 60_000  # further ahead than this, a timestamp is not fol
 # The wire: what one frame, one page and one link may hold.
 FRAME_BYTES: Final = STATEMENT_BYTES + KIB  # the largest single thing is a statement
 FRAME_FILL_BYTES: Final = 128 * KIB  # a frame of many things is closed once it is this large
-PAGE_LEAVES: Final = 512  # of the vector of leaves, about 40 KiB
+PAGE_LEAVES: Final = 512  # about 40 KiB
+PAGE_NODES: Final = 2048  # of the tree over the leaves, about 24 KiB
+NONCE_BYTES: Final = 16  # from both sides, so that nobody knows a session's key beforehand
+NODE_BYTES: Final = 8  # of a node's hash: a difference stays unseen once in 2^64 sessions
+# Where one side has at most so many feeds, both send their leaves: one exchange more would cost
+# more than it saves. The first so many, 10 KiB, are what a new TCP connection sends at once.
+VECTOR_LEAVES: Final = 128
+SPAN_LEAVES: Final = 32
 PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136 KiB
 LINK_IDS: Final = 65_536  # a side names no more of them
 REMEMBERED_STATEMENTS: Final = 1024  # that came over a link, so that they are not sent back

@@ -1,8 +1,7 @@
-"""The vector of leaves: in one row each, what is held of every feed; and its short form."""
+"""The vector of leaves: in one row each, what is held of every feed."""
 
 from collections.abc import Sequence
 
-from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.sync.messages import Leaf
@@ -22,13 +21,13 @@ def make_leaves(replica: Replica) -> list[Leaf]:
     return leaves
 
 
-def compute_digest(replica: Replica, leaves: Sequence[Leaf]) -> bytes:
-    """Return the short form of a replica's vector of leaves.
+def encode_leaves(replica: Replica, leaves: Sequence[Leaf]) -> list[bytes]:
+    """Return of each leaf the bytes that two sides compare.
 
-    Of a suspended feed it says whether a branch is held, not which one: none is needed before
+    Of a suspended feed they say whether a branch is held, not which one: none is needed before
     one of them is fixed, save by whoever has none, or not the one that waits to be fixed.
     """
-    return compute_hash("leaves", *(_encode_leaf(replica, leaf) for leaf in leaves))
+    return [_encode_leaf(replica, leaf) for leaf in leaves]
 
 
 def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:

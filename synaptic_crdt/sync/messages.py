@@ -25,6 +25,8 @@ _MARKET_BYTES: Final = 8
 PREFACE_BYTES: Final = len(_MAGIC) + _VERSION_BYTES + _MARKET_BYTES
 
 Hash = Annotated[bytes, Meta(min_length=limits.HASH_BYTES, max_length=limits.HASH_BYTES)]
+Nonce = Annotated[bytes, Meta(min_length=limits.NONCE_BYTES, max_length=limits.NONCE_BYTES)]
+Digest = Annotated[bytes, Meta(min_length=limits.NODE_BYTES, max_length=limits.NODE_BYTES)]
 Signature = Annotated[
     bytes, Meta(min_length=limits.SIGNATURE_BYTES, max_length=limits.SIGNATURE_BYTES)
 ]
@@ -57,7 +59,8 @@ class Hello(Message, frozen=True, tag="hello"):
     ``checkpoint`` is the id of the newest counted one (the market id for none), at ``index``;
     ``device`` is whose end this is, by its own word (zeros for nobody's, as an auditor's);
     ``beside`` is the digest of the ids of the statements held beside the counted checkpoints,
-    ``leaves`` that of the vector of leaves; ``clock_ms`` is shown to people and decides nothing.
+    ``leaves`` that of the vector of leaves, of which there are ``feeds``; ``nonce`` is new in every
+    session; ``clock_ms`` is shown to people and decides nothing.
     """
 
     view: Count
@@ -65,6 +68,8 @@ class Hello(Message, frozen=True, tag="hello"):
     checkpoint: Hash
     beside: Hash
     leaves: Hash
+    feeds: Count
+    nonce: Nonce
     clock_ms: Clock
     live: bool
     role: Annotated[str, Meta(pattern="^(member|auditor)$")]
@@ -76,6 +81,19 @@ class Ids(Message, frozen=True, tag="ids"):
 
     ids: Annotated[tuple[Hash, ...], Meta(max_length=limits.PAGE_IDS)]
     last: bool
+
+
+class Node(Row, frozen=True):
+    """Of a span of places: how many leaves lie in it, and the beginning of a hash over them."""
+
+    count: Count
+    digest: Digest
+
+
+class Nodes(Message, frozen=True, tag="nodes"):
+    """The nodes of spans that both sides know to be next, in order."""
+
+    nodes: Annotated[tuple[Node, ...], Meta(min_length=1, max_length=limits.PAGE_NODES)]
 
 
 class Leaf(Row, frozen=True):
@@ -100,7 +118,7 @@ class Leaf(Row, frozen=True):
 
 
 class Leaves(Message, frozen=True, tag="leaves"):
-    """A page of the vector of leaves, which ascends strictly by device across pages."""
+    """A page of leaves, which ascend strictly by place across pages."""
 
     leaves: Annotated[tuple[Leaf, ...], Meta(max_length=limits.PAGE_LEAVES)]
     last: bool

@@ -7,6 +7,7 @@ own buffers, not ours. What was admitted before a link broke stays admitted.
 Answers slow, silent, half-open and flooding peers (deadlines that only progress extends).
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ from synaptic_crdt.errors import (
     ProtocolViolation,
     SynapticError,
 )
+from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.sync.channel import Peer
 from synaptic_crdt.sync.events import (
@@ -77,7 +79,14 @@ async def run_link(
     ``SynapticError`` that says why the link ended.
     """
     device = NOBODY if gate.own_device is None else gate.own_device
-    session = Session(gate.replica, live=live, role=role, clock_ms=clock_ms, device=device)
+    session = Session(
+        gate.replica,
+        live=live,
+        role=role,
+        clock_ms=clock_ms,
+        nonce=secrets.token_bytes(limits.NONCE_BYTES),
+        device=device,
+    )
     link = _Link(stream, gate, session, peer, on_event)
     gate.news.subscribe(link.note_news)
     try:

@@ -46,8 +46,16 @@ class Session:
     """One end of a link. Drive it by ``receive``, ``take_events``, ``settle``, ``data_to_send``."""
 
     def __init__(
-        self, replica: Replica, *, live: bool, role: Role, clock_ms: int, device: bytes = NOBODY
+        self,
+        replica: Replica,
+        *,
+        live: bool,
+        role: Role,
+        clock_ms: int,
+        nonce: bytes,
+        device: bytes = NOBODY,
     ) -> None:
+        """``nonce``: 16 random bytes that nobody knew before."""
         self._replica: Final = replica
         self._live: Final = live
         self._clock_ms: Final = clock_ms
@@ -59,7 +67,7 @@ class Session:
         # that move much take turns.
         self._wants: Final = Wants(replica)
         forks = Forks(replica, self._wants, self._intake)
-        reconciling = Reconciling(replica, self._wants, forks)
+        reconciling = Reconciling(replica, self._wants, forks, nonce)
         self._statements: Final = StatementExchange(replica, self._intake)
         self._pieces: Final = Pieces(replica, self._wants, forks, self._intake)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
@@ -81,6 +89,8 @@ class Session:
             checkpoint=replica.chain.head,
             beside=self._statements.beside,
             leaves=reconciling.digest,
+            feeds=reconciling.feeds,
+            nonce=nonce,
             clock_ms=clock_ms,
             live=live,
             role=role,

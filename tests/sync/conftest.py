@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from synaptic_crdt.errors import Forged
+from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import APPLIED, Timers
@@ -29,6 +30,7 @@ GENESIS: Final = b"toy market"
 MARKET: Final = compute_hash("market", GENESIS)
 OPENED_MS: Final = 1_000_000
 CLOCK_MS: Final = 2_000_000
+NONCE: Final = bytes(limits.NONCE_BYTES)
 
 
 class CountRow(Record, frozen=True):
@@ -208,12 +210,19 @@ class End:
 
     peer: Peer
     live: bool = False
+    nonce: bytes = NONCE
     session: Session = field(init=False)
     events: list[Event] = field(init=False, default_factory=list[Event])
     sent: list[bytes] = field(init=False, default_factory=list[bytes])
 
     def __post_init__(self) -> None:
-        self.session = Session(self.peer.replica, live=self.live, role="member", clock_ms=CLOCK_MS)
+        self.session = Session(
+            self.peer.replica,
+            live=self.live,
+            role="member",
+            clock_ms=CLOCK_MS,
+            nonce=self.nonce,
+        )
         self.peer.gate.news.subscribe(self.session.note_news)
 
     def receive(self, data: bytes) -> None:

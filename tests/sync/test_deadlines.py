@@ -11,7 +11,7 @@ from synaptic_crdt.sync.links import Alarm, Linked, Lost, keep_link
 from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
 from synaptic_crdt.sync.session import Session
 from synaptic_crdt.sync.transports import tcp
-from tests.sync.conftest import CLOCK_MS, Peer, make_key
+from tests.sync.conftest import CLOCK_MS, NONCE, Peer, make_key
 from tests.sync.linking import HERE, LinkEnd, Log, accept, make_end, wait_until_equal
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def test_a_silent_end_is_given_up() -> None:
 async def test_an_end_that_greets_and_trickles_is_given_up(founder: DeviceKey) -> None:
     first, second = Peer(), Peer()
     first.note(founder)
-    session = Session(first.replica, live=False, role="member", clock_ms=CLOCK_MS)
+    session = Session(first.replica, live=False, role="member", clock_ms=CLOCK_MS, nonce=NONCE)
     end = LinkEnd()
     ours, theirs = trio.testing.memory_stream_pair()
 
@@ -64,7 +64,7 @@ async def test_an_end_that_does_not_read_is_given_up(founder: DeviceKey) -> None
     first.note(founder)
     end = LinkEnd()
     ours, theirs = trio.testing.lockstep_stream_pair()
-    session = Session(second.replica, live=False, role="member", clock_ms=CLOCK_MS)
+    session = Session(second.replica, live=False, role="member", clock_ms=CLOCK_MS, nonce=NONCE)
 
     async def greet_and_stop() -> None:
         await theirs.send_all(session.data_to_send())

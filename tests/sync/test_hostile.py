@@ -21,6 +21,7 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.sync.assembly import take_apart
+from synaptic_crdt.sync.leaf_tree import compute_place
 from synaptic_crdt.sync.messages import (
     Bodies,
     Done,
@@ -37,9 +38,19 @@ from synaptic_crdt.sync.messages import (
     make_preface,
 )
 from synaptic_crdt.sync.parts.statements import compute_ids_digest
-from tests.sync.conftest import CLOCK_MS, MARKET, CountingWriter, End, Peer, make_key, make_pieces
+from tests.sync.conftest import (
+    CLOCK_MS,
+    MARKET,
+    NONCE,
+    CountingWriter,
+    End,
+    Peer,
+    make_key,
+    make_pieces,
+)
 
 FOUNDER = make_key(1)
+KEY = compute_hash("leaf key", NONCE, NONCE)
 
 
 def make_hello(**changes: object) -> Hello:
@@ -49,6 +60,8 @@ def make_hello(**changes: object) -> Hello:
         "checkpoint": MARKET,
         "beside": compute_ids_digest(Peer().replica),
         "leaves": bytes(32),
+        "feeds": 2,
+        "nonce": NONCE,
         "clock_ms": CLOCK_MS,
         "live": False,
         "role": "member",
@@ -371,7 +384,7 @@ def test_what_came_before_a_lie_in_the_same_bytes_is_admitted_or_asked_again() -
     long_piece = LONG.get_piece(1)
     assert long_piece is not None
     forged = change(GOOD, signature=bytes(64))
-    leaves = sorted((SHORT_LEAF, LONG_LEAF), key=lambda leaf: leaf.device)
+    leaves = sorted((SHORT_LEAF, LONG_LEAF), key=lambda leaf: compute_place(KEY, leaf.device))
     run(end, (make_hello(), NO_STATEMENTS, Leaves(leaves=tuple(leaves), last=True)))
     end.take_output()
     data = b"".join(
