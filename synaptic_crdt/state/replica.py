@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from synaptic_crdt.state import limits
 from synaptic_crdt.state.branches import Branches
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.clock import follows_clock
 from synaptic_crdt.state.feeds import Entry, Tip
+from synaptic_crdt.state.frontiers import Examination, Frontiers
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
@@ -64,16 +64,6 @@ class StateKeeper(OutcomeReader, Protocol):
         ...
 
 
-class Examination(msgspec.Struct, frozen=True):
-    """What a checkpoint leads to: the state's root, the entries it includes, in order, and the
-    devices whose feeds it ends.
-    """
-
-    root: bytes
-    included: tuple[Entry, ...]
-    ended: tuple[bytes, ...]
-
-
 class Replica:
     """The document of one market and the state folded from it."""
 
@@ -96,6 +86,9 @@ class Replica:
         # In order of admission, so that issuers come before those they invited.
         self._feeds: Final[dict[bytes, Feed]] = {}
         self.branches: Final = Branches(market, self._feeds, self.chain, lambda: self._machine)
+        self._frontiers: Final = Frontiers(
+            self._feeds, self.chain, self.branches, lambda: self._machine
+        )
         self._divergences: Final[list[Divergence]] = []
         # The ids of the checkpoints whose epochs the machine closed.
         self._closed: Final[list[bytes]] = []
@@ -326,60 +319,11 @@ class Replica:
         self, time_ms: int, is_ready: Callable[[Outcome], bool]
     ) -> tuple[list[FrontierItem], bytes]:
         """Return the furthest frontier of a checkpoint at ``time_ms``, and its root."""
-        # Of a forked feed the branch that came here first goes on: the one that is held.
-        with self.branches.held_branches():
-            frontier = self._collect_frontier(is_ready)
-            positions = {item.device: item.position for item in frontier}
-            root = self.machine.stage_epoch(positions, time_ms)
-            while (shorter := self._hold_back(frontier, is_ready)) != frontier:
-                frontier = shorter
-                self.machine.abort_epoch()
-                positions = {item.device: item.position for item in frontier}
-                root = self.machine.stage_epoch(positions, time_ms)
-            self.machine.abort_epoch()
-        return frontier, root
+        return self._frontiers.compute_epoch(time_ms, is_ready)
 
     def examine(self, checkpoint: Checkpoint) -> Examination | None:
-        """Return what comes out if this checkpoint counts next; None while that cannot be known.
-
-        Not while entries are missing that it, or one that counts, includes. Nothing is taken.
-        """
-        is_ready = self.machine.epoch == self.chain.index == checkpoint.index - 1
-        if not is_ready or not all(self.branches.holds(item) for item in checkpoint.frontier):
-            return None
-        frontier = {item.device: item.position for item in checkpoint.frontier}
-        with self.branches.held_branches():
-            root = self.machine.stage_epoch(frontier, checkpoint.time)
-            included = tuple(outcome.entry for outcome in self.machine.get_staged())
-            ended = tuple(self.machine.get_staged_ends())
-            self.machine.abort_epoch()
-        return Examination(root, included, ended)
-
-    def _collect_frontier(self, is_ready: Callable[[Outcome], bool]) -> list[FrontierItem]:
-        held_back = _get_first_unready(self.machine.get_tail(), is_ready)
-        frontier: list[FrontierItem] = []
-        for device, feed in self._feeds.items():
-            position = min(feed.end, held_back.get(device, feed.position + 1) - 1)
-            if position > self.chain.get_fixed_position(device):
-                frontier.append(FrontierItem(device, position, feed.get_id(position)))
-        return frontier[: limits.FRONTIER_ITEMS]
-
-    def _hold_back(
-        self, frontier: Sequence[FrontierItem], is_ready: Callable[[Outcome], bool]
-    ) -> list[FrontierItem]:
-        """Shorten a frontier by what may not be included, seen once it is folded as an epoch."""
-        held_back = _get_first_unready(self.machine.get_staged(), is_ready)
-        for device in self.machine.get_staged_ends():
-            # Its joining must come in, though: the revocation is nothing without.
-            kept = max(self.chain.get_fixed_position(device), 1)
-            held_back[device] = min(kept + 1, held_back.get(device, kept + 1))
-        shorter: list[FrontierItem] = []
-        for item in frontier:
-            position = min(item.position, held_back.get(item.device, item.position + 1) - 1)
-            if position > self.chain.get_fixed_position(item.device):
-                chain_id = self._feeds[item.device].get_id(position)
-                shorter.append(FrontierItem(item.device, position, chain_id))
-        return shorter
+        """Return what comes out if this checkpoint counts next; see ``Frontiers``."""
+        return self._frontiers.examine(checkpoint)
 
     def _follow_chain(self) -> None:
         """Follow what counts now: epochs close, branches are fixed, or all begins anew."""
@@ -449,15 +393,3 @@ class Replica:
         self._follow_chain()
         epoch = 0 if state is None else state.epoch
         self._machine.note_reversals(before, epoch, self.chain.view.proposal or b"")
-
-
-def _get_first_unready(
-    outcomes: Sequence[Outcome], is_ready: Callable[[Outcome], bool]
-) -> dict[bytes, int]:
-    """Return the least position by device that may not be included."""
-    first: dict[bytes, int] = {}
-    for outcome in outcomes:
-        entry = outcome.entry
-        if not is_ready(outcome):
-            first[entry.device] = min(entry.position, first.get(entry.device, entry.position))
-    return first
