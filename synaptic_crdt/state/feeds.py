@@ -50,6 +50,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False, eq=False):
         # The id binds device, position, time and body.
         return isinstance(other, Entry) and self.id == other.id
 
+    def __ne__(self, other: object) -> bool:
+        # What it would inherit does not ask the above.
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment] - it is known by its id
 
 

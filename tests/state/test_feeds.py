@@ -314,3 +314,18 @@ def test_random_pieces_raise_nothing_else(
     piece = Piece(device, first, predecessor, tuple(bodies), signature)
     with pytest.raises((MalformedInput, Forged)):
         verify_piece(MARKET, Feed(MARKET, device).tip, piece)
+
+
+def test_an_entry_is_the_same_before_and_after_its_operation_was_let_go() -> None:
+    writer = Writer(1)
+    piece = writer.write((1, ["mint", 1]), (2, ["mint", 1]))[0]
+    entries, _ = verify_piece(MARKET, Feed(MARKET, writer.device).tip, piece)
+    held = writer.feed.entries[0]
+    assert entries[0].decoded == entries[0].operation == ["mint", 1]
+    entries[0].let_go()
+    assert entries[0].decoded is None
+    assert entries[0].operation == ["mint", 1]
+    assert entries[0] == held
+    assert (entries[0] != held) is False
+    assert entries[0] != entries[1]
+    assert entries[0] != entries[0].id
