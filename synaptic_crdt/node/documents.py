@@ -141,7 +141,7 @@ def _admit_feeds(gate: Gate, feeds: Sequence[SortedFeed], reading: Reading) -> N
         became = {next(told) for _ in feed.pieces}
         if Admission.FORK in became:
             reading.forked.append(feed)
-        elif Admission.HOLD in became:
+        elif any(admission.is_to_wait for admission in became):
             reading.held.append(feed)
         else:
             reading.read.append(feed)

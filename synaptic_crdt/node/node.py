@@ -30,6 +30,7 @@ from synaptic_crdt.rules.operations import (
     parse_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict
+from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms, next_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import Timers
@@ -44,6 +45,7 @@ from synaptic_crdt.state.statements import Checkpoint, encode_statement, find_co
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Tables
 from synaptic_crdt.sync.gate import Gate, Writer
+from synaptic_crdt.sync.quotas import Quota
 
 # An entry whose cause has not arrived is left out of checkpoints this long.
 _CAUSE_WAIT_MS: Final = 600_000
@@ -102,7 +104,12 @@ class Market:
                 return None
             return get_issuer(self.genesis, self.id, device, operation)
 
-        return Gate(self.replica, writer, find_issuer, own_device)
+        # Who replays takes everything; and in a sandbox nothing ever counts, so that what is left
+        # out there would be for ever.
+        is_bounded = own_device is not None and not self.genesis.sandbox
+        openings = self.genesis.openings_per_day or limits.QUOTA_FEEDS
+        quota = Quota(openings=openings) if is_bounded else None
+        return Gate(self.replica, writer, find_issuer, own_device, quota)
 
     def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:
         self._contract = MarketContract(self.genesis, self.id, tables, timers)

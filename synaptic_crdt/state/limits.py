@@ -36,6 +36,11 @@ FORK_PROOF_BYTES: Final = 2 * WINDOW_ENTRIES * HASH_BYTES + KIB
 GENESIS_BYTES: Final = 64 * KIB
 EARLY_PROOFS: Final = 64  # fork proofs kept in memory until their feeds come, 4 MiB
 
+# What is taken of what no checkpoint names yet; what is named is always taken.
+QUOTA_WINDOWS: Final = 16  # of one feed: 16,384 entries or some 16 MiB, weeks of work offline
+QUOTA_FEEDS: Final = FRONTIER_ITEMS  # new ones of one sponsor: what one checkpoint can name
+QUOTA_BYTES: Final = 64 * MIB  # of them together
+
 SAVED_STATES: Final = 64  # counted checkpoints that the state can go back to without the entries
 STATE_CHUNK_BYTES: Final = 256 * KIB  # of a state's rows, verified when all of them are there
 STATE_ROW_BYTES: Final = 128 * KIB  # a row holds at most what a body could bring

@@ -1,8 +1,9 @@
 """The one gate into a replica, for every way in: links, bundles, and this node's own appends.
 
 Admits only what was verified, and holds nothing that is not durable first. What is admitted
-together is written in one transaction. No local clock and no rule of the market decides here; the
-membership of a feed is asked of a predicate that the node hands in, monotone and without verdicts.
+together is written in one transaction, of bounded size. No local clock and no rule of the market
+decides here; the membership of a feed is asked of a predicate that the node hands in, monotone and
+without verdicts. Quotas, if there are any, bound what is taken of what no checkpoint names.
 
 An own feed that comes back longer than it is held here (a restored backup) is admitted like any
 other: its seals are this device's.
@@ -21,8 +22,10 @@ from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.forks import prove_fork
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
-from synaptic_crdt.sync.inspection import Admission, Found, Inspection, IssuerFinder
+from synaptic_crdt.sync.inspection import Admission, Found, Inspection
+from synaptic_crdt.sync.issuers import IssuerFinder
 from synaptic_crdt.sync.news import News
+from synaptic_crdt.sync.quotas import Quota, Quotas
 
 
 class Writer(Protocol):
@@ -68,8 +71,12 @@ class Gate:
         writer: Writer,
         find_issuer: IssuerFinder,
         own_device: bytes | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.replica: Final = replica
+        self.quotas: Final = (
+            None if quota is None else Quotas(replica, find_issuer, quota, own_device)
+        )
         self.own_device: Final = own_device
         self.news: Final = News()
         # How many entries were new here; what a fork made void since then counts, too.
@@ -81,7 +88,7 @@ class Gate:
 
     def inspect(self) -> Inspection:
         """Return a new inspection, which judges as this gate does and admits nothing."""
-        return Inspection(self.replica, self._find_issuer)
+        return Inspection(self.replica, self._find_issuer, self.quotas)
 
     def admit_piece(self, piece: Piece) -> Admission:
         """Admit one piece; see ``admit_pieces``."""
@@ -95,28 +102,26 @@ class Gate:
         """
         admissions: list[Admission] = []
         inspection = self.inspect()
-        found: list[Found] = []
+        batch = _Batch()
         try:
             for piece in pieces:
                 # What an inspection found is not in the replica yet, so a piece that overlaps
-                # it is judged after it has been admitted.
-                if inspection.overlaps(piece):
-                    batch, found = found, []
-                    self._take_pieces(batch)
+                # it is judged after it has been admitted, and quotas do not count it.
+                if inspection.overlaps(piece) or (self.quotas is not None and batch.is_full):
+                    self._take_pieces(batch.take())
                     inspection = self.inspect()
                 judged = inspection.inspect_piece(piece)
                 if judged is Admission.FORK:
-                    batch, found = found, []
-                    self._take_pieces(batch)
+                    self._take_pieces(batch.take())
                     self._prove_fork(piece)
                     inspection = self.inspect()
                     judged = inspection.inspect_piece(piece)
                 if isinstance(judged, Found):
-                    found.append(judged)
+                    batch.add(judged)
                     judged = Admission.ACCEPT
                 admissions.append(judged)
         finally:
-            self._take_pieces(found)
+            self._take_pieces(batch.take())
         return admissions
 
     def admit_statement(self, data: bytes) -> Admission:
@@ -183,6 +188,8 @@ class Gate:
         dropped = self.replica.branches.forks.take_dropped()
         if truncations or dropped:
             self._writer.write(truncations=truncations, dropped_statements=dropped)
+            if self.quotas is not None:
+                self.quotas.forget()
         self.replica.keep_closed()
         self.news.publish(tuple(each.device for each in truncations))
 
@@ -200,6 +207,8 @@ class Gate:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
             self.entries_admitted += len(item.entries)
+            if self.quotas is not None:
+                self.quotas.note_taken(feed, item.issuer, begins=item.before.position == 0)
         self.replica.keep_closed()
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)
@@ -226,6 +235,33 @@ _ADMISSION_BY_JUDGEMENT: Final = {
 }
 
 
+class _Batch:
+    """What was found sound and is taken together."""
+
+    def __init__(self) -> None:
+        self._found: list[Found] = []
+        self._entries = self._size = 0
+        # Is it to be taken before more is inspected, so that quotas hold?
+        self.is_full = False
+
+    def add(self, found: Found) -> None:
+        """Take one more in."""
+        self._found.append(found)
+        self._entries += len(found.entries)
+        self._size += sum(map(len, found.piece.bodies))
+        # Of openings that nobody vouches for, each is counted before the next one.
+        is_opening = found.before.position == 0 and found.issuer is None
+        is_window = self._entries >= limits.WINDOW_ENTRIES or self._size >= limits.WINDOW_BYTES
+        self.is_full = is_opening or is_window
+
+    def take(self) -> Sequence[Found]:
+        """Return what is in here, and begin anew."""
+        found, self._found = self._found, []
+        self._entries = self._size = 0
+        self.is_full = False
+        return found
+
+
 def _join(batch: Sequence[Found]) -> list[Found]:
     """Join what continues one window of one feed, so that only the seal at its end is stored."""
     joined: list[Found] = []
@@ -248,4 +284,4 @@ def _join_two(front: Found, rest: Found) -> Found:
         bodies=front.piece.bodies + rest.piece.bodies,
         signature=rest.piece.signature,
     )
-    return Found(piece, front.entries + rest.entries, front.before, rest.tip)
+    return Found(piece, front.entries + rest.entries, front.before, rest.tip, front.issuer)

@@ -7,7 +7,7 @@ Answers forged, moved and replayed pieces, lies about predecessors (a fork is be
 the device sealed it), and feeds that no admitted device vouches for.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
@@ -16,17 +16,14 @@ import msgspec
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
-from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry, Piece, Tip, make_seal_message, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import verify_signature
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ChainStatement, ForkProof, Statement, verify_statement
-
-# The issuer's device of a feed, by its device and first operation; None when it needs none.
-# Raises ``Forged`` or ``MalformedInput`` when the certificate is bad.
-IssuerFinder = Callable[[bytes, list[Value]], bytes | None]
+from synaptic_crdt.sync.issuers import IssuerFinder
+from synaptic_crdt.sync.quotas import Quotas
 
 
 class Admission(Enum):
@@ -35,24 +32,37 @@ class Admission(Enum):
     ACCEPT = "accept"  # durable and held
     IGNORE = "ignore"  # known, or beyond the end of a closed feed
     HOLD = "hold"  # sound, but what it stands on is not held yet; nothing is kept
+    OVER = "over"  # over quota, so not looked at; nothing is kept until more of its feed is named
     FORK = "fork"  # its signer signed two histories; what proves it is kept
+
+    @property
+    def is_to_wait(self) -> bool:
+        """May the same be admitted later?"""
+        return self in {Admission.HOLD, Admission.OVER}
 
 
 class Found(msgspec.Struct, frozen=True):
-    """New entries that continue a feed at ``before``, and the piece that brought them."""
+    """New entries that continue a feed at ``before``, and the piece that brought them.
+
+    ``issuer`` is the device on whose admission a feed that begins depends, if it does.
+    """
 
     piece: Piece
     entries: list[Entry]
     before: Tip
     tip: Tip
+    issuer: bytes | None
 
 
 class Inspection:
     """Judges what is offered as if all that it found sound before were held already."""
 
-    def __init__(self, replica: Replica, find_issuer: IssuerFinder) -> None:
+    def __init__(
+        self, replica: Replica, find_issuer: IssuerFinder, quotas: Quotas | None = None
+    ) -> None:
         self._replica: Final = replica
         self._find_issuer: Final = find_issuer
+        self._quotas: Final = quotas
         self._tips: Final[dict[bytes, Tip]] = {}
         self._chain: CheckpointChain | None = None
         self._taken: Final[list[ChainStatement]] = []
@@ -72,6 +82,8 @@ class Inspection:
             raise MalformedInput(
                 f"{_name(piece)}: {len(piece.bodies)} bodies from position {piece.first} on"
             )
+        if self._quotas is not None and self._quotas.is_over(piece):
+            return Admission.OVER
         tip = self._tips.get(piece.device)
         if tip is None:
             feed = self._replica.get_feed(piece.device)
@@ -79,11 +91,10 @@ class Inspection:
                 return self._judge_closed(feed, piece)
             feed.verify_end()
             tip = feed.tip
-            if piece.first <= tip.position:
-                rest = self._cut(feed, piece)
-                if isinstance(rest, Admission):
-                    return rest
-                piece = rest
+            rest = self._cut(feed, piece) if piece.first <= tip.position else piece
+            if isinstance(rest, Admission):
+                return rest
+            piece = rest
         # What cannot be placed must be sealed by the device all the same, or the sender lied.
         if piece.first > tip.position + 1:
             self._check_sealed(piece)
@@ -94,10 +105,11 @@ class Inspection:
         entries, new_tip = verify_piece(self._replica.market, tip, piece)
         if self._replica.branches.is_void(entries):
             return Admission.FORK
-        if tip.position == 0 and not self._has_issuer(entries[0]):
-            return Admission.HOLD
-        self._tips[piece.device] = new_tip
-        return Found(piece, entries, tip, new_tip)
+        found = Found(piece, entries, tip, new_tip, None)
+        judged = found if tip.position else self._judge_opening(found)
+        if isinstance(judged, Found):
+            self._tips[piece.device] = new_tip
+        return judged
 
     def inspect_statement(self, data: bytes) -> tuple[Statement, Judgement]:
         """Return the statement in ``data`` and what it is to the replica.
@@ -157,9 +169,16 @@ class Inspection:
         if not verify_signature(piece.device, "seal", message, piece.signature):
             raise Forged(f"{_name(piece)}: the seal at position {piece.last} does not verify")
 
-    def _has_issuer(self, first: Entry) -> bool:
+    def _judge_opening(self, found: Found) -> Found | Admission:
+        """Return the beginning of a feed with its issuer, or why it is not to be admitted."""
+        first = found.entries[0]
         issuer = self._find_issuer(first.device, first.operation)
-        return issuer is None or issuer in self._tips or issuer in self._replica.feeds
+        is_admitted = issuer is None or issuer in self._tips or issuer in self._replica.feeds
+        if not is_admitted:
+            return Admission.HOLD
+        if self._quotas is not None and self._quotas.is_over_to_begin(first.device, issuer):
+            return Admission.OVER
+        return msgspec.structs.replace(found, issuer=issuer)
 
 
 def _compute_end(predecessor: bytes, bodies: Iterable[bytes]) -> bytes:

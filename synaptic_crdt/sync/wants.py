@@ -4,6 +4,8 @@ Asks for nothing that is held, for at most four windows' worth of entries at a t
 refused feed again only after something was admitted. Nothing with a gap is kept: the rest is
 asked for from our own end.
 
+What is over quota is asked for again once more of its feed is named.
+
 Answers withheld bodies, differences that never shrink (what was refused is not asked for again
 while nothing changes), and one bad feed stopping the others (a forked feed is left out, alone).
 """
@@ -20,8 +22,10 @@ from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import FrontierItem
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import Want, Wanted
+from synaptic_crdt.sync.named import get_named_position
 
 _WINDOWS_ASKED: Final = 4
+_RETRIED: Final = 64  # of those over quota, at a time: each may bring a piece for nothing
 
 
 class _Asked(msgspec.Struct):
@@ -44,6 +48,8 @@ class Wants:
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
         self._held: Final[dict[bytes, None]] = {}
+        # Over quota, by device: up to where it was named, and what counted, when it was left out.
+        self._over: Final[dict[bytes, tuple[int, bytes]]] = {}
         # By device: up to where its feed was held, was fixed, and was awaited, when left out.
         self._left_out: Final[dict[bytes, tuple[int, int, FrontierItem | None]]] = {}
 
@@ -54,9 +60,12 @@ class Wants:
 
     @property
     def entries_held(self) -> int:
-        """The number of entries that the other side has and that wait for others to be admitted."""
+        """The number of entries that the other side has and that wait: for others to be admitted,
+        or, being over quota, for a checkpoint.
+        """
         return sum(
-            self._theirs[device] - self._replica.get_feed(device).position for device in self._held
+            max(self._theirs[device] - self._replica.get_feed(device).position, 0)
+            for device in (*self._held, *self._over)
         )
 
     def check_room(self, device: bytes) -> None:
@@ -94,6 +103,7 @@ class Wants:
         fixed = self._replica.chain.get_fixed_position(device)
         self._left_out[device] = (position, fixed, self._replica.branches.get_awaited(device))
         self._held.pop(device, None)
+        self._over.pop(device, None)
         self._lacking.pop(device, None)
 
     def readmit(self) -> list[bytes]:
@@ -101,6 +111,9 @@ class Wants:
         readmitted = [device for device in self._left_out if self._is_decided(device)]
         for device in readmitted:
             del self._left_out[device]
+            self.add(device)
+        for device in [each for each in self._over if self._has_quota_again(each)][:_RETRIED]:
+            del self._over[device]
             self.add(device)
         return readmitted
 
@@ -110,6 +123,7 @@ class Wants:
             self._lacks(device)
             and device not in self._asked
             and device not in self._held
+            and device not in self._over
             and device not in self._left_out
         ):
             self._lacking[device] = None
@@ -168,6 +182,8 @@ class Wants:
             self.release()
         elif admission is Admission.FORK:
             self.leave_out(device)
+        elif admission is Admission.OVER:
+            self._over[device] = self._get_standing(device)
         elif admission is Admission.HOLD and not self._has_gap(piece):
             self._held[device] = None
         self.add(device)
@@ -179,6 +195,16 @@ class Wants:
         is_held = 0 < branches.get_suspended_from(device) <= feed.position
         is_enough = is_held and not branches.is_awaiting(device)
         return feed.lacks(self._theirs.get(device, 0)) and not is_enough
+
+    def _get_standing(self, device: bytes) -> tuple[int, bytes]:
+        chain = self._replica.chain
+        return get_named_position(chain, device), chain.head
+
+    def _has_quota_again(self, device: bytes) -> bool:
+        """Is more of a feed named, or, of one that is not, anything that shares its quota?"""
+        named, head = self._over[device]
+        now, newest = self._get_standing(device)
+        return now > named or (not named and newest != head)
 
     def _is_decided(self, device: bytes) -> bool:
         position, fixed, awaited = self._left_out[device]

@@ -25,7 +25,7 @@ from tests.sync.conftest import (
     make_replica,
 )
 
-ACCEPT, IGNORE, HOLD, FORK = Admission
+ACCEPT, IGNORE, HOLD, _, FORK = Admission
 
 
 def take_pieces(peer: Peer, device: bytes, first: int = 1) -> list[Piece]:

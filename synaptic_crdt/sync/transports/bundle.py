@@ -176,7 +176,7 @@ def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
             if admission is Admission.FORK:
                 forks[piece.device] = None
             # What follows a fork cannot be placed, but it does not wait for anything.
-            if admission is Admission.HOLD and piece.device not in forks:
+            if admission.is_to_wait and piece.device not in forks:
                 held += len(piece.bodies)
             elif piece.device not in forks:
                 entries += len(piece.bodies)
