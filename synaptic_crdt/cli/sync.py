@@ -87,6 +87,11 @@ def _describe_event(event: Json) -> str:
                 f"{address}: device {shorten(event['device'])} has signed two histories from"
                 f" position {event['position']} on"
             )
+        case "left-out":
+            return (
+                f"{address}: device {shorten(event['device'])} is over its quota, so the rest of"
+                f" its entries waits for a checkpoint: {event['explanation']}"
+            )
         case "alarm":
             return f"{address}: {event['explanation']}"
         case _:

@@ -18,6 +18,7 @@ from synaptic_crdt.state.limits import CLOCK_SKEW_MS
 
 _SILENCE_MS: Final = 60_000
 _MS_PER_SECOND: Final = 1_000
+_TOLD: Final = 16  # of a flood of feeds
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -181,6 +182,17 @@ def _find_silence(node: Node) -> Iterator[Finding]:
         )
 
 
+def _find_quotas(node: Node) -> Iterator[Finding]:
+    quotas = node.gate.quotas
+    left_out = {} if quotas is None else quotas.left_out
+    for device, reason in sorted(left_out.items())[:_TOLD]:
+        yield Finding(
+            "over-quota",
+            f"entries of device {_name(device)} are left out here: {reason}",
+            "nothing: they come once checkpoints include what is before them",
+        )
+
+
 def _find_clock(node: Node) -> Iterator[Finding]:
     for address, skew_ms in node.skews.items():
         if abs(skew_ms) > CLOCK_SKEW_MS:
@@ -219,6 +231,7 @@ _CHECKS: Final[tuple[Callable[[Node], Iterator[Finding]], ...]] = (
     _find_forks,
     _find_move,
     _find_silence,
+    _find_quotas,
     _find_clock,
     _find_ahead,
 )

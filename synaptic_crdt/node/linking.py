@@ -11,7 +11,7 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
 from synaptic_crdt.sync.links import Alarm, Happening, Left, Linked, Lost
-from synaptic_crdt.sync.peer import SyncReport
+from synaptic_crdt.sync.peer import LeftOut, SyncReport
 
 _FAILURES: Final = 64  # the newest, by address; every event was told when it happened
 
@@ -66,6 +66,8 @@ class LinkBook:
                 self._tell("synced", address, equal=event.equal, root=event.ours.root.hex())
             case ForkFound(device, position):
                 self._tell("fork", address, device=device.hex(), position=position)
+            case LeftOut(device, reason):
+                self._tell("left-out", address, device=device.hex(), explanation=reason)
             case Alarm():
                 self._tell("alarm", address, explanation="a difference that does not shrink")
             case SyncReport():

@@ -74,9 +74,8 @@ class Gate:
         quota: Quota | None = None,
     ) -> None:
         self.replica: Final = replica
-        self.quotas: Final = (
-            None if quota is None else Quotas(replica, find_issuer, quota, own_device)
-        )
+        # None: everything is taken, as whoever replays a history needs it.
+        self.quotas = None if quota is None else Quotas(replica, find_issuer, quota, own_device)
         self.own_device: Final = own_device
         self.news: Final = News()
         # How many entries were new here; what a fork made void since then counts, too.

@@ -200,7 +200,9 @@ class _Differences:
 
     def take(self, event: Reconciled) -> Alarm | None:
         """Return an alarm the third time that both sides part as they met before."""
-        if event.equal:
+        quotas = self._gate.quotas
+        if event.equal or (quotas is not None and quotas.left_out):
+            # What is over quota here is a difference that a checkpoint ends.
             self._last = None
             return None
         now = (event.ours.digest, event.theirs.digest, self._gate.replica.entries)

@@ -57,7 +57,14 @@ class SyncReport(msgspec.Struct, frozen=True):
     root: bytes | None
 
 
-LinkEvent = Greeted | ForkFound | Reconciled | SyncReport
+class LeftOut(msgspec.Struct, frozen=True):
+    """More of a device's feed came than is taken now, and why; once for each feed of a link."""
+
+    device: bytes
+    reason: str
+
+
+LinkEvent = LeftOut | Greeted | ForkFound | Reconciled | SyncReport
 EventHandler = Callable[[LinkEvent], None]
 
 
@@ -119,6 +126,7 @@ class _Link:
         self._is_sending = False
         self._reconciled: Reconciled | None = None
         self._error: SynapticError | None = None
+        self._left_out: Final[set[bytes]] = set()
 
     @property
     def report(self) -> SyncReport:
@@ -193,7 +201,9 @@ class _Link:
     def _handle_event(self, event: Event) -> None:
         if isinstance(event, Offered):
             statements = self._gate.admit_statements(event.statements)
-            self._session.settle(self._admit_pieces(event.pieces), statements)
+            admissions = self._admit_pieces(event.pieces)
+            self._session.settle(admissions, statements)
+            self._tell_left_out(event.pieces, admissions)
             self._on_event(self.report)
             return
         if isinstance(event, ForkFound) and event.is_fixed:
@@ -206,6 +216,15 @@ class _Link:
                 event = msgspec.structs.replace(event, device=self._peer.device)
             self._reconciled = event
         self._on_event(event)
+
+    def _tell_left_out(self, pieces: Sequence[Piece], admissions: Sequence[Admission]) -> None:
+        quotas = self._gate.quotas
+        for piece, admission in zip(pieces, admissions, strict=True):
+            if admission is Admission.OVER and quotas is not None:
+                reason = quotas.left_out.get(piece.device)
+                if reason is not None and piece.device not in self._left_out:
+                    self._left_out.add(piece.device)
+                    self._on_event(LeftOut(piece.device, reason))
 
     def _admit_pieces(self, pieces: Sequence[Piece]) -> Sequence[Admission]:
         if self._peer is None or self._peer.access is Access.MEMBER:
