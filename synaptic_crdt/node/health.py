@@ -184,8 +184,9 @@ def _find_silence(node: Node) -> Iterator[Finding]:
 
 def _find_quotas(node: Node) -> Iterator[Finding]:
     quotas = node.gate.quotas
-    left_out = {} if quotas is None else quotas.left_out
-    for device, reason in sorted(left_out.items())[:_TOLD]:
+    if quotas is None:
+        return
+    for device, reason in sorted(quotas.left_out.items())[:_TOLD]:
         yield Finding(
             "over-quota",
             f"entries of device {_name(device)} are left out here: {reason}",
