@@ -1,20 +1,25 @@
 """Opening a market of final entries: at its saved state, with the root verified."""
 
+import gc
 import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure, get_memory, print_figures
 from benchmarks.histories import make_transfers, open_market
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.statements import encode_statement
 
 # Entries, accounts and checkpoints.
 _MARKETS = ((10_000, 100, 10), (100_000, 1_000, 100))
 _LARGE = (1_000_000, 1_000, 1_000)
+_LIVING, _LIVING_ACCOUNTS = 20_000, 100
 
 
 def print_opening(*, with_large: bool = False) -> None:
@@ -26,17 +31,21 @@ def print_opening(*, with_large: bool = False) -> None:
             _fill(home, entries, accounts, epochs)
             figures += _measure(home, f"{entries:,} final entries, {accounts:,} accounts")
     print_figures("opening at a saved state", figures)
+    print_figures("a process that saw entries become final", [_measure_living()])
 
 
 def _fill(folder: Path, entries: int, accounts: int, epochs: int) -> None:
     with open_market(folder) as node:
-        pieces = make_transfers(node, accounts, entries)
-        size = -(-len(pieces) // epochs)
-        for start in range(0, len(pieces), size):
-            node.gate.admit_pieces(pieces[start : start + size])
-            time_ms = node.get_wall_ms()
-            checkpoint = node.replica.make_checkpoint(node.key, time_ms, lambda _: True)
-            node.gate.admit_statement(encode_statement(checkpoint))
+        _close_epochs(node, make_transfers(node, accounts, entries), epochs)
+
+
+def _close_epochs(node: Node, pieces: Sequence[Piece], epochs: int) -> None:
+    size = -(-len(pieces) // epochs)
+    for start in range(0, len(pieces), size):
+        node.gate.admit_pieces(pieces[start : start + size])
+        time_ms = node.get_wall_ms()
+        checkpoint = node.replica.make_checkpoint(node.key, time_ms, lambda _: True)
+        node.gate.admit_statement(encode_statement(checkpoint))
 
 
 def _measure(home: Path, what: str) -> list[Figure]:
@@ -63,3 +72,15 @@ def open_home(folder: str) -> None:
     seconds = time.perf_counter() - start
     print(node.replica.entries, seconds, get_memory() - before)
     node.close()
+
+
+def _measure_living() -> Figure:
+    with tempfile.TemporaryDirectory() as folder, open_market(Path(folder) / "home") as node:
+        pieces = make_transfers(node, _LIVING_ACCOUNTS, _LIVING)
+        # What Python holds, since pages that it once asked for stay with it.
+        tracemalloc.start()
+        _close_epochs(node, pieces, _LIVING_ACCOUNTS)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return Figure(f"{_LIVING:,}, memory each", held / _LIVING, "bytes", 1_024, is_floor=False)
