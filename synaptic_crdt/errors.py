@@ -80,6 +80,12 @@ class KeyLocked(SynapticError):
     exit_code = 2
 
 
+class NoReadKey(SynapticError):
+    """A file that is encrypted by a read key that this home lacks."""
+
+    exit_code = 2
+
+
 class UsageError(SynapticError):
     """An argument that cannot mean anything here."""
 

@@ -64,6 +64,9 @@ _MEMBERS: Final = {
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "archive": _member("archive", "archive", "Move final history to a file, and back."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
+    "read-key": _member(
+        "read_key", "read_key", "The key that keeps files in folders from who carries them."
+    ),
     "blob": _member("blob", "blob", "Carry payloads and results that are too large for an entry."),
     "export": _member("document", "export", "Write the market as an Automerge document."),
     "import": _member("document", "import_file", "Merge an Automerge document into this home."),

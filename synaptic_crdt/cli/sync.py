@@ -11,6 +11,7 @@ from synaptic_crdt.cli.serving import serve
 # Beyond it two clocks disagree about what came first; links tell it, and nothing decides by it.
 _SKEW_MS: Final = 60_000
 _STDIO: Final = "stdio:"
+_TROUBLE: Final = frozenset({"lost", "fork", "alarm", "skipped"})
 
 
 @click.command(
@@ -19,11 +20,15 @@ _STDIO: Final = "stdio:"
         "sync tcp://127.0.0.1:7700",
         "sync --live unix:///run/user/1000/market.sock",
         'sync "exec:ssh HOST synaptic-crdt sync stdio:"',
+        "sync --live dir:///home/rita/Shared/market",
     ),
 )
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.option("--live", is_flag=True, help="Stay, and exchange what is new as it comes.")
-def sync(addresses: tuple[str, ...], *, live: bool) -> None:
+@click.option(
+    "--in-the-clear", is_flag=True, help="Let whoever carries files and folders read them."
+)
+def sync(addresses: tuple[str, ...], *, live: bool, in_the_clear: bool) -> None:
     """Exchange entries with peers.
 
     Once, or for as long as it runs with --live. Without an address, those of the ticket and of
@@ -32,15 +37,21 @@ def sync(addresses: tuple[str, ...], *, live: bool) -> None:
     Addresses: tcp://host:port, unix:///path, ws://host:port/path, wss://, exec:COMMAND, which
     speaks to the standard input and output of what it runs, and stdio:, which is what runs there.
     Every link is encrypted, and made with members of the market alone.
+
+    Without anybody at the other end: file:///path is a bundle that is read and written,
+    dir:///path a folder that many peers share. Their files are encrypted by the market's read key.
     """
     if _STDIO in addresses:
         # Whoever started this tells the person; what it shows of us is only what went wrong.
         serve(
             "sync", _describe_trouble, _render_nothing, lends_pipes=True,
-            addresses=list(addresses), live=live,
+            addresses=list(addresses), live=live, in_the_clear=in_the_clear,
         )  # fmt: skip
         return
-    serve("sync", _describe_event, _render_report, addresses=list(addresses), live=live)
+    serve(
+        "sync", _describe_event, _render_report,
+        addresses=list(addresses), live=live, in_the_clear=in_the_clear,
+    )  # fmt: skip
     print_next("state", "task list")
 
 
@@ -95,11 +106,25 @@ def _describe_event(event: Json) -> str:
         case "alarm":
             return f"{address}: {event['explanation']}"
         case _:
+            return _describe_place(event)
+
+
+def _describe_place(event: Json) -> str:
+    """Return what happened at a place where nobody is at the other end."""
+    address: str = event["address"]
+    match event["event"]:
+        case "exchanged" if event["equal"]:
+            return f"{address}: all of it is here, and it has all that is here"
+        case "exchanged":
+            return f"{address}: not all of it could be read, or written, yet"
+        case "skipped":
+            return f"{address}: {event['file']} is left alone: {event['why']}"
+        case _:
             return ""
 
 
 def _describe_trouble(event: Json) -> str:
-    return _describe_event(event) if event["event"] in {"lost", "fork", "alarm"} else ""
+    return _describe_event(event) if event["event"] in _TROUBLE else ""
 
 
 def _render_nothing(_: Json) -> None:

@@ -1,7 +1,7 @@
 """How a second device comes to an account: a request from the new machine, a ticket back.
 
-Neither holds a secret: the request names the new device's public keys, and the ticket is good for
-that device alone. Whoever carries them can keep them, but must not be able to exchange the request
+Neither holds a secret in the clear: the request names the new device's public keys, and the ticket
+is good for that device alone, as is the market's read key in it, which is sealed to the device. Whoever carries them can keep them, but must not be able to exchange the request
 for another: so both machines show the new device's id, to be compared.
 """
 
@@ -36,6 +36,7 @@ class DeviceTicket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     device: Hash
     voucher: Voucher
     addresses: tuple[str, ...]
+    read_key: bytes
 
     @property
     def market(self) -> bytes:
@@ -54,10 +55,15 @@ def decode_request(text: str) -> DeviceRequest:
 
 
 def make_device_ticket(
-    genesis: bytes, account: bytes, device: bytes, voucher: Voucher, addresses: Sequence[str]
+    genesis: bytes,
+    account: bytes,
+    device: bytes,
+    voucher: Voucher,
+    addresses: Sequence[str],
+    read_key: bytes = b"",
 ) -> DeviceTicket:
-    """Return the answer to a request."""
-    return DeviceTicket(genesis, account, device, voucher, tuple(addresses))
+    """Return the answer to a request; ``read_key`` is sealed to the device, or empty."""
+    return DeviceTicket(genesis, account, device, voucher, tuple(addresses), read_key)
 
 
 def encode_device_ticket(ticket: DeviceTicket) -> str:

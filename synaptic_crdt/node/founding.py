@@ -19,6 +19,7 @@ from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_k
 from synaptic_crdt.node.peers import keep_addresses
 from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.queries.members import list_devices
+from synaptic_crdt.node.reading import keep_secret
 from synaptic_crdt.node.tickets import decode_ticket
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.certificates import is_vouched, make_paper, make_proof, make_voucher
@@ -27,6 +28,7 @@ from synaptic_crdt.rules.operations import AccountOpen, DeviceAdd, DeviceJoin, T
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.limits import WITNESSES
 from synaptic_crdt.state.store import Store
+from synaptic_crdt.sync.read_keys import make_read_key, open_read_key
 from synaptic_crdt.sync.transports.bundle import read_bundle, read_genesis
 
 _OPENINGS_PER_DAY: Final = 100
@@ -75,6 +77,8 @@ def found_market(
             witnesses=named,
         )
         fund = genesis.treasury_day_cap if fund is None else fund
+        if not is_open:
+            keep_secret(home, make_read_key())
         with _new_node(home, key, encode_genesis(genesis)) as node:
             node.append(_open_account(node, paper, account_name))
             if fund:
@@ -125,6 +129,8 @@ def join_market(
             node.append_unasked(operation)
             told = _describe(node, node.account) | {"paper_key": paper.seed.hex()}
         keep_addresses(home, ticket.addresses)
+        if ticket.read_key:
+            keep_secret(home, ticket.read_key)
     return told | {
         "name": account_name,
         "role": ticket.certificate.role,
@@ -167,6 +173,8 @@ def join_account(home: Home, passphrase: str, ticket_text: str) -> Json:
             node.append_unasked(operation)
             told = _describe(node, ticket.account)
         keep_addresses(home, ticket.addresses)
+        if ticket.read_key:
+            keep_secret(home, open_read_key(ticket.read_key, key))
     return told | {"addresses": list(ticket.addresses)}
 
 

@@ -38,6 +38,7 @@ class Home:
         self.place_path: Final = self.path / "place.json"
         self.blobs_path: Final = self.path / "blobs"
         self.keys_path: Final = self.path / "keys"
+        self.read_keys_path: Final = self.path / "read-keys.json"
 
     @property
     def name(self) -> str:

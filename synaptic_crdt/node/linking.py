@@ -12,6 +12,7 @@ from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
 from synaptic_crdt.sync.links import Alarm, Happening, Left, Linked, Lost
 from synaptic_crdt.sync.peer import LeftOut, SyncReport
+from synaptic_crdt.sync.transports.exchange import Passed
 
 _FAILURES: Final = 64  # the newest, by address; every event was told when it happened
 
@@ -44,7 +45,7 @@ class LinkBook:
         self._node.keep_reversals()
         self._report["root"] = self._node.replica.root.hex()
 
-    def note(self, address: str, event: Happening) -> None:
+    def note(self, address: str, event: Happening | Passed) -> None:
         """Take note of what happened on a link, and tell it."""
         match event:
             case Linked(device):
@@ -70,11 +71,11 @@ class LinkBook:
                 self._tell("left-out", address, device=device.hex(), explanation=reason)
             case Alarm():
                 self._tell("alarm", address, explanation="a difference that does not shrink")
+            case Passed():
+                self._note_pass(address, event)
             case SyncReport():
                 self._running[address] = event
-                counts = event.counts
-                moved = {"sent": counts.entries_sent, "received": counts.entries_received}
-                self._tell("progress", address, **moved, bytes=_count_bytes(event))
+                self._tell_progress(address, event)
         self._write_report()
 
     def note_failure(
@@ -87,6 +88,24 @@ class LinkBook:
             del self._failures[next(iter(self._failures))]
         self._tell("lost", address, error=str(error), retry_seconds=pause_seconds)
         self._write_report()
+
+    def _note_pass(self, address: str, event: Passed) -> None:
+        """Take note of a look at a place where nobody is at the other end."""
+        is_first = self._running.get(address) is None
+        self._running[address] = event.report
+        self._failures.pop(address, None)
+        for skipped in event.skipped:
+            self._tell("skipped", address, file=skipped.name, why=skipped.why)
+        if event.has_moved or is_first:
+            self._node.keep_reversals()
+            self._tell_progress(address, event.report)
+            root = None if event.report.root is None else event.report.root.hex()
+            self._tell("exchanged", address, equal=event.report.equal, root=root)
+
+    def _tell_progress(self, address: str, report: SyncReport) -> None:
+        counts = report.counts
+        moved = {"sent": counts.entries_sent, "received": counts.entries_received}
+        self._tell("progress", address, **moved, bytes=_count_bytes(report))
 
     def _end(self, address: str) -> bool | None:
         """Add up what a link has moved; return whether both ends were the same."""

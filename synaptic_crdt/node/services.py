@@ -5,7 +5,7 @@ one too.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
@@ -22,8 +22,10 @@ from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import keep_addresses, read_addresses
 from synaptic_crdt.node.queries.market import show_state
+from synaptic_crdt.node.reading import make_file_end
 from synaptic_crdt.node.wire import Emit, Json, Request
-from synaptic_crdt.sync.addresses import is_started_by_other
+from synaptic_crdt.sync.addresses import is_exchanged, is_started_by_other
+from synaptic_crdt.sync.exchanges import exchange_once, keep_exchange
 from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
 from synaptic_crdt.sync.transports.stdio import Pipes
 
@@ -55,22 +57,30 @@ async def run_service(
     await call_named(SERVICES, "service", setting, request.name, request.args)
 
 
-async def sync(setting: Setting, *, addresses: Sequence[str] = (), live: bool = False) -> None:
+async def sync(
+    setting: Setting,
+    *,
+    addresses: Sequence[str] = (),
+    live: bool = False,
+    in_the_clear: bool = False,
+) -> None:
     """Exchange entries with peers: once each, or live until interrupted.
 
-    Raises what went wrong when it went wrong with every one of them.
+    ``in_the_clear``: files are written so that whoever carries them can read them. Raises what
+    went wrong when it went wrong with every one of them.
     """
     node = setting.node
     chosen = list(addresses) or read_addresses(node.home)
     if not chosen:
         raise UsageError("no address is known; name one, such as tcp://127.0.0.1:7700")
     with LinkBook(node, setting.emit, setting.report) as book:
+        ends = _Ends(setting, book, in_the_clear)
         if live:
             async with trio.open_nursery() as nursery:
                 for address in chosen:
-                    nursery.start_soon(_keep_link, setting.end, address, book)
+                    nursery.start_soon(ends.keep, address)
         else:
-            await _sync_each(setting, chosen, book)
+            await _sync_each(ends, chosen)
 
 
 async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
@@ -116,23 +126,43 @@ async def watch(setting: Setting) -> None:
         desk.close()
 
 
-async def _sync_each(setting: Setting, addresses: Sequence[str], book: LinkBook) -> None:
+class _Ends(NamedTuple):
+    """This end of links and of exchanges by files, and the book that both are noted in."""
+
+    setting: Setting
+    book: LinkBook
+    in_the_clear: bool
+
+    async def sync(self, address: str) -> None:
+        """Exchange once with whoever, or whatever, is at an address."""
+        if is_exchanged(address):
+            end = make_file_end(self.setting.node, in_the_clear=self.in_the_clear)
+            await exchange_once(address, end, on_event=self.book.note)
+        else:
+            await sync_once(address, self.setting.end, on_event=self.book.note)
+
+    async def keep(self, address: str) -> None:
+        """Exchange with an address until cancelled."""
+        if is_exchanged(address):
+            end = make_file_end(self.setting.node, in_the_clear=self.in_the_clear)
+            await keep_exchange(address, end, on_event=self.book.note)
+        else:
+            await keep_link(address, self.setting.end, on_event=self.book.note)
+
+
+async def _sync_each(ends: _Ends, addresses: Sequence[str]) -> None:
     failures: list[SynapticError] = []
     for address in addresses:
         try:
-            await sync_once(address, setting.end, on_event=book.note)
+            await ends.sync(address)
         except SynapticError as error:
-            book.note_failure(address, error)
+            ends.book.note_failure(address, error)
             failures.append(error)
         else:
             if not is_started_by_other(address):
-                keep_addresses(setting.node.home, [address])
+                keep_addresses(ends.setting.node.home, [address])
     if len(failures) == len(addresses):
         raise failures[-1]
-
-
-async def _keep_link(end: LocalEnd, address: str, book: LinkBook) -> None:
-    await keep_link(address, end, on_event=book.note)
 
 
 async def _serve(

@@ -1,8 +1,8 @@
 """Tickets: what an invited person needs to join, as one line of text.
 
 A ticket holds the genesis, the certificate of invitation, the one-time secret that proves its
-holder was meant, and addresses to sync with. Whoever reads it can use it, once: hand it over as
-you would hand over a key.
+holder was meant, addresses to sync with, and the key to the market's files in folders. Whoever
+reads it can use it, once, and read these files for ever: hand it over as you would hand over a key.
 """
 
 from collections.abc import Sequence
@@ -18,22 +18,28 @@ from synaptic_crdt.rules.operations import Certificate
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.addresses import is_public
+from synaptic_crdt.sync.read_keys import READ_KEY_BYTES
 
 TICKET_ADDRESSES: Final = 16
 
 _PREFIX: Final = "synaptic1-"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _ADDRESS_BYTES: Final = 512
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A way into one market. ``secret`` is the seed of the certificate's one-time key."""
+    """A way into one market.
+
+    ``secret`` is the seed of the certificate's one-time key. ``read_key`` opens the market's files
+    in folders; it is empty where these are in the clear.
+    """
 
     version: int
     genesis: bytes
     certificate: Certificate
     secret: bytes
     addresses: tuple[str, ...]
+    read_key: bytes
 
     @property
     def market(self) -> bytes:
@@ -42,10 +48,14 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 def make_ticket(
-    genesis: bytes, certificate: Certificate, secret: bytes, addresses: Sequence[str]
+    genesis: bytes,
+    certificate: Certificate,
+    secret: bytes,
+    addresses: Sequence[str],
+    read_key: bytes = b"",
 ) -> Ticket:
     """Return a ticket of the current version."""
-    return Ticket(_VERSION, genesis, certificate, secret, tuple(addresses))
+    return Ticket(_VERSION, genesis, certificate, secret, tuple(addresses), read_key)
 
 
 def encode_ticket(ticket: Ticket) -> str:
@@ -103,6 +113,10 @@ def _check_parts(ticket: Ticket) -> None:
         raise UsageError(f"ticket version {ticket.version}; this program knows {_VERSION}")
     if len(ticket.secret) != limits.HASH_BYTES:
         raise UsageError(f"this ticket's secret has {len(ticket.secret)} bytes, expected 32")
+    if len(ticket.read_key) not in {0, READ_KEY_BYTES}:
+        raise UsageError(
+            f"this ticket's read key has {len(ticket.read_key)} bytes, expected {READ_KEY_BYTES}"
+        )
     if DeviceKey(ticket.secret).public != ticket.certificate.one_time:
         raise UsageError("this ticket's secret belongs to another invitation; ask for a new ticket")
     if not is_certified(ticket.market, ticket.certificate):

@@ -83,3 +83,12 @@ OPENING_OUTPUT_BYTES: Final = 256 * MIB  # and so many for each byte of the file
 OPENING_OUTPUT_FACTOR: Final = 16
 OPENING_SECONDS: Final = 10  # of processor or wall; an honest file takes half a second a MiB,
 OPENING_MIB_SECONDS: Final = 4  # and on a slow machine it may take longer
+
+# A folder that others write to, too: what one pass looks at. A file is closed at the fill or one
+# window later, so the rest is room for its frames and its encryption.
+FOLDER_FILL_BYTES: Final = 8 * MIB
+FOLDER_FILE_BYTES: Final = 16 * MIB
+FOLDER_FILES: Final = 16_384  # of one market: eight small files of 1,000 writers, and large ones
+FOLDER_NAMES: Final = 1_000_000  # looked at, whatever they are, and forgotten
+FOLDER_PASS_BYTES: Final = 256 * MIB  # read in one pass; the next one goes on
+FOLDER_SMALL_FILES: Final = 8  # of one writer, before it puts them together

@@ -240,17 +240,17 @@ class Replica:
 
     def get_statements(self) -> Iterator[bytes]:
         """Yield every statement held, as stored and sent, each after those it stands on."""
+        return map(encode_statement, self.walk_statements())
+
+    def walk_statements(self) -> Iterator[Statement]:
+        """Yield every statement held, each after those it stands on."""
         beside = self.get_beside()
-        for statement in beside:
-            if stands_before_checkpoints(statement):
-                yield encode_statement(statement)
+        yield from filter(stands_before_checkpoints, beside)
         for index in range(1, self.chain.index + 1):
             checkpoint = self.chain.get(index)
             assert checkpoint is not None
-            yield encode_statement(checkpoint)
-        for statement in beside:
-            if not stands_before_checkpoints(statement):
-                yield encode_statement(statement)
+            yield checkpoint
+        yield from (each for each in beside if not stands_before_checkpoints(each))
 
     def get_void(self) -> Iterator[Entry]:
         """Yield the entries that are held and beyond the end of their closed feeds."""

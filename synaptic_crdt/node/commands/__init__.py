@@ -29,6 +29,7 @@ from synaptic_crdt.node.commands import (
 from synaptic_crdt.node.documents import read_document
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.reading import renew_read_key, take_read_key
 from synaptic_crdt.node.wire import Json
 
 Command = Callable[..., Json]
@@ -80,6 +81,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "fork.report": forks.report_fork,
     "archive.write": write_archive,
     "bundle.read": read_bundle,
+    "read-key.take": take_read_key,
+    "read-key.renew": renew_read_key,
     "blob.read": read_blobs,
     "document.read": read_document,
 }

@@ -13,11 +13,13 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import read_addresses
+from synaptic_crdt.node.reading import get_newest_secret
 from synaptic_crdt.node.tickets import choose_addresses
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.certificates import make_voucher
 from synaptic_crdt.rules.operations import DeviceAdd, DeviceRevoke
 from synaptic_crdt.rules.views import view_devices
+from synaptic_crdt.sync.read_keys import seal_read_key
 
 
 def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Json:
@@ -25,6 +27,8 @@ def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Js
     asked = decode_request(request)
     # Before anything is written: a ticket that nobody could read would cost a place.
     known = choose_addresses(addresses, read_addresses(node.home))
+    secret = get_newest_secret(node.home)
+    read_key = seal_read_key(secret, asked.exchange) if secret else b""
     outcome = node.append(DeviceAdd(device=asked.device, exchange=asked.exchange))
     voucher = make_voucher(
         node.market.id,
@@ -35,7 +39,7 @@ def add_device(node: Node, *, request: str, addresses: Sequence[str] = ()) -> Js
         issued=outcome.entry.time,
     )
     ticket = make_device_ticket(
-        node.market.genesis_bytes, node.account, asked.device, voucher, known
+        node.market.genesis_bytes, node.account, asked.device, voucher, known, read_key
     )
     return describe_outcome(node, outcome) | {
         "added": asked.device.hex(),

@@ -8,6 +8,7 @@ from synaptic_crdt.node.lookup import find_account, find_id
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.outcomes import describe_outcome
 from synaptic_crdt.node.peers import read_addresses
+from synaptic_crdt.node.reading import get_newest_secret
 from synaptic_crdt.node.tickets import choose_addresses, encode_ticket, make_ticket
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.rules.account_operations import AccountUpdate, Attest, AttestRevoke, Caps
@@ -56,7 +57,9 @@ def invite(
         expiry_ms=expiry_ms,
         issued=outcome.entry.time,
     )
-    ticket = make_ticket(node.market.genesis_bytes, certificate, one_time.seed, known)
+    ticket = make_ticket(
+        node.market.genesis_bytes, certificate, one_time.seed, known, get_newest_secret(node.home)
+    )
     return describe_outcome(node, outcome) | {
         "invitation": one_time.public.hex(),
         "role": role,

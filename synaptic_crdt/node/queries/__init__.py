@@ -21,6 +21,7 @@ from synaptic_crdt.node.queries import (
     tasks,
     wallet,
 )
+from synaptic_crdt.node.reading import show_read_keys
 from synaptic_crdt.node.wire import Json
 
 QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
@@ -52,6 +53,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "blob.list": list_blobs,
     "blob.write": write_blobs,
     "bundle.state": write_state_file,
+    "read-key.show": show_read_keys,
     "document.write": write_document,
     "heads": list_heads,
     "log": history.show_log,

@@ -6,9 +6,9 @@ two histories is left out and named; both leave the rest to be admitted. An audi
 replica made of the genesis inside, through a gate that keeps nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from synaptic_crdt.sync.transports.bundle_format import (
     read_records,
     write_file,
 )
+from synaptic_crdt.sync.transports.contents import Contents, Stretch
 
 # Admitted in one transaction; a piece has at most 1 MiB, a checkpoint at most 512 KiB.
 _BATCH_ENTRIES: Final = 1024
@@ -60,6 +61,17 @@ class BundleReport(msgspec.Struct, frozen=True):
     forks: tuple[bytes, ...]
 
 
+class Merged(msgspec.Struct, frozen=True):
+    """What became of an open bundle, and what it holds of what is the same here.
+
+    ``waits``: something in it stands on what is not held yet; it is to be read again then.
+    """
+
+    report: BundleReport
+    contents: Contents
+    waits: bool
+
+
 def write_bundle(path: Path, replica: Replica, genesis: bytes) -> BundleSummary:
     """Write everything a replica holds to a file, atomically and durably.
 
@@ -80,26 +92,33 @@ def read_bundle(path: Path, gate: Gate, tell: Callable[[int], None] | None = Non
     was admitted. Raises ``StoreFailed`` when the disk refuses.
     """
     with open_whole(path) as file:
-        market = compute_hash("market", read_genesis_record(file))
-        if market != gate.replica.market:
-            raise WrongMarket(
-                f"{path} is of market {market.hex()[:16]}, this one is"
-                f" {gate.replica.market.hex()[:16]}; join that market in a home of its own"
-            )
-        records_start = file.tell()
-        progress = _Progress(file, tell)
-        _inspect_all(gate, progress.follow(read_records(file)))
+        return merge(str(path), file, gate, tell).report
+
+
+def merge(
+    name: str, file: IO[bytes], gate: Gate, tell: Callable[[int], None] | None = None
+) -> Merged:
+    """Merge an open bundle that was checked and is at its first frame; see ``read_bundle``."""
+    market = compute_hash("market", read_genesis_record(file))
+    if market != gate.replica.market:
+        raise WrongMarket(
+            f"{name} is of market {market.hex()[:16]}, this one is"
+            f" {gate.replica.market.hex()[:16]}; join that market in a home of its own"
+        )
+    records_start = file.tell()
+    progress = _Progress(file, tell)
+    ends, statements = _inspect_all(gate, progress.follow(read_records(file)))
+    file.seek(records_start)
+    report, waits = _admit_all(gate, progress.follow(read_records(file)))
+    # A writer's own feed comes first, and may stand on others; a fork may be settled by a
+    # checkpoint behind it: what waited is offered again.
+    moved = True
+    while moved and (waits or report.forks):
         file.seek(records_start)
-        report = _admit_all(gate, progress.follow(read_records(file)))
-        # A writer's own feed comes first, and may stand on others; a fork may be settled by a
-        # checkpoint behind it: what waited is offered again.
-        moved = True
-        while moved and (report.entries_held or report.forks):
-            file.seek(records_start)
-            again = _admit_all(gate, read_records(file))
-            moved = again.entries_new > 0 or again.statements_new > 0
-            report = _add_up(report, again)
-        return report
+        again, waits = _admit_all(gate, read_records(file))
+        moved = again.entries_new > 0 or again.statements_new > 0
+        report = _add_up(report, again)
+    return Merged(report, _make_contents(gate.replica, report, ends, statements), waits)
 
 
 def read_genesis(path: Path) -> bytes:
@@ -145,7 +164,7 @@ def _summarize(before: FeedSummary | None, piece: Piece) -> FeedSummary:
 class _Progress:
     """How far a file was read that is read twice."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None] | None) -> None:
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None] | None) -> None:
         self._file: Final = file
         self._tell: Final = tell
         self._before = 0
@@ -158,18 +177,28 @@ class _Progress:
         self._before = self._file.tell()
 
 
-def _inspect_all(gate: Gate, records: Iterable[Piece | bytes]) -> None:
+def _inspect_all(
+    gate: Gate, records: Iterable[Piece | bytes]
+) -> tuple[Mapping[bytes, tuple[int, int]], frozenset[bytes]]:
+    """Verify everything; return the first and the last position of each feed, and statements."""
     inspection = gate.inspect()
+    ends: dict[bytes, tuple[int, int]] = {}
+    statements: set[bytes] = set()
     for record in records:
         if isinstance(record, bytes):
-            inspection.inspect_statement(record)
+            statements.add(inspection.inspect_statement(record)[0].id)
         else:
             inspection.inspect_piece(record)
+            first, _ = ends.get(record.device, (record.first, 0))
+            ends[record.device] = first, record.last
+    return ends, frozenset(statements)
 
 
-def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
+def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> tuple[BundleReport, bool]:
+    """Admit what can be; return what became of it, and whether anything waits for something."""
     before = gate.entries_admitted
     entries = held = statements_new = 0
+    waits = False
     forks: dict[bytes, None] = {}
     for pieces, statements in _batch(records):
         for piece, admission in zip(pieces, gate.admit_pieces(pieces), strict=True):
@@ -180,15 +209,37 @@ def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> BundleReport:
                 held += len(piece.bodies)
             elif piece.device not in forks:
                 entries += len(piece.bodies)
-        statements_new += gate.admit_statements(statements).count(Admission.ACCEPT)
+        admissions = gate.admit_statements(statements)
+        statements_new += admissions.count(Admission.ACCEPT)
+        waits = waits or held > 0 or Admission.HOLD in admissions
     entries_new = gate.entries_admitted - before
-    return BundleReport(
+    report = BundleReport(
         entries_new=entries_new,
         entries_known=entries - entries_new,
         entries_held=held,
         statements_new=statements_new,
         forks=tuple(forks),
     )
+    return report, waits
+
+
+def _make_contents(
+    replica: Replica,
+    report: BundleReport,
+    ends: Mapping[bytes, tuple[int, int]],
+    statements: frozenset[bytes],
+) -> Contents:
+    """Return what a bundle holds of feeds that are held as far as it goes."""
+    feeds: dict[bytes, Stretch] = {}
+    for device, (first, end) in ends.items():
+        feed = replica.get_feed(device)
+        # Of a closed feed nobody needs more than its end.
+        last = min(end, feed.end)
+        if first <= last and (end <= feed.position or feed.closed_position is not None):
+            feeds[device] = Stretch(first, last, feed.get_id(last))
+    for device in report.forks:
+        feeds.pop(device, None)
+    return Contents(feeds, statements)
 
 
 def _add_up(before: BundleReport, again: BundleReport) -> BundleReport:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from synaptic_crdt.errors import MalformedInput, StoreFailed, UsageError, VersionMismatch
 from synaptic_crdt.state import limits
@@ -59,7 +59,7 @@ def write_file(path: Path, replica: Replica, genesis: bytes) -> None:
 
     Raises ``StoreFailed``.
     """
-    write_records(path, genesis, _get_pieces(replica), replica.get_statements())
+    write_records(path, genesis, get_pieces(replica), replica.get_statements())
 
 
 def write_records(
@@ -69,12 +69,20 @@ def write_records(
 
     Raises ``StoreFailed``.
     """
+    with write_whole(path) as file:
+        pour_records(file, genesis, pieces, statements)
+
+
+def pour_records(
+    file: IO[bytes], genesis: bytes, pieces: Iterable[Piece], statements: Iterable[bytes]
+) -> None:
+    """Write a bundle of pieces, each feed's without a gap, and statements to an open file."""
     frames: Iterator[Message] = chain(
         [GenesisRecord(genesis=genesis)],
         (message for piece in pieces for message in take_apart(piece)),
         (StatementRecord(statement=statement) for statement in statements),
     )
-    write_frames(path, BUNDLE_VERSION, frames)
+    pour_frames(file, BUNDLE_VERSION, frames)
 
 
 def write_frames(path: Path, version: int, frames: Iterable[Message]) -> None:
@@ -83,16 +91,21 @@ def write_frames(path: Path, version: int, frames: Iterable[Message]) -> None:
     Raises ``StoreFailed``.
     """
     with write_whole(path) as file:
-        hasher = start_hash("bundle")
-        head = _MAGIC + version.to_bytes(_VERSION_BYTES, "big")
-        for data in chain([head], map(encode_frame, frames), [_END]):
-            hasher.update(data)
-            file.write(data)
-        file.write(hasher.digest())
+        pour_frames(file, version, frames)
+
+
+def pour_frames(file: IO[bytes], version: int, frames: Iterable[Message]) -> None:
+    """Write a bundle of a version to an open file."""
+    hasher = start_hash("bundle")
+    head = _MAGIC + version.to_bytes(_VERSION_BYTES, "big")
+    for data in chain([head], map(encode_frame, frames), [_END]):
+        hasher.update(data)
+        file.write(data)
+    file.write(hasher.digest())
 
 
 @contextmanager
-def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[BinaryIO]:
+def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[IO[bytes]]:
     """Open a bundle whose magic, frames, hash and version were checked, at its first frame.
 
     Raises ``MalformedInput``, ``VersionMismatch``, ``UsageError`` or ``StoreFailed``.
@@ -100,18 +113,7 @@ def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[BinaryIO
     try:
         check_readable(path)
         with path.open("rb") as file:
-            version = _check_whole(path, file)
-            if version not in _NAMES:
-                raise VersionMismatch(
-                    f"{path} has version {version}, this program knows up to {STATE_VERSION};"
-                    " upgrade it"
-                )
-            if version != expected:
-                raise UsageError(
-                    f"{path} is {_NAMES[version]}, and {_NAMES[expected]} is needed here; the one"
-                    " is for `bundle read` and `audit`, the other for `join --state`"
-                )
-            file.seek(len(HEAD))
+            check_whole(str(path), file, expected)
             yield file
     except FileNotFoundError as error:
         raise UsageError(f"{path}: {error.strerror}; name a bundle file") from error
@@ -119,7 +121,25 @@ def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[BinaryIO
         raise StoreFailed(f"{path}: {error}") from error
 
 
-def read_genesis_record(file: BinaryIO) -> bytes:
+def check_whole(name: str, file: IO[bytes], expected: int = BUNDLE_VERSION) -> None:
+    """Check magic, frames, hash and version of an open bundle; it then is at its first frame.
+
+    Raises ``MalformedInput``, ``VersionMismatch`` or ``UsageError``.
+    """
+    version = _check_frames(name, file)
+    if version not in _NAMES:
+        raise VersionMismatch(
+            f"{name} has version {version}, this program knows up to {STATE_VERSION}; upgrade it"
+        )
+    if version != expected:
+        raise UsageError(
+            f"{name} is {_NAMES[version]}, and {_NAMES[expected]} is needed here; the one"
+            " is for `bundle read` and `audit`, the other for `join --state`"
+        )
+    file.seek(len(HEAD))
+
+
+def read_genesis_record(file: IO[bytes]) -> bytes:
     """Return the genesis, which comes first. Raises ``MalformedInput``."""
     record = decode_one_of(GenesisRecord, read_frame(file))
     assert isinstance(record, GenesisRecord)
@@ -130,7 +150,7 @@ def read_genesis_record(file: BinaryIO) -> bytes:
     return record.genesis
 
 
-def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
+def read_records(file: IO[bytes]) -> Iterator[Piece | bytes]:
     """Yield the pieces, each feed's without a gap, and then the statements.
 
     Raises ``MalformedInput``.
@@ -153,7 +173,11 @@ def read_records(file: BinaryIO) -> Iterator[Piece | bytes]:
         yield piece
 
 
-def _get_pieces(replica: Replica) -> Iterator[Piece]:
+def get_pieces(replica: Replica) -> Iterator[Piece]:
+    """Yield all that is held of every feed, feeds in the order of admission.
+
+    Raises ``BodyArchived`` where a body is not at hand.
+    """
     for feed in replica.feeds.values():
         position = 0
         # Of a closed feed, as much as it takes to show where it ends.
@@ -165,7 +189,7 @@ def _get_pieces(replica: Replica) -> Iterator[Piece]:
             feed.entries.get_bodies(position, position + 1)
 
 
-def _check_whole(path: Path, file: BinaryIO) -> int:
+def _check_frames(path: str, file: IO[bytes]) -> int:
     """Check everything but what the frames say; return the version."""
     hasher = start_hash("bundle")
     head = file.read(len(HEAD))
@@ -184,7 +208,7 @@ def _check_whole(path: Path, file: BinaryIO) -> int:
     return int.from_bytes(head[len(_MAGIC) :], "big")
 
 
-def read_frame(file: BinaryIO) -> bytes:
+def read_frame(file: IO[bytes]) -> bytes:
     """Return the next frame's payload, empty at the end; its length is checked before it."""
     prefix = file.read(LENGTH_BYTES)
     size = int.from_bytes(prefix, "big")
@@ -196,7 +220,7 @@ def read_frame(file: BinaryIO) -> bytes:
     return payload
 
 
-def read_bodies(file: BinaryIO, assembly: Assembly) -> Piece:
+def read_bodies(file: IO[bytes], assembly: Assembly) -> Piece:
     """Return the piece whose bodies come next. Raises ``MalformedInput``."""
     piece = None
     while piece is None:

@@ -9,7 +9,7 @@ under it.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
@@ -138,7 +138,7 @@ class _Reading:
         self._tips: Final[dict[bytes, Tip]] = {}
         self._windows: Final[dict[bytes, list[Mark]]] = {}
 
-    def read(self, file: BinaryIO) -> int:
+    def read(self, file: IO[bytes]) -> int:
         """Take everything there is; return the epoch."""
         epoch = 0
         while payload := read_frame(file):

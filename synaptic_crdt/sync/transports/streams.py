@@ -44,6 +44,11 @@ async def dial(address: str, pipes: Pipes | None) -> trio.abc.Stream:
 
 async def listen(address: str) -> list[Door]:
     """Return the doors at an address. Raises ``UsageError`` or ``LinkFailed``."""
+    if addresses.is_exchanged(address):
+        raise UsageError(
+            f"{address!r:.200}: nobody dials a place like this; keep it in step with"
+            f" `synaptic-crdt sync --live {address:.200}`"
+        )
     return await _find(_LISTEN, address)(address)
 
 

@@ -11,11 +11,10 @@ from typing import Final
 
 import trio
 
-from synaptic_crdt.errors import LinkFailed, UsageError
+from synaptic_crdt.errors import LinkFailed
 from synaptic_crdt.sync import addresses
 from synaptic_crdt.sync.transports.door import Door, leave_as_is
 
-_PREFIX: Final = f"{addresses.UNIX}://"
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid of the other end
 
 
@@ -83,7 +82,4 @@ def _remove_leftover(path: Path) -> None:
 
 
 def _parse(address: str) -> Path:
-    path = address.removeprefix(_PREFIX)
-    if path == address or not path.startswith("/") or "\0" in path:
-        raise UsageError(f"{address!r:.200} is not an address of the form {_PREFIX}/path")
-    return Path(path)
+    return Path(addresses.parse_path(address, addresses.UNIX))
