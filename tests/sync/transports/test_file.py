@@ -25,6 +25,10 @@ def make_exchange(path: Path, peer: Peer, keys: ReadKeys = NO_KEYS) -> FileExcha
     return FileExchange(f"file://{path}", end)
 
 
+def list_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def exchange(path: Path, peer: Peer, keys: ReadKeys = NO_KEYS) -> Passed:
     return await make_exchange(path, peer, keys).run_pass()
 
@@ -47,7 +51,7 @@ async def test_a_stick_goes_back_and_forth(tmp_path: Path, founder: DeviceKey) -
     # It lacked nothing, so it was not written.
     assert told.counts.bytes_sent == 0
     # Anybody reads it as any bundle.
-    assert [each.name for each in tmp_path.iterdir()] == ["stick.bundle"]
+    assert list_names(tmp_path) == ["stick.bundle"]
 
 
 async def test_nothing_is_read_again_while_nothing_changes(
