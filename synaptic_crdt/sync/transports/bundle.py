@@ -211,7 +211,7 @@ def _admit_all(gate: Gate, records: Iterable[Piece | bytes]) -> tuple[BundleRepo
                 entries += len(piece.bodies)
         admissions = gate.admit_statements(statements)
         statements_new += admissions.count(Admission.ACCEPT)
-        waits = waits or held > 0 or Admission.HOLD in admissions
+        waits = waits or held > 0 or any(each.is_to_wait for each in admissions)
     entries_new = gate.entries_admitted - before
     report = BundleReport(
         entries_new=entries_new,

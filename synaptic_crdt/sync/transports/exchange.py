@@ -14,10 +14,10 @@ import msgspec
 
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.statements import Statement, encode_statement
+from synaptic_crdt.sync.events import Counts
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.peer import SyncReport
 from synaptic_crdt.sync.read_keys import ReadKeys, is_sealed
-from synaptic_crdt.sync.session import Counts
 from synaptic_crdt.sync.transports.bundle_format import check_whole, pour_records
 
 _HEAD_BYTES: Final = 64

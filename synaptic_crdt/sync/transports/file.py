@@ -62,8 +62,8 @@ class FileExchange:
             if merged is not None and merged.waits:
                 held = merged.report.entries_held
                 why = (
-                    f"{held:,} entries, or statements, stand on what is not held here; it is left"
-                    " as it is, so that they are not lost: sync with whoever wrote it"
+                    f"{held:,} entries, or statements, stand on what is not held here, or are over quota;"
+                    " it is left as it is, so that they are not lost: sync with whoever wrote it"
                 )
                 report = self._tally.report(held=held, equal=None, root=replica.root)
                 return Passed(report, True, False, (Skipped(str(self._path), why),))

@@ -190,7 +190,7 @@ class FolderExchange:
         self._known[name] = _Known(merged.contents, len(data), is_whole)
         if merged.waits:
             held = merged.report.entries_held
-            why = f"{held:,} entries, or statements, wait for what they follow"
+            why = f"{held:,} entries, or statements, wait for what they follow, or are over quota"
             self._wait(name, why, found, before, held=held, stamp=self._end.get_stamp())
 
     def _wait(
