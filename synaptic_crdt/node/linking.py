@@ -45,7 +45,7 @@ class LinkBook:
         self._node.keep_reversals()
         self._report["root"] = self._node.replica.root.hex()
 
-    def note(self, address: str, event: Happening | Passed) -> None:
+    def note(self, address: str, event: Happening) -> None:
         """Take note of what happened on a link, and tell it."""
         match event:
             case Linked(device):
@@ -71,8 +71,6 @@ class LinkBook:
                 self._tell("left-out", address, device=device.hex(), explanation=reason)
             case Alarm():
                 self._tell("alarm", address, explanation="a difference that does not shrink")
-            case Passed():
-                self._note_pass(address, event)
             case SyncReport():
                 self._running[address] = event
                 self._tell_progress(address, event)
@@ -89,8 +87,11 @@ class LinkBook:
         self._tell("lost", address, error=str(error), retry_seconds=pause_seconds)
         self._write_report()
 
-    def _note_pass(self, address: str, event: Passed) -> None:
-        """Take note of a look at a place where nobody is at the other end."""
+    def note_pass(self, address: str, event: Passed | Lost) -> None:
+        """Take note of a look at a place where nobody is at the other end, and tell it."""
+        if isinstance(event, Lost):
+            self.note_failure(address, event.error, event.pause_seconds)
+            return
         is_first = self._running.get(address) is None
         self._running[address] = event.report
         self._failures.pop(address, None)
@@ -101,6 +102,7 @@ class LinkBook:
             self._tell_progress(address, event.report)
             root = None if event.report.root is None else event.report.root.hex()
             self._tell("exchanged", address, equal=event.report.equal, root=root)
+        self._write_report()
 
     def _tell_progress(self, address: str, report: SyncReport) -> None:
         counts = report.counts

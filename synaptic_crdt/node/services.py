@@ -137,7 +137,7 @@ class _Ends(NamedTuple):
         """Exchange once with whoever, or whatever, is at an address."""
         if is_exchanged(address):
             end = make_file_end(self.setting.node, in_the_clear=self.in_the_clear)
-            await exchange_once(address, end, on_event=self.book.note)
+            await exchange_once(address, end, on_event=self.book.note_pass)
         else:
             await sync_once(address, self.setting.end, on_event=self.book.note)
 
@@ -145,7 +145,7 @@ class _Ends(NamedTuple):
         """Exchange with an address until cancelled."""
         if is_exchanged(address):
             end = make_file_end(self.setting.node, in_the_clear=self.in_the_clear)
-            await keep_exchange(address, end, on_event=self.book.note)
+            await keep_exchange(address, end, on_event=self.book.note_pass)
         else:
             await keep_link(address, self.setting.end, on_event=self.book.note)
 
