@@ -8,6 +8,7 @@ from benchmarks.folding import print_folding
 from benchmarks.machine import print_machine
 from benchmarks.merging import print_merging
 from benchmarks.opening import print_opening
+from benchmarks.reconciling import print_reconciling
 from benchmarks.starting import print_starting
 from benchmarks.syncing import print_syncing
 
@@ -22,6 +23,7 @@ def main() -> None:
     print_merging()
     print_opening(with_large=with_large)
     print_syncing()
+    print_reconciling()
     print_documents()
     print_starting()
 

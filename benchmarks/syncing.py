@@ -26,7 +26,7 @@ from synaptic_crdt.sync.peer import SyncReport
 
 _ENTRIES = 10_000
 _DEVICES = 10
-_MEMO = "x" * 120  # makes an entry of about 250 bytes
+_MEMO = "x" * 200  # makes a body of about 250 bytes
 _APPENDS = 200
 _PAUSE_SECONDS = 0.02
 _RUNS = 3

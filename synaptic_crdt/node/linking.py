@@ -9,8 +9,9 @@ from typing import Final, Self
 from synaptic_crdt.errors import SynapticError
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Emit, Json
+from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
-from synaptic_crdt.sync.links import Alarm, Happening, Left, Linked, Lost
+from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
 from synaptic_crdt.sync.peer import LeftOut, SyncReport
 from synaptic_crdt.sync.transports.exchange import Passed
 
@@ -69,8 +70,19 @@ class LinkBook:
                 self._tell("fork", address, device=device.hex(), position=position)
             case LeftOut(device, reason):
                 self._tell("left-out", address, device=device.hex(), explanation=reason)
-            case Alarm():
-                self._tell("alarm", address, explanation="a difference that does not shrink")
+            case Alarm(device, ours, theirs):
+                self._tell(
+                    "alarm",
+                    address,
+                    device=device.hex(),
+                    explanation=(
+                        "the same difference for the third time, and nothing moved: here are"
+                        f" {ours.entries:,} entries that count and {ours.index:,} checkpoints, there"
+                        f" {theirs.entries:,} and {theirs.index:,}. Run doctor on both sides, and"
+                        " sync with somebody else: one of the two does not say what it has, or has"
+                        " what nobody else may take"
+                    ),
+                )
             case SyncReport():
                 self._running[address] = event
                 self._tell_progress(address, event)

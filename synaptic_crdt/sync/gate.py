@@ -22,6 +22,8 @@ from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.forks import prove_fork
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
+from synaptic_crdt.sync.budget import Budget
+from synaptic_crdt.sync.differences import Differences
 from synaptic_crdt.sync.inspection import Admission, Found, Inspection
 from synaptic_crdt.sync.issuers import IssuerFinder
 from synaptic_crdt.sync.news import News
@@ -82,6 +84,9 @@ class Gate:
         self.entries_admitted = 0
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer
+        # Of all links that lead here: what they may bring at a time, and where they stay apart.
+        self.budget: Final = Budget(limits.LINKS_BYTES)
+        self.differences: Final = Differences()
         # Proofs that came before their feeds, by device; the first few are kept in memory.
         self._early: Final[dict[bytes, bytes]] = {}
 

@@ -36,7 +36,6 @@ STRANGERS: Final = 64  # at a time, of those who come and have not shown whose t
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-_ALARM_REPEATS: Final = 3
 
 
 class LocalEnd(NamedTuple):
@@ -65,15 +64,8 @@ class Left(msgspec.Struct, frozen=True):
     """A link that somebody else had made ended in good order."""
 
 
-class Alarm(msgspec.Struct, frozen=True):
-    """The same difference stayed three times, with nothing admitted on this side."""
-
-    ours: bytes
-    theirs: bytes
-
-
 # Called with the address of the link, and what happened there.
-Happening = LinkEvent | Linked | Lost | Left | Alarm
+Happening = LinkEvent | Linked | Lost | Left
 EventHandler = Callable[[str, Happening], None]
 
 
@@ -92,16 +84,12 @@ async def keep_link(address: str, end: LocalEnd, *, on_event: EventHandler) -> N
     ``UsageError``, ``WrongMarket`` or ``VersionMismatch``, which waiting does not cure.
     """
     pause = _FIRST_PAUSE_SECONDS
-    differences = _Differences(end.gate)
 
     def handle(name: str, event: Happening) -> None:
         nonlocal pause
         on_event(name, event)
         if isinstance(event, Reconciled):
             pause = _FIRST_PAUSE_SECONDS
-            alarm = differences.take(event)
-            if alarm is not None:
-                on_event(name, alarm)
 
     if is_started_by_other(address):
         await _run_dialled(address, end, live=True, on_event=handle)
@@ -188,29 +176,6 @@ async def _let_in(
     except trio.WouldBlock:
         await stream.refuse(Refusal.FULL)
     return stream
-
-
-class _Differences:
-    """Notices a difference that does not shrink from link to link."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate: Final = gate
-        self._last: tuple[bytes, bytes, int] | None = None
-        self._repeats = 0
-
-    def take(self, event: Reconciled) -> Alarm | None:
-        """Return an alarm the third time that both sides part as they met before."""
-        quotas = self._gate.quotas
-        if event.equal or (quotas is not None and quotas.left_out):
-            # What is over quota here is a difference that a checkpoint ends.
-            self._last = None
-            return None
-        now = (event.ours.digest, event.theirs.digest, self._gate.replica.entries)
-        self._repeats = self._repeats + 1 if now == self._last else 1
-        self._last = now
-        if self._repeats == _ALARM_REPEATS:
-            return Alarm(event.ours.digest, event.theirs.digest)
-        return None
 
 
 async def _run_dialled(

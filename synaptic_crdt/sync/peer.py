@@ -24,6 +24,7 @@ from synaptic_crdt.errors import (
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.sync.channel import Peer
+from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import (
     NOBODY,
     Counts,
@@ -64,7 +65,7 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-LinkEvent = LeftOut | Greeted | ForkFound | Reconciled | SyncReport
+LinkEvent = LeftOut | Greeted | ForkFound | Reconciled | Alarm | SyncReport
 EventHandler = Callable[[LinkEvent], None]
 
 
@@ -92,15 +93,19 @@ async def run_link(
         role=role,
         clock_ms=clock_ms,
         nonce=secrets.token_bytes(limits.NONCE_BYTES),
+        budget=gate.budget,
         device=device,
     )
     link = _Link(stream, gate, session, peer, on_event)
     gate.news.subscribe(link.note_news)
+    gate.budget.subscribe(link.note_room)
     try:
         async with stream:
             await link.run()
     finally:
+        gate.budget.unsubscribe(link.note_room)
         gate.news.unsubscribe(link.note_news)
+        session.close()
         on_event(link.report)
     return link.report
 
@@ -120,6 +125,7 @@ class _Link:
         self._peer: Final = peer
         self._on_event: Final = on_event
         self._has_news = trio.Event()
+        self._has_room = trio.Event()
         self._moved_at = trio.current_time()
         self._frames = 0
         self._is_greeted = False
@@ -142,6 +148,9 @@ class _Link:
         self._session.note_news(devices)
         self._has_news.set()
 
+    def note_room(self) -> None:
+        self._has_room.set()
+
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
             for task in (self._read, self._write, self._watch):
@@ -163,13 +172,22 @@ class _Link:
 
     async def _read(self) -> None:
         while data := await self._stream.receive_some(_RECEIVE_BYTES):
-            self._session.receive(bytes(data))
-            if self._session.frames_received > self._frames:
-                self._frames = self._session.frames_received
+            self._receive(bytes(data))
+            while self._session.is_paused:
+                self._has_room = trio.Event()
+                await self._has_room.wait()
+                # The other end could do nothing meanwhile.
                 self._moved_at = trio.current_time()
-            self._handle_events()
-            self._has_news.set()
+                self._receive(b"")
         self._session.receive_end()
+
+    def _receive(self, data: bytes) -> None:
+        self._session.receive(data)
+        if self._session.frames_received > self._frames:
+            self._frames = self._session.frames_received
+            self._moved_at = trio.current_time()
+        self._handle_events()
+        self._has_news.set()
 
     async def _write(self) -> None:
         while not self._session.is_finished:
@@ -188,6 +206,7 @@ class _Link:
             allowed = IDLE_SECONDS if self._is_greeted else GREETING_SECONDS
             left = self._moved_at + allowed - trio.current_time()
             is_at_rest = self._session.is_reconciled and not self._is_sending
+            is_at_rest = is_at_rest or self._session.is_paused
             if left <= 0 and not is_at_rest:
                 raise LinkFailed(f"the other end did nothing for {allowed} s; sync again")
             await trio.sleep(left if left > 0 else allowed)
@@ -215,7 +234,17 @@ class _Link:
                 # What the channel has shown, whatever the session says.
                 event = msgspec.structs.replace(event, device=self._peer.device)
             self._reconciled = event
+            self._on_event(event)
+            self._watch_difference(event)
+            return
         self._on_event(event)
+
+    def _watch_difference(self, event: Reconciled) -> None:
+        alarm = self._gate.differences.take(event, self._gate.entries_admitted)
+        quotas = self._gate.quotas
+        # What is over quota here is a difference that a checkpoint ends.
+        if alarm is not None and (quotas is None or not quotas.left_out):
+            self._on_event(alarm)
 
     def _tell_left_out(self, pieces: Sequence[Piece], admissions: Sequence[Admission]) -> None:
         quotas = self._gate.quotas

@@ -21,6 +21,7 @@ from typing import Final
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.budget import Budget
 from synaptic_crdt.sync.events import NOBODY, Counts, Event, Greeted, Reconciled, Role
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import (
@@ -53,9 +54,10 @@ class Session:
         role: Role,
         clock_ms: int,
         nonce: bytes,
+        budget: Budget,
         device: bytes = NOBODY,
     ) -> None:
-        """``nonce``: 16 random bytes that nobody knew before."""
+        """``nonce``: 16 random bytes that nobody knew before; ``budget`` is shared by all links."""
         self._replica: Final = replica
         self._live: Final = live
         self._clock_ms: Final = clock_ms
@@ -69,7 +71,7 @@ class Session:
         forks = Forks(replica, self._wants, self._intake)
         reconciling = Reconciling(replica, self._wants, forks, nonce)
         self._statements: Final = StatementExchange(replica, self._intake)
-        self._pieces: Final = Pieces(replica, self._wants, forks, self._intake)
+        self._pieces: Final = Pieces(replica, self._wants, forks, self._intake, budget)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
         self._in_turn: Final = deque[Part]((self._pieces,))
         self._parts: Final[tuple[Part, ...]] = (*self._urgent, *self._in_turn)
@@ -83,6 +85,9 @@ class Session:
         self._bytes_sent = 0
         self._bytes_received = 0
         self.frames_received = 0
+        # Does what the other side has begun wait for memory? Then read no more; ask again by
+        # ``receive`` with nothing when the budget tells.
+        self.is_paused = False
         self._hello: Final = Hello(
             view=replica.chain.view.number,
             index=replica.chain.index,
@@ -147,7 +152,7 @@ class Session:
                 return
             check_preface(self._replica.market, preface)
             self._has_preface = True
-        while (payload := self._reader.take_payload()) is not None:
+        while self._has_room() and (payload := self._reader.take_payload()) is not None:
             self._handle(decode_message(payload, self._kinds))
             self.frames_received += 1
         if (offer := self._intake.make_offer()) is not None:
@@ -174,6 +179,11 @@ class Session:
         self._pieces.settle(pieces)
         self._tell_intake()
 
+    def close(self) -> None:
+        """Give back what is reserved: the link has ended, well or not."""
+        for part in self._parts:
+            part.close()
+
     def note_news(self, devices: Sequence[bytes]) -> None:
         """Take note that feeds moved here, or statements came, whoever brought them."""
         # Whoever said done and is not live asks for no more.
@@ -191,6 +201,10 @@ class Session:
         return b"".join(chunks)
 
     # -- what the other side says ------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        self.is_paused = not all(part.has_room() for part in self._parts)
+        return not self.is_paused
 
     def _handle(self, message: Message) -> None:
         expected = self._get_expected()

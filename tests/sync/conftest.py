@@ -222,6 +222,7 @@ class End:
             role="member",
             clock_ms=CLOCK_MS,
             nonce=self.nonce,
+            budget=self.peer.gate.budget,
         )
         self.peer.gate.news.subscribe(self.session.note_news)
 

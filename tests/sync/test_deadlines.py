@@ -5,13 +5,14 @@ import trio
 import trio.testing
 
 from synaptic_crdt.errors import LinkFailed
+from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import Reconciled
-from synaptic_crdt.sync.links import Alarm, Linked, Lost, keep_link
+from synaptic_crdt.sync.links import Linked, Lost, keep_link
 from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
-from synaptic_crdt.sync.session import Session
 from synaptic_crdt.sync.transports import tcp
-from tests.sync.conftest import CLOCK_MS, NONCE, Peer, make_key
+from tests.sync.conftest import End, Peer, make_key
 from tests.sync.linking import HERE, LinkEnd, Log, accept, make_end, wait_until_equal
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def test_a_silent_end_is_given_up() -> None:
 async def test_an_end_that_greets_and_trickles_is_given_up(founder: DeviceKey) -> None:
     first, second = Peer(), Peer()
     first.note(founder)
-    session = Session(first.replica, live=False, role="member", clock_ms=CLOCK_MS, nonce=NONCE)
+    session = End(first).session
     end = LinkEnd()
     ours, theirs = trio.testing.memory_stream_pair()
 
@@ -64,7 +65,7 @@ async def test_an_end_that_does_not_read_is_given_up(founder: DeviceKey) -> None
     first.note(founder)
     end = LinkEnd()
     ours, theirs = trio.testing.lockstep_stream_pair()
-    session = Session(second.replica, live=False, role="member", clock_ms=CLOCK_MS, nonce=NONCE)
+    session = End(second).session
 
     async def greet_and_stop() -> None:
         await theirs.send_all(session.data_to_send())
@@ -73,6 +74,43 @@ async def test_an_end_that_does_not_read_is_given_up(founder: DeviceKey) -> None
         nursery.start_soon(greet_and_stop)
         nursery.start_soon(end.run, ours, first)
     assert isinstance(end.error, LinkFailed)
+
+
+async def test_a_link_that_waits_for_memory_goes_on_when_there_is_some(founder: DeviceKey) -> None:
+    first, second = Peer(), Peer()
+    first.note(founder, 20)
+    budget = second.gate.budget
+    assert budget.reserve(founder, limits.LINKS_BYTES)
+    ends = LinkEnd(), LinkEnd()
+    streams = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        for end, stream, peer in zip(ends, streams, (first, second), strict=True):
+            nursery.start_soon(end.run, stream, peer)
+        await trio.sleep(IDLE_SECONDS - 10)
+        assert second.replica.entries == 0
+        budget.give_back(limits.LINKS_BYTES)
+    assert [end.error for end in ends] == [None, None]
+    assert second.replica.entries == 20
+    assert budget.used == 0
+
+
+async def test_whoever_is_kept_waiting_gives_up_and_whoever_waits_for_memory_does_not(
+    founder: DeviceKey,
+) -> None:
+    first, second = Peer(), Peer()
+    first.note(founder, 20)
+    assert second.gate.budget.reserve(founder, limits.LINKS_BYTES)
+    ends = LinkEnd(), LinkEnd()
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends[0].run, ours, first)
+        nursery.start_soon(ends[1].run, theirs, second)
+        await trio.sleep(2 * IDLE_SECONDS)
+        assert "did nothing for 60 s" in str(ends[0].error)
+        assert ends[1].error is None
+        second.gate.budget.give_back(limits.LINKS_BYTES)
+    # What had come whole before the other end left is kept.
+    assert second.replica.entries == 20
 
 
 async def test_a_live_link_may_rest(founder: DeviceKey) -> None:
@@ -152,4 +190,6 @@ async def test_a_difference_that_stays_raises_an_alarm_once() -> None:
         await log.wait_for(Reconciled, 4)
         nursery.cancel_scope.cancel()
     [alarm] = log.get(Alarm)
-    assert alarm == Alarm(second.replica.compute_digest(), first.replica.compute_digest())
+    assert isinstance(alarm, Alarm)
+    assert alarm.ours.digest == second.replica.compute_digest()
+    assert alarm.theirs.digest == first.replica.compute_digest()

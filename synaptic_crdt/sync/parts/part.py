@@ -7,7 +7,8 @@ step at a time. To add one:
    field bounded;
 2. write a subclass of ``Part``: ``kinds`` names what it takes, ``get_expected``
    says when; ``buffered`` counts the bytes that it keeps of what the other side has begun, which
-   it bounds itself, before it keeps them;
+   it bounds itself, before it keeps them; what is large it reserves of the ``Budget`` that all
+   links share, and ``has_room`` says whether there was room;
 3. put it into the session's list: among those that are asked for their next step in order of
    urgency, or among those that move much and take turns, so that none waits for another's end.
 
@@ -60,6 +61,13 @@ class Part(Protocol):
     def buffered(self) -> int:
         """The bytes kept of what the other side has begun to send."""
         return 0
+
+    def has_room(self) -> bool:
+        """Is there memory for what the other side has begun? If not, no more is read; ask again."""
+        return True
+
+    def close(self) -> None:
+        """Give back what is reserved: the link has ended."""
 
     def get_expected(self, phase: Phase) -> Kinds:
         """Return what may come now; alone of all if ``has_begun``."""

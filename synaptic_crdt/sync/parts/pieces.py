@@ -15,6 +15,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.sync.assembly import Assembly, take_apart
+from synaptic_crdt.sync.budget import Budget
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import Bodies, Gone, Header, Message, Want, Wanted
 from synaptic_crdt.sync.parts.forks import Forks
@@ -27,11 +28,17 @@ class Pieces(Part):
 
     kinds: ClassVar[Kinds] = (Want, Header, Bodies, Gone)
 
-    def __init__(self, replica: Replica, wants: Wants, forks: Forks, intake: Intake) -> None:
+    def __init__(
+        self, replica: Replica, wants: Wants, forks: Forks, intake: Intake, budget: Budget
+    ) -> None:
         self._replica: Final = replica
         self._wants: Final = wants
         self._forks: Final = forks
         self._intake: Final = intake
+        self._budget: Final = budget
+        self._reserved = 0
+        # What the other side has begun: its header, and its bodies once there is room for them.
+        self._header: Header | None = None
         self._assembly: Assembly | None = None
         self._asked: Final[deque[Wanted]] = deque()
         self._moved: Final[dict[bytes, None]] = {}
@@ -42,7 +49,7 @@ class Pieces(Part):
     @property
     def has_begun(self) -> bool:
         """Is a piece on its way, of which nothing but bodies may come next?"""
-        return self._assembly is not None
+        return self._header is not None
 
     @property
     def is_settled(self) -> bool:
@@ -59,9 +66,24 @@ class Pieces(Part):
         """The bytes of the piece that is on its way."""
         return self._assembly.size if self._assembly else 0
 
+    def has_room(self) -> bool:
+        """Is there memory for the piece that is on its way?"""
+        header = self._header
+        if header is not None and self._assembly is None:
+            if not self._budget.reserve(self, header.size):
+                return False
+            self._reserved += header.size
+            self._assembly = Assembly(header)
+        return True
+
+    def close(self) -> None:
+        """Give back what is reserved: the link has ended."""
+        self._budget.leave(self)
+        self._give_back(self._reserved)
+
     def get_expected(self, phase: Phase) -> Kinds:
         """Return what may come now."""
-        if self._assembly is not None:
+        if self.has_begun:
             return (Bodies,)
         return (Header, Gone) if phase is Phase.ENDING else (Want, Header, Gone)
 
@@ -107,6 +129,7 @@ class Pieces(Part):
             elif admission is Admission.FORK:
                 self._forks.meet(piece)
             self._wants.settle(piece, admission)
+        self._give_back(sum(len(body) for piece in offered for body in piece.bodies))
 
     def make_next(self, *, is_live: bool) -> Sequence[Message]:
         """Return what to ask for, or the next piece."""
@@ -132,17 +155,19 @@ class Pieces(Part):
                 f"feed {header.device.hex()[:16]}: nobody asked for a piece at {header.first}"
             )
         self._wants.check_room(header.device)
-        self._assembly = Assembly(header)
+        self._header = header
 
     def _take_bodies(self, message: Bodies) -> None:
         assert self._assembly is not None
         piece = self._assembly.add(message.bodies)
         if piece is None:
             return
-        self._assembly = None
+        self._header = self._assembly = None
         self._wants.take_piece(piece)
-        # What follows a fork cannot be placed either.
-        if not self._wants.is_left_out(piece.device):
+        if self._wants.is_left_out(piece.device):
+            # What follows a fork cannot be placed either.
+            self._give_back(sum(map(len, piece.bodies)))
+        else:
             self._intake.pieces.append(piece)
 
     def _make_answer(self) -> Sequence[Message]:
@@ -168,6 +193,10 @@ class Pieces(Part):
                     return self._send(piece)
             del self._moved[device]
         return []
+
+    def _give_back(self, size: int) -> None:
+        self._reserved -= size
+        self._budget.give_back(size)
 
     def _send(self, piece: Piece) -> Sequence[Message]:
         self._wants.announce(piece.device, piece.last)

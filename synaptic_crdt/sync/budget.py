@@ -1,0 +1,59 @@
+"""One budget of memory for what all links of a process have begun to bring.
+
+A piece's bytes are reserved when its header comes, before any of its bodies is taken, and given
+back once the gate has judged it. What finds no room waits, and its link is not read on meanwhile:
+whoever sends fills its own buffers. Whoever waits longest goes first, and what has begun has room
+to end, so nobody waits for ever.
+
+Answers many links that announce much at a time.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+
+class Budget:
+    """Bytes that may be reserved, shared by whoever reserves."""
+
+    def __init__(self, size: int) -> None:
+        self._size: Final = size
+        self._used = 0
+        self._waiting: Final[dict[object, None]] = {}
+        self._listeners: Final[list[Callable[[], None]]] = []
+
+    @property
+    def used(self) -> int:
+        """The bytes that are reserved."""
+        return self._used
+
+    def reserve(self, owner: object, size: int) -> bool:
+        """Reserve bytes; if there is no room, ``owner`` waits, and has to ask again."""
+        self._waiting.setdefault(owner)
+        if next(iter(self._waiting)) is not owner or self._used + size > self._size:
+            return False
+        self._used += size
+        self.leave(owner)
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Give back bytes that were reserved."""
+        self._used -= size
+        self._tell()
+
+    def leave(self, owner: object) -> None:
+        """Wait no longer."""
+        self._waiting.pop(owner, None)
+        self._tell()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever those who wait are to ask again."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Callable[[], None]) -> None:
+        """Stop calling ``listener``."""
+        self._listeners.remove(listener)
+
+    def _tell(self) -> None:
+        if self._waiting:
+            for listener in tuple(self._listeners):
+                listener()
