@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from synaptic_crdt.exec.display import clean_bytes
-from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Result, Skills
+from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Result, Skills, Tell
 
 _DIGEST_BYTES: Final = 8
 _EXCERPT_CHARACTERS: Final = 200
@@ -21,7 +21,7 @@ class RehearsalExecutor:
         self.name: Final = "rehearsal"
         self.skills: Final = Skills(kinds=(ANY,), media_types=(ANY,))
 
-    async def run(self, job: Job) -> Result | Failure:
+    async def run(self, job: Job, tell: Tell) -> Result | Failure:  # noqa: ARG002 - done at once
         """Return a text about the payload."""
         return Result("text/plain", compose_text(job).encode())
 
