@@ -60,6 +60,11 @@ _MEMBERS: Final = {
     "provide": _member(
         "provide", "provide", "Work: accept what the local policy allows, run it, deliver."
     ),
+    "usage": _member(
+        "usage",
+        "usage",
+        "Show what work has cost this machine: every call of a model, kept here and nowhere else.",
+    ),
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "archive": _member("archive", "archive", "Move final history to a file, and back."),

@@ -1,5 +1,6 @@
 """What this machine may work on: local, never sent, denying by default."""
 
+import shlex
 from collections.abc import Sequence
 
 import click
@@ -31,6 +32,8 @@ def show_policy() -> None:
     examples=(
         "policy set --opt-in --kinds text.answer --approval auto",
         "policy set --minimum-price 20 --parallel-tasks 2",
+        "policy set --model claude-opus-5-5 --tokens-per-day 500000",
+        "policy set --command '/usr/bin/tr a-z A-Z'",
         "policy set --opt-out",
     ),
 )
@@ -57,6 +60,23 @@ def show_policy() -> None:
     default=None,
     help="Show presence for your standing offers while `provide` runs.",
 )
+@click.option("--model", help="What the executor `anthropic` asks.")
+@click.option(
+    "--output-tokens", type=click.IntRange(min=1), help="The most that a model writes for a task."
+)
+@click.option("--tokens-per-task", type=click.IntRange(min=1), help="Read and written.")
+@click.option("--tokens-per-day", type=click.IntRange(min=0), help="Read and written, in UTC.")
+@click.option("--result-kib", type=click.IntRange(min=1), help="The largest result, in KiB.")
+@click.option(
+    "--command", "command_line", help="For the executor `command`; no shell. '' for none."
+)
+@click.option("--command-takes", help="Media types of payloads, separated by commas; '*' for all.")
+@click.option("--command-gives", help="The media type of its results.")
+@click.option("--command-environment", help="Variables to pass on, separated by commas.")
+@click.option("--command-cpu", "command_cpu", type=DURATION, help="CPU time of each process.")
+@click.option("--command-memory-mib", type=click.IntRange(min=1), help="Of all its processes.")
+@click.option("--command-disk-mib", type=click.IntRange(min=1), help="In its directory.")
+@click.option("--command-processes", type=click.IntRange(min=1), help="At a time.")
 def set_policy(
     kinds: str | None,
     minimum_price: int | None,
@@ -66,6 +86,19 @@ def set_policy(
     allow_requesters: str | None,
     block_requesters: str | None,
     approval: str | None,
+    model: str | None,
+    output_tokens: int | None,
+    tokens_per_task: int | None,
+    tokens_per_day: int | None,
+    result_kib: int | None,
+    command_line: str | None,
+    command_takes: str | None,
+    command_gives: str | None,
+    command_environment: str | None,
+    command_cpu: int | None,
+    command_memory_mib: int | None,
+    command_disk_mib: int | None,
+    command_processes: int | None,
     *,
     opted_in: bool | None,
     risk_sandbox: bool | None,
@@ -86,6 +119,19 @@ def set_policy(
         "approval": approval,
         "risk_sandbox": risk_sandbox,
         "keep_offers": keep_offers,
+        "model": model,
+        "output_tokens": output_tokens,
+        "tokens_per_task": tokens_per_task,
+        "tokens_per_day": tokens_per_day,
+        "result_kib": result_kib,
+        "command": _split_line(command_line),
+        "command_takes": _split(command_takes),
+        "command_gives": command_gives,
+        "command_environment": _split(command_environment),
+        "command_cpu_seconds": command_cpu,
+        "command_memory_mib": command_memory_mib,
+        "command_disk_mib": command_disk_mib,
+        "command_processes": command_processes,
     }
     given = {key: value for key, value in changes.items() if value is not None}
     if not given:
@@ -98,6 +144,16 @@ def _split(text: str | None) -> list[str] | None:
     if text is None:
         return None
     return sorted({item.strip() for item in text.split(",")} - {""})
+
+
+def _split_line(text: str | None) -> list[str] | None:
+    """Take a line apart as a shell would; none ever sees it."""
+    if text is None:
+        return None
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r:.80}: {error}", param_hint="--command") from error
 
 
 def _render_policy(answer: Json) -> None:

@@ -15,22 +15,25 @@ _ID_DIGITS: Final = 64
     cls=Command,
     examples=(
         "provide --executor rehearsal --once",
-        "provide --executor rehearsal",
+        "provide --executor anthropic",
+        "provide --executor command",
     ),
 )
 @click.option(
     "--executor",
-    type=click.Choice(["rehearsal"]),
+    type=click.Choice(["rehearsal", "anthropic", "command"]),
     default="rehearsal",
     show_default=True,
-    help="What does the work; `rehearsal` is offline and calls no model.",
+    help="rehearsal: offline, no model; anthropic: a Claude model, with this machine's credentials;"
+    " command: the program in your policy.",
 )
 @click.option("--once", is_flag=True, help="End after one job; wait for it if there is none yet.")
 def provide(executor: str, *, once: bool) -> None:
     """Work: accept what the local policy allows, run it, deliver.
 
     The policy denies by default: `policy set` allows. Work begins only on what is final, so keep
-    a `sync --live` running beside it; both use the home at once.
+    a `sync --live` running beside it; both use the home at once. Read docs/providing.md before
+    you ask a model, or run a program, for others; `usage` shows what it has cost.
     """
     serve("provide", _describe_event, _render_report, executor=executor, once=once)
     print_next("sync", "wallet")

@@ -48,11 +48,20 @@ class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
     blob: bytes = b""
 
 
+class Working(msgspec.Struct, frozen=True, tag="working"):
+    """An executor is on its way: the size of its result so far, and tokens read and written."""
+
+    assignment: bytes
+    size: int
+    tokens: int
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Begun work was given up."""
+    """Begun work was given up; the detail is told on this machine alone."""
 
     assignment: bytes
     reason: str
+    detail: str = ""
 
 
 class Declined(msgspec.Struct, frozen=True, tag="declined"):
@@ -93,6 +102,7 @@ Event = (
     Accepted
     | Waiting
     | Started
+    | Working
     | Delivered
     | Failed
     | Declined

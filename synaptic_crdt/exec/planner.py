@@ -16,7 +16,13 @@ import msgspec
 from synaptic_crdt.exec.attendance import plan_attendance
 from synaptic_crdt.exec.events import PassedOver, Waiting
 from synaptic_crdt.exec.executors.base import Skills
-from synaptic_crdt.exec.policy import Load, Policy, explain_objection, explain_refusal
+from synaptic_crdt.exec.policy import (
+    Load,
+    Policy,
+    explain_objection,
+    explain_refusal,
+    explain_tokens,
+)
 from synaptic_crdt.exec.situation import OpenTask, Situation, Work
 from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
@@ -77,7 +83,7 @@ def make_plan(
         *(Sign(operation) for operation in attending),
         *_plan_drops(situation.work, jobs),
         *_plan_work(situation, policy, skills, jobs, preview),
-        *_plan_acceptances(situation, policy, skills, preview),
+        *_plan_acceptances(situation, policy, skills, jobs, preview),
     )
 
 
@@ -96,9 +102,12 @@ def _plan_work(
 ) -> Iterator[Act | Note]:
     idle = [work for work in situation.work if work.assignment not in jobs]
     hands = policy.parallel_tasks - (len(situation.work) - len(idle))
+    begun_now = 0
     # What was started first: its execution limit runs already.
     for work in sorted(idle, key=lambda work: work.state != "STARTED"):
-        step = _refuse_work(work, situation, policy, skills) or _hold_back(work, situation)
+        step = _refuse_work(work, situation, policy, skills, begun_now) or _hold_back(
+            work, situation
+        )
         if step is not None:
             yield _ask_contract(step, work.assignment, preview)
         elif hands <= 0:
@@ -106,17 +115,20 @@ def _plan_work(
         else:
             begun = _ask_contract(_begin(work, situation, policy), work.assignment, preview)
             hands -= not isinstance(begun, PassedOver)
+            begun_now += not isinstance(begun, PassedOver)
             yield begun
 
 
 def _refuse_work(
-    work: Work, situation: Situation, policy: Policy, skills: Skills
+    work: Work, situation: Situation, policy: Policy, skills: Skills, begun_now: int
 ) -> Sign | PassedOver | None:
     """Give back accepted work that may not be done here; with manual approval, say so."""
     by, reason = BY_POLICY, "policy"
     objection = explain_objection(
         policy, requester=work.requester, kind=work.kind, is_sandbox=situation.is_sandbox
     )
+    if objection is None and skills.is_metered:
+        objection = explain_tokens(policy, situation.load.tokens_today, begun_now + 1)
     if objection is None:
         by, reason = BY_EXECUTOR, "payload-unsupported"
         objection = _explain_skills(skills, work.kind, (work.media_type,))
@@ -154,6 +166,8 @@ def _hold_back(work: Work, situation: Situation) -> Sign | Waiting | None:
         return Waiting(work.assignment, "its payload is not here yet: it travels on its own")
     if work.state == "STARTED" and _get_ms_left(work, situation) <= 0:
         return Sign(TaskFail(work.assignment, "deadline"))
+    if situation.pause:
+        return Waiting(work.assignment, situation.pause)
     return None
 
 
@@ -177,30 +191,47 @@ def _get_ms_left(work: Work, situation: Situation) -> int:
 
 
 def _plan_acceptances(
-    situation: Situation, policy: Policy, skills: Skills, preview: Preview
+    situation: Situation,
+    policy: Policy,
+    skills: Skills,
+    jobs: frozenset[bytes],
+    preview: Preview,
 ) -> Iterator[Sign | PassedOver]:
     load = situation.load
     for task in situation.tasks:
-        refusal = _refuse_task(task, situation, policy, skills, load)
+        refusal = _refuse_task(task, situation, policy, skills, load, len(jobs))
         if refusal is not None:
             yield refusal
             continue
         step = _ask_contract(Sign(TaskAccept(task.task, task.limit, ())), task.task, preview)
         yield step
         if isinstance(step, Sign):
-            load = Load(load.accepted_today + 1, load.owed + 1)
+            load = Load(load.accepted_today + 1, load.owed + 1, load.tokens_today)
 
 
 def _refuse_task(
-    task: OpenTask, situation: Situation, policy: Policy, skills: Skills, load: Load
+    task: OpenTask,
+    situation: Situation,
+    policy: Policy,
+    skills: Skills,
+    load: Load,
+    jobs: int,
 ) -> PassedOver | None:
     if task.obstacle:
         return PassedOver(task.task, BY_CONTENT, task.obstacle)
+    if situation.pause:
+        return PassedOver(task.task, BY_EXECUTOR, situation.pause)
     # Which of the free seats it will be is settled by the document's order, so all must suit.
     lack = _explain_skills(skills, task.kind, task.media_types)
     if lack is not None:
         return PassedOver(task.task, BY_EXECUTOR, lack)
-    refusal = explain_refusal(
+    # What is in hand counts already with what it may cost.
+    refusal = (
+        explain_tokens(policy, load.tokens_today, load.owed - jobs + 1)
+        if skills.is_metered
+        else None
+    )
+    refusal = refusal or explain_refusal(
         policy,
         requester=task.requester,
         kind=task.kind,

@@ -6,6 +6,7 @@ It does not say what the contract demands, and it moves no money.
 """
 
 import os
+import string
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal, get_type_hints
 import msgspec
 
 from synaptic_crdt.errors import UsageError
-from synaptic_crdt.rules.fields import is_slug
+from synaptic_crdt.rules.fields import is_media_type, is_slug
 from synaptic_crdt.rules.limits import OPEN_ASSIGNMENTS, PRICE_MAX
 from synaptic_crdt.state.limits import HASH_BYTES, KIB
 
@@ -27,6 +28,13 @@ _FILE_BYTES: Final = 64 * KIB  # hundreds of requesters; read before anything is
 _LIST_ITEMS: Final = 512
 _TASKS_PER_DAY: Final = 100_000
 _SECONDS_PER_TASK: Final = 24 * 60 * 60
+_TOKENS: Final = 10**9
+_OUTPUT_TOKENS: Final = 128_000  # the most that any model writes in one answer
+_RESULT_KIB: Final = 48 * 1024  # sealed and padded, it still fits a blob
+_TEXT_BYTES: Final = 4 * KIB  # one argument of a program
+_SIZE_MIB: Final = 1024 * 1024
+_PROCESSES: Final = 10_000
+_MODEL_BYTES: Final = 64
 _APPROVALS: Final[tuple[Approval, ...]] = ("manual", "auto")
 _HEADER: Final = "# What this machine does for others. A key that is left out denies.\n"
 
@@ -39,6 +47,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     With ``approval`` manual the worker accepts nothing: it does what its owner accepted.
     ``risk_sandbox`` lets it run work in a market where nothing is ever final. ``keep_offers`` lets
     it show presence for standing offers, which are bound by tasks only while it does.
+
+    ``model`` is what the executor `anthropic` asks, ``output_tokens`` the most that it may write in
+    one answer, thoughts included; the other tokens are read and written together. ``result_kib``
+    bounds what is handed over. ``command`` is the program that the executor `command` runs, as its
+    path and arguments; ``command_takes`` are media types of payloads, ``command_gives`` is that of
+    the result, ``command_environment`` names variables that it gets besides the few that all get.
+    Memory and disk are of all its processes together, seconds of CPU time of each.
     """
 
     opted_in: bool = False
@@ -52,16 +67,33 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     approval: Approval = "manual"
     risk_sandbox: bool = False
     keep_offers: bool = False
+    model: str = "claude-sonnet-5-5"
+    output_tokens: int = 32_000
+    tokens_per_task: int = 200_000
+    tokens_per_day: int = 2_000_000
+    result_kib: int = 1_024
+    command: tuple[str, ...] = ()
+    command_takes: tuple[str, ...] = ("text/plain",)
+    command_gives: str = "text/plain"
+    command_environment: tuple[str, ...] = ()
+    command_cpu_seconds: int = 600
+    command_memory_mib: int = 2_048
+    command_disk_mib: int = 512
+    command_processes: int = 64
 
 
 _TYPES: Final[Mapping[str, Any]] = get_type_hints(Policy)
 
 
 class Load(msgspec.Struct, frozen=True):
-    """How much is taken on already: accepted on this UTC day, and accepted but not delivered."""
+    """How much is taken on already: accepted on this UTC day, and accepted but not delivered.
+
+    ``tokens_today`` are those that count for this UTC day.
+    """
 
     accepted_today: int
     owed: int
+    tokens_today: int = 0
 
 
 def load_policy(path: Path) -> Policy:
@@ -139,6 +171,16 @@ def explain_objection(
     return None
 
 
+def explain_tokens(policy: Policy, tokens_today: int, jobs: int) -> str | None:
+    """Say why so many more jobs of a model may not begin today, or None when they may."""
+    if tokens_today + jobs * policy.tokens_per_task <= policy.tokens_per_day:
+        return None
+    return (
+        f"{tokens_today} tokens are used today, and with up to {policy.tokens_per_task} a task"
+        f" (tokens_per_task) it might come to more than tokens_per_day, {policy.tokens_per_day}"
+    )
+
+
 def explain_idleness(policy: Policy, *, is_sandbox: bool) -> str | None:
     """Say why this machine works on nothing whatever, or None when there is work it would do."""
     if not policy.opted_in:
@@ -168,6 +210,8 @@ def _check_policy(policy: Policy, source: str) -> None:
     _check_range(source, "tasks_per_day", policy.tasks_per_day, 0, _TASKS_PER_DAY)
     _check_range(source, "parallel_tasks", policy.parallel_tasks, 1, OPEN_ASSIGNMENTS)
     _check_range(source, "seconds_per_task", policy.seconds_per_task, 1, _SECONDS_PER_TASK)
+    _check_model(source, policy)
+    _check_command(source, policy)
     _check_items(source, "kinds", policy.kinds)
     for kind in policy.kinds:
         if kind != ANY and not is_slug(kind):
@@ -183,6 +227,46 @@ def _check_policy(policy: Policy, source: str) -> None:
                 )
     if policy.approval not in _APPROVALS:
         raise UsageError(f"{source}: approval {policy.approval!r:.40} is none of {_APPROVALS}")
+
+
+def _check_model(source: str, policy: Policy) -> None:
+    if not (policy.model and all(letter in _MODEL_LETTERS for letter in policy.model)):
+        raise UsageError(f"{source}: model {policy.model!r:.80} is no name of a model")
+    if len(policy.model) > _MODEL_BYTES:
+        raise UsageError(f"{source}: model has {len(policy.model)} letters, at most {_MODEL_BYTES}")
+    _check_range(source, "output_tokens", policy.output_tokens, 1, _OUTPUT_TOKENS)
+    _check_range(source, "tokens_per_task", policy.tokens_per_task, 1, _TOKENS)
+    _check_range(source, "tokens_per_day", policy.tokens_per_day, 0, _TOKENS)
+    _check_range(source, "result_kib", policy.result_kib, 1, _RESULT_KIB)
+
+
+def _check_command(source: str, policy: Policy) -> None:
+    for key in ("command", "command_takes", "command_environment"):
+        items: tuple[str, ...] = getattr(policy, key)
+        _check_items(source, key, items)
+        for item in items:
+            if "\0" in item or len(item.encode()) > _TEXT_BYTES:
+                raise UsageError(f"{source}: {key}: {item!r:.60} is too long, or holds a zero byte")
+    if policy.command and not policy.command[0].startswith("/"):
+        raise UsageError(
+            f"{source}: command: {policy.command[0]!r:.80} is no path from the root; nothing is"
+            " looked for in PATH"
+        )
+    for media_type in (*policy.command_takes, policy.command_gives):
+        if media_type != ANY and not (is_media_type(media_type) and "/" in media_type):
+            raise UsageError(f"{source}: {media_type!r:.80} is no media type, such as text/plain")
+    if policy.command_gives == ANY:
+        raise UsageError(f"{source}: command_gives names one media type, not {ANY!r}")
+    for name in policy.command_environment:
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(f"{source}: command_environment: {name!r:.60} names no variable")
+    _check_range(source, "command_cpu_seconds", policy.command_cpu_seconds, 1, _SECONDS_PER_TASK)
+    _check_range(source, "command_memory_mib", policy.command_memory_mib, 1, _SIZE_MIB)
+    _check_range(source, "command_disk_mib", policy.command_disk_mib, 1, _SIZE_MIB)
+    _check_range(source, "command_processes", policy.command_processes, 1, _PROCESSES)
+
+
+_MODEL_LETTERS: Final = frozenset(string.ascii_letters + string.digits + "._:/@-")
 
 
 def _check_range(source: str, key: str, value: int, low: int, high: int) -> None:
@@ -207,13 +291,13 @@ def _encode_toml(policy: Policy) -> str:
 
 
 def _encode_value(value: bool | int | str | tuple[str, ...]) -> str:  # noqa: FBT001 - any value
-    # Checked texts are slugs, hex or one of our words: none needs an escape.
     match value:
         case bool():
             return "true" if value else "false"
         case int():
             return str(value)
         case str():
-            return f'"{value}"'
+            # Any text in JSON is one in TOML, but for one letter that TOML wants escaped, too.
+            return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
         case _:
             return f"[{', '.join(_encode_value(item) for item in value)}]"

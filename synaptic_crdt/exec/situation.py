@@ -47,6 +47,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     payload: bytes | None
     unreadable: str
+    criteria: str = ""
     state: SeatState
     is_final: bool
     armed_ms: int
@@ -56,7 +57,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it at one moment of this machine's clock; tasks and work in order of number."""
+    """All of it at one moment of this machine's clock; tasks and work in order of number.
+
+    ``pause`` says why nothing new is begun for now, if there is a reason.
+    """
 
     wall_ms: int
     is_sandbox: bool
@@ -64,6 +68,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     work: tuple[Work, ...]
     load: Load
     attendance: Attendance = Attendance()
+    pause: str = ""
 
 
 def survey(desk: Desk) -> Situation:
@@ -126,6 +131,7 @@ def _make_work(
         requester=task.requester,
         kind=task.kind,
         title=task.title,
+        criteria=task.criteria,
         units=seat.shard.units,
         media_type=seat.shard.media_type,
         payload=payload if isinstance(payload, bytes) else None,

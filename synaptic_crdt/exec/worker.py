@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from synaptic_crdt.errors import PolicyRefused, SynapticError, UsageError
+from synaptic_crdt.exec.attempts import find_limits, run_job
 from synaptic_crdt.exec.desk import Appended, Desk
 from synaptic_crdt.exec.events import (
     Accepted,
@@ -30,15 +31,14 @@ from synaptic_crdt.exec.events import (
     Renewed,
     Started,
     Waiting,
+    Working,
 )
-from synaptic_crdt.exec.executors.base import Executor, Failure, Job, Result
-from synaptic_crdt.exec.payloads import compute_ciphertext_size
+from synaptic_crdt.exec.executors.base import Executor, Failure, Job, Progress, Result
 from synaptic_crdt.exec.planner import BY_CONTRACT, Drop, Run, Sign, Signed, make_plan
 from synaptic_crdt.exec.policy import Policy, explain_idleness
 from synaptic_crdt.exec.situation import Situation, survey
+from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.rules.explain import explain_end
-from synaptic_crdt.rules.fields import is_media_type
-from synaptic_crdt.rules.limits import BLOB_BYTES
 from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import (
@@ -51,6 +51,9 @@ from synaptic_crdt.rules.verdicts import Verdict
 
 TICK_SECONDS: Final = 2.0  # deadlines, caps and the policy file change without news
 STOP_SECONDS: Final = 5.0  # what running jobs get to end when the worker is stopped
+# For who asked to be left alone for a while, and did not say how long, or said anything.
+PAUSE_LEAST_SECONDS: Final = 60.0
+PAUSE_MOST_SECONDS: Final = 3_600.0
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -64,6 +67,7 @@ async def run_worker(
     desk: Desk,
     policy_source: Callable[[], Policy],
     executor: Executor,
+    log: UsageLog,
     *,
     once: bool,
     on_event: Callable[[Event], None],
@@ -73,12 +77,13 @@ async def run_worker(
     ``policy_source`` is asked before every plan, so that a changed policy acts at once. With
     ``once`` it accepts one task at a time, and waits for one as long as there is none.
     Raises ``PolicyRefused`` when the policy allows no work at all, ``UsageError`` when it cannot
-    be read at the beginning, and whatever the desk raises.
+    be read at the beginning or when the executor can do nothing more before its owner acts, and
+    whatever the desk raises.
     """
     idleness = explain_idleness(policy_source(), is_sandbox=desk.is_sandbox)
     if idleness is not None:
         raise PolicyRefused(idleness)
-    worker = _Worker(desk, policy_source, executor, on_event, once=once)
+    worker = _Worker(desk, policy_source, executor, log, on_event, once=once)
     failure: SynapticError | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -115,6 +120,7 @@ class _Worker:
         desk: Desk,
         policy_source: Callable[[], Policy],
         executor: Executor,
+        log: UsageLog,
         on_event: Callable[[Event], None],
         *,
         once: bool,
@@ -122,6 +128,7 @@ class _Worker:
         self._desk: Final = desk
         self._policy_source: Final = policy_source
         self._executor: Final = executor
+        self._log: Final = log
         self._on_event: Final = on_event
         self._once: Final = once
         self._jobs: Final[dict[bytes, _JobInHand]] = {}
@@ -130,11 +137,18 @@ class _Worker:
         self._told: set[tuple[bytes, str]] = set()
         self._living: set[bytes] = set()
         self._policy_error = ""
+        self._pause = ""
+        self._pause_end = 0.0
+        # Why the executor can do nothing more.
+        self._unfit = ""
         self.tally = Tally()
 
     async def run(self, nursery: trio.Nursery) -> None:
         while True:
             await self._hand_in()
+            if self._unfit:
+                await self.wind_up()
+                raise UsageError(f"the executor {self._executor.name} stopped: {self._unfit}")
             if self._once and self.tally != Tally():
                 return
             if not await self._act(nursery):
@@ -157,11 +171,12 @@ class _Worker:
 
     async def _act(self, nursery: trio.Nursery) -> bool:
         """Carry out one plan; return whether it changed the state."""
-        situation = survey(self._desk)
+        situation = self._survey()
         self._tell_losses(situation)
+        policy = self._read_policy()
         plan = make_plan(
             situation,
-            self._read_policy(),
+            policy,
             self._executor.skills,
             frozenset(self._jobs),
             self._desk.preview,
@@ -176,12 +191,21 @@ class _Worker:
                     self._tell(_make_event(operation, appended))
                     has_changed |= appended.verdict == Verdict.APPLIED
                 case Run():
-                    self._begin(nursery, step)
+                    self._begin(nursery, step, policy)
                 case Drop(assignment):
                     self._jobs.pop(assignment).scope.cancel()
                 case Waiting() | PassedOver():
                     self._tell(step)
         return has_changed
+
+    def _survey(self) -> Situation:
+        """Return the situation, with what only the worker knows of it."""
+        situation = survey(self._desk)
+        if trio.current_time() >= self._pause_end:
+            self._pause = ""
+        tokens = self._log.count_day(situation.wall_ms)
+        load = msgspec.structs.replace(situation.load, tokens_today=tokens)
+        return msgspec.structs.replace(situation, load=load, pause=self._pause)
 
     def _read_policy(self) -> Policy:
         """Return the policy as it is now; one that cannot be read denies."""
@@ -212,15 +236,20 @@ class _Worker:
 
     # -- jobs --------------------------------------------------------------------------------
 
-    def _begin(self, nursery: trio.Nursery, run: Run) -> None:
+    def _begin(self, nursery: trio.Nursery, run: Run, policy: Policy) -> None:
         work = run.work
         job = Job(
             assignment=work.assignment,
+            task=work.task,
+            requester=work.requester,
             kind=work.kind,
             title=work.title,
+            criteria=work.criteria,
             units=work.units,
             media_type=work.media_type,
             payload=run.payload,
+            limits=find_limits(policy, self._log, work.assignment, self._desk.get_wall_ms()),
+            model=policy.model if self._executor.skills.is_metered else "",
         )
         self._jobs[work.assignment] = in_hand = _JobInHand()
         nursery.start_soon(self._do, job, in_hand, run.seconds)
@@ -231,7 +260,13 @@ class _Worker:
         scope.deadline = trio.current_time() + seconds
         try:
             with scope:
-                in_hand.outcome = check_outcome(await self._executor.run(job))
+                in_hand.outcome = await run_job(
+                    self._executor,
+                    job,
+                    self._log,
+                    get_wall_ms=self._desk.get_wall_ms,
+                    on_progress=lambda progress: self._on_event(_tell_progress(job, progress)),
+                )
             if scope.cancelled_caught:
                 is_late = trio.current_time() >= scope.deadline
                 in_hand.outcome = Failure("deadline" if is_late else "stopped")
@@ -256,8 +291,21 @@ class _Worker:
                 return delivered
             # Refused for what it holds, or because the assignment has ended: then so is this.
             outcome = Failure("result-refused")
+        self._take_lesson(outcome)
         failure = TaskFail(assignment, outcome.reason)
-        return _make_event(failure, await self._append(failure))
+        event = _make_event(failure, await self._append(failure))
+        if isinstance(event, Failed):
+            return msgspec.structs.replace(event, detail=outcome.detail)
+        return event
+
+    def _take_lesson(self, failure: Failure) -> None:
+        """Spare the next jobs what would befall them, too: a pause, or the end."""
+        if failure.is_lasting:
+            self._unfit = failure.detail
+        if failure.retry_seconds is not None:
+            pause = min(max(failure.retry_seconds, PAUSE_LEAST_SECONDS), PAUSE_MOST_SECONDS)
+            self._pause = f"a pause, since the last job failed: {failure.reason}"
+            self._pause_end = trio.current_time() + pause
 
     async def _deliver(self, assignment: bytes, result: Result) -> Delivered | None:
         """Return what was delivered, or None when it was refused."""
@@ -317,18 +365,9 @@ class _Worker:
         return explain_end(row.reason) if row.end else "it was delivered by its owner"
 
 
-def check_outcome(outcome: Result | Failure) -> Result | Failure:
-    """Return an outcome that can be handed in: a result is there, fits, and has a media type."""
-    match outcome:
-        case Failure():
-            return outcome
-        case Result(_, b""):
-            return Failure("result-empty")
-        case Result(media_type, data):
-            # Sealed or not: whether it has to be is the desk's to know.
-            if compute_ciphertext_size(len(data)) > BLOB_BYTES:
-                return Failure("result-too-large")
-            return outcome if is_media_type(media_type) else Failure("executor-error")
+def _tell_progress(job: Job, progress: Progress) -> Working:
+    usage = progress.usage
+    return Working(job.assignment, progress.size, usage.tokens_in + usage.tokens_out)
 
 
 def _make_event(operation: Signed, appended: Appended) -> Event | None:

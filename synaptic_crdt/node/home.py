@@ -39,6 +39,8 @@ class Home:
         self.blobs_path: Final = self.path / "blobs"
         self.keys_path: Final = self.path / "keys"
         self.read_keys_path: Final = self.path / "read-keys.json"
+        self.usage_path: Final = self.path / "usage"
+        self.work_path: Final = self.path / "work"
 
     @property
     def name(self) -> str:

@@ -12,11 +12,11 @@ import trio
 
 from synaptic_crdt.errors import SynapticError, UsageError
 from synaptic_crdt.exec.events import encode_event
-from synaptic_crdt.exec.executors.base import Executor
-from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import load_policy
+from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import run_worker
 from synaptic_crdt.node.desk import NodeDesk
+from synaptic_crdt.node.executors import make_executor
 from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -28,8 +28,6 @@ from synaptic_crdt.sync.addresses import is_exchanged, is_started_by_other
 from synaptic_crdt.sync.exchanges import exchange_once, keep_exchange
 from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
 from synaptic_crdt.sync.transports.stdio import Pipes
-
-_EXECUTORS: Final[Mapping[str, Callable[[], Executor]]] = {"rehearsal": RehearsalExecutor}
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -96,17 +94,17 @@ async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
 
 async def provide(setting: Setting, *, executor: str, once: bool = False) -> None:
     """Work by the home's own policy: until interrupted, or until one job is done."""
-    make_executor = _EXECUTORS.get(executor)
-    if make_executor is None:
-        raise UsageError(f"executor {executor!r:.40} is none of {', '.join(_EXECUTORS)}")
     node = setting.node
+    # In a thread, since importing one may take a second.
+    chosen = await trio.to_thread.run_sync(make_executor, executor, node.home)
     desk = NodeDesk(node)
     setting.report.update(executor=executor, delivered=0, failed=0)
     try:
         tally = await run_worker(
             desk,
             lambda: load_policy(node.home.policy_path),
-            make_executor(),
+            chosen,
+            UsageLog(node.home.usage_path),
             once=once,
             on_event=lambda event: _tell_work(setting, encode_event(event)),
         )

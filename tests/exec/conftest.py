@@ -3,7 +3,11 @@
 Trio's clock jumps to the next thing that is waited for, and the market's wall clock follows it.
 """
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,6 +20,7 @@ from synaptic_crdt.exec.desk import Appended
 from synaptic_crdt.exec.events import Event, Started
 from synaptic_crdt.exec.executors.base import Executor
 from synaptic_crdt.exec.policy import Policy
+from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.rules.limits import RESULT_BYTES
 from synaptic_crdt.rules.market import Market
@@ -131,6 +136,9 @@ class Bench:
         self.provider: Final = self.scenario.add(grant=1_000)
         self.desk: Final = PeerDesk(self.provider)
         self.executor = executor
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder)
+        self.log: Final = UsageLog(Path(folder) / "usage")
         self.policy = policy
         self.policy_source: Callable[[], Policy] = lambda: self.policy
         self.events: Final[list[Event]] = []
@@ -156,6 +164,7 @@ class Bench:
             self.desk,
             self.policy_source,
             self.executor,
+            self.log,
             once=once,
             on_event=self.hear,
         )

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from synaptic_crdt.exec.executors.base import Job, Result, Skills
+from synaptic_crdt.exec.executors.base import Job, Limits, Progress, Result, Skills
 from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor, compose_text
 from synaptic_crdt.rules.limits import RESULT_BYTES
 
@@ -11,11 +11,15 @@ from synaptic_crdt.rules.limits import RESULT_BYTES
 def make_job(payload: bytes, kind: str = "text.answer") -> Job:
     return Job(
         assignment=b"a" * 32,
+        task=b"t" * 32,
+        requester=b"r" * 32,
         kind=kind,
         title="Vowels",
+        criteria="",
         units=3,
         media_type="text/plain",
         payload=payload,
+        limits=Limits(result_bytes=1_000),
     )
 
 
@@ -38,7 +42,8 @@ def test_any_covers_everything() -> None:
 
 
 def test_a_rehearsal_says_what_it_is_and_what_it_was_given() -> None:
-    result = trio.run(RehearsalExecutor().run, make_job(b"count the vowels"))
+    told: list[Progress] = []
+    result = trio.run(RehearsalExecutor().run, make_job(b"count the vowels"), told.append)
     assert isinstance(result, Result)
     text = result.data.decode()
     assert result.media_type == "text/plain"

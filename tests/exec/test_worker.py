@@ -18,11 +18,11 @@ from synaptic_crdt.exec.events import (
     Started,
     Waiting,
 )
-from synaptic_crdt.exec.executors.base import ANY, Executor, Failure, Job, Result, Skills
+from synaptic_crdt.exec.executors.base import ANY, Executor, Failure, Job, Result, Skills, Tell
 from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Policy
-from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally, check_outcome
-from synaptic_crdt.rules.limits import MIB, RESULT_BYTES
+from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally
+from synaptic_crdt.rules.limits import RESULT_BYTES
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import TaskAccept, TaskDeliver, TaskFail
 from tests.exec.conftest import AUTO, Bench
@@ -30,8 +30,6 @@ from tests.exec.conftest import AUTO, Bench
 pytestmark = pytest.mark.anyio
 
 NEVER: Final = 10_000.0
-# Its ciphertext, padded to a class of sizes, is the last that is no larger than a content may be.
-LARGEST: Final = bytes(63 * MIB - 8)
 
 
 class Scripted:
@@ -46,7 +44,7 @@ class Scripted:
         self.running = 0
         self.most_at_once = 0
 
-    async def run(self, job: Job) -> Result | Failure:
+    async def run(self, job: Job, tell: Tell) -> Result | Failure:
         self.jobs.append(job)
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
@@ -62,7 +60,7 @@ class Broken:
         self.name: Final = "broken"
         self.skills: Final = Skills((ANY,), (ANY,))
 
-    async def run(self, job: Job) -> Result | Failure:
+    async def run(self, job: Job, tell: Tell) -> Result | Failure:
         raise ValueError(job.kind)
 
 
@@ -317,24 +315,6 @@ async def test_a_policy_that_breaks_denies_until_it_is_mended() -> None:
 # -- failing ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("outcome", "handed_in"),
-    [
-        (DONE, DONE),
-        (Failure("executor-error"), Failure("executor-error")),
-        (Result("text/plain", b""), Failure("result-empty")),
-        (Result("", b"five"), Failure("executor-error")),
-        (Result("text/\x1bplain", b"five"), Failure("executor-error")),
-        (Result("text/plain", LARGEST), Result("text/plain", LARGEST)),
-        (Result("text/plain", LARGEST + b"x"), Failure("result-too-large")),
-    ],
-)
-def test_a_result_is_there_and_fits_or_is_a_failure(
-    outcome: Result | Failure, handed_in: Result | Failure
-) -> None:
-    assert check_outcome(outcome) == handed_in
-
-
 async def run_one(
     executor: Executor, policy: Policy = AUTO, **post: object
 ) -> tuple[Bench, Operation]:
@@ -364,8 +344,9 @@ async def test_a_larger_result_is_delivered_by_its_name() -> None:
     assert (delivered.size, delivered.blob) == (RESULT_BYTES + 1, operation.result.hash)
 
 
-async def test_a_result_that_nothing_carries_fails_the_task() -> None:
-    bench, operation = await run_one(Scripted(Result("text/plain", LARGEST + b"x")))
+async def test_a_result_that_does_not_fit_fails_the_task() -> None:
+    result = Result("text/plain", b"x" * (RESULT_BYTES + 1))
+    bench, operation = await run_one(Scripted(result), change(result_kib=48))
     assert operation == bench.make_failure("result-too-large")
 
 

@@ -205,7 +205,9 @@ class Answer:
     def _fail(self, reason: FailureReason, detail: str) -> None:
         # What has not begun has cost nothing, so it may be asked for again.
         may_retry = reason in _ERRORS.values() and not self.has_begun
-        self._failure = Failure(reason, detail, _PAUSE_SECONDS if may_retry else None)
+        self._failure = Failure(
+            reason, detail, _PAUSE_SECONDS if may_retry else None, is_free=may_retry
+        )
         self.is_over = True
 
 

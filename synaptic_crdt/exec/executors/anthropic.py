@@ -33,7 +33,16 @@ from synaptic_crdt.exec.executors.asking import (
     bound_tokens,
     compose_blocks,
 )
-from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Progress, Result, Skills, Tell
+from synaptic_crdt.exec.executors.base import (
+    ANY,
+    Failure,
+    Job,
+    Progress,
+    Result,
+    Skills,
+    Tell,
+    Usage,
+)
 from synaptic_crdt.state.limits import KIB
 
 STALL_SECONDS: Final = 180.0  # without a byte; while a model thinks, its service says so
@@ -49,6 +58,7 @@ _HEADERS: Final = {"Accept-Encoding": "identity"}
 _LASTING: Final = frozenset({401, 402, 403, 404})
 _TOO_LARGE: Final = 413
 _RATE_LIMITED: Final = 429
+_SERVER_ERROR: Final = 500
 _OVERLOADED: Final = frozenset({503, 529})
 _NO_CREDENTIALS: Final = (
     "the SDK finds no credentials it can use; set ANTHROPIC_API_KEY, or a profile of the SDK, in the"
@@ -78,9 +88,12 @@ class AnthropicExecutor:
             return blocks
         try:
             async with _make_client() as client:
-                return await _ask(client, job, [_make_message(blocks)], tell)
+                outcome = await _ask(client, job, [_make_message(blocks)], tell)
         except Exception as error:  # noqa: BLE001 - of what it knows an exception may tell anything
-            return _judge_error(error)
+            outcome = _judge_error(error)
+        if isinstance(outcome, Failure) and outcome.is_free:
+            tell(Progress(Usage(job.model, is_exact=True), 0))
+        return outcome
 
 
 class _Declined(Exception):
@@ -233,7 +246,9 @@ def _judge_error(error: Exception) -> Failure:
             return _judge_status(cause)
     for cause in causes:
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
-            return Failure("link-failed", "no connection could be made", _RETRY_SECONDS)
+            return Failure(
+                "link-failed", "no connection could be made", _RETRY_SECONDS, is_free=True
+            )
         if isinstance(cause, httpx2.TimeoutException):
             return Failure("link-failed", "nothing came for too long")
         if isinstance(cause, httpx2.TransportError):
@@ -247,12 +262,13 @@ def _judge_status(declined: _Declined) -> Failure:
     status = declined.status
     detail = f"the service answered with status {status} {declined.error_type}".rstrip()
     if status == _RATE_LIMITED:
-        return Failure("rate-limited", detail, declined.retry_seconds)
+        return Failure("rate-limited", detail, declined.retry_seconds, is_free=True)
     if status in _OVERLOADED:
-        return Failure("overloaded", detail, declined.retry_seconds)
+        return Failure("overloaded", detail, declined.retry_seconds, is_free=True)
+    is_free = status < _SERVER_ERROR
     if status == _TOO_LARGE:
-        return Failure("payload-too-large", detail)
-    return Failure("executor-error", detail, is_lasting=status in _LASTING)
+        return Failure("payload-too-large", detail, is_free=is_free)
+    return Failure("executor-error", detail, is_lasting=status in _LASTING, is_free=is_free)
 
 
 def parse_retry_after(text: str, now: datetime) -> float:

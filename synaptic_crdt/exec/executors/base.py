@@ -114,13 +114,14 @@ class Failure(msgspec.Struct, frozen=True):
     ``detail`` is for the owner of this machine alone. ``retry_seconds`` is how long to wait before
     the same run may be tried again; it is None when trying again would change nothing, or might be
     paid for twice. A lasting failure is one of this machine: no other job would fare better before
-    its owner acts.
+    its owner acts. A free one is known to have cost nothing.
     """
 
     reason: FailureReason
     detail: str = ""
     retry_seconds: float | None = None
     is_lasting: bool = False
+    is_free: bool = False
 
 
 Tell = Callable[[Progress], None]
