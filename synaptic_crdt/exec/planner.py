@@ -154,6 +154,18 @@ def _hold_back(work: Work, situation: Situation) -> Sign | Waiting | None:
         return Waiting(work.assignment, "its epoch is not closed yet")
     if work.state == "KEYWAIT":
         return Waiting(work.assignment, "the key of its payload is not revealed yet")
+    lack = _explain_lack(work, situation)
+    if lack is not None:
+        return lack
+    if work.state == "STARTED" and _get_ms_left(work, situation) <= 0:
+        return Sign(TaskFail(work.assignment, "deadline"))
+    if situation.pause and _is_answer_due(work, situation):
+        return Sign(TaskDecline(work.assignment, "paused"))
+    return Waiting(work.assignment, situation.pause) if situation.pause else None
+
+
+def _explain_lack(work: Work, situation: Situation) -> Sign | Waiting | None:
+    """Wait for a payload, or give up on one that does not come or cannot be read."""
     if work.unreadable and work.state == "ASSIGNED":
         # Free of blame for who begins nothing, and the seat opens for others.
         return Sign(TaskDecline(work.assignment, "payload-unreadable"))
@@ -164,10 +176,6 @@ def _hold_back(work: Work, situation: Situation) -> Sign | Waiting | None:
         return Sign(TaskDecline(work.assignment, "payload-unserved"))
     if work.payload is None:
         return Waiting(work.assignment, "its payload is not here yet: it travels on its own")
-    if work.state == "STARTED" and _get_ms_left(work, situation) <= 0:
-        return Sign(TaskFail(work.assignment, "deadline"))
-    if situation.pause:
-        return Waiting(work.assignment, situation.pause)
     return None
 
 

@@ -53,6 +53,7 @@ def plan(
     refused: Iterable[Operation] = (),
     load: Load | None = None,
     is_sandbox: bool = False,
+    pause: str = "",
 ) -> tuple[Act | Note, ...]:
     situation = Situation(
         wall_ms=NOW_MS,
@@ -60,6 +61,7 @@ def plan(
         tasks=tasks,
         work=work,
         load=load or Load(0, len(work)),
+        pause=pause,
     )
     no = tuple(refused)
 
@@ -179,6 +181,68 @@ def test_one_plan_does_not_exceed_a_cap(cap: str) -> None:
 def test_work_that_is_owed_counts_against_the_cap() -> None:
     assert "parallel_tasks is 2" in get_reason(plan(tasks=(OPEN,), load=Load(0, 2)))
     assert "tasks_per_day is 20" in get_reason(plan(tasks=(OPEN,), load=Load(20, 0)))
+
+
+METERED = Skills(("*",), ("text/plain",), is_metered=True)
+COSTLY = change_policy(parallel_tasks=10, tokens_per_task=1_000, tokens_per_day=3_500)
+
+
+def test_a_days_tokens_bound_what_is_accepted_in_one_plan() -> None:
+    tasks = tuple(change_task(task=bytes((number,)) * 32) for number in range(4))
+    steps = plan(tasks=tasks, policy=COSTLY, skills=METERED)
+    assert [type(step) for step in steps] == [Sign, Sign, Sign, PassedOver]
+    assert "tokens_per_day" in get_reason(steps[-1:])
+
+
+def test_what_was_used_and_what_is_owed_leave_less_to_accept() -> None:
+    for load in (Load(0, 0, 2_501), Load(0, 3)):
+        steps = plan(tasks=(OPEN,), policy=COSTLY, skills=METERED, load=load)
+        assert "tokens_per_day" in get_reason(steps)
+    # What runs counts already with what it may cost.
+    work = tuple(change_work(STARTED, assignment=bytes((number,)) * 32) for number in range(3))
+    (step,) = plan(
+        tasks=(OPEN,),
+        work=work,
+        policy=COSTLY,
+        skills=METERED,
+        jobs=[each.assignment for each in work],
+    )
+    assert isinstance(step, Sign)
+
+
+def test_an_executor_that_asks_no_model_needs_no_tokens() -> None:
+    (step,) = plan(tasks=(OPEN,), policy=COSTLY, load=Load(0, 0, 10**9))
+    assert isinstance(step, Sign)
+    assert isinstance(plan(work=(STARTED,), policy=COSTLY, load=Load(0, 1, 10**9))[0], Run)
+
+
+def test_accepted_work_for_which_no_tokens_are_left_is_given_back() -> None:
+    spent = Load(0, 1, 3_000)
+    steps = plan(work=(WORK,), policy=COSTLY, skills=METERED, load=spent)
+    assert steps == (Sign(TaskDecline(MINE, "policy")),)
+    steps = plan(work=(STARTED,), policy=COSTLY, skills=METERED, load=spent)
+    assert steps == (Sign(TaskFail(MINE, "policy")),)
+    manual = msgspec.structs.replace(COSTLY, approval="manual")
+    steps = plan(work=(WORK,), policy=manual, skills=METERED, load=spent)
+    assert "tokens_per_day" in get_reason(steps)
+
+
+def test_no_more_is_begun_in_one_plan_than_there_are_tokens_for() -> None:
+    work = tuple(change_work(assignment=bytes((number,)) * 32) for number in range(4))
+    steps = plan(work=work, policy=COSTLY, skills=METERED)
+    kinds = [type(step.operation) for step in steps if isinstance(step, Sign)]
+    assert kinds == [TaskStart, TaskStart, TaskStart, TaskDecline]
+
+
+def test_in_a_pause_nothing_is_accepted_or_begun() -> None:
+    assert get_reason(plan(tasks=(OPEN,), pause="too fast")) == "too fast"
+    assert get_reason(plan(work=(WORK,), pause="too fast")) == "too fast"
+    assert get_reason(plan(work=(STARTED,), pause="too fast")) == "too fast"
+    late = change_work(STARTED, started_ms=NOW_MS - 60_000)
+    assert plan(work=(late,), pause="too fast") == (Sign(TaskFail(MINE, "deadline")),)
+    # Declining costs less than being late.
+    due = change_work(armed_ms=NOW_MS - WORK.response_ms)
+    assert plan(work=(due,), pause="too fast") == (Sign(TaskDecline(MINE, "paused")),)
 
 
 # -- starting and running --------------------------------------------------------------------

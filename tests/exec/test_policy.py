@@ -13,6 +13,7 @@ from synaptic_crdt.exec.policy import (
     explain_idleness,
     explain_objection,
     explain_refusal,
+    explain_tokens,
     load_policy,
     save_policy,
 )
@@ -86,6 +87,24 @@ def test_accepted_work_is_not_asked_for_price_caps_and_approval() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("today", "jobs", "named"),
+    [
+        (0, 1, None),
+        (0, 3, None),
+        (0, 4, "tokens_per_day, 3500"),
+        (2_500, 1, None),
+        (2_501, 1, "2501 tokens are used today"),
+        (9_999, 0, "tokens_per_day"),
+    ],
+)
+def test_jobs_fit_into_what_is_left_of_a_days_tokens(
+    today: int, jobs: int, named: str | None
+) -> None:
+    refusal = explain_tokens(change(tokens_per_task=1_000, tokens_per_day=3_500), today, jobs)
+    assert (refusal is None) if named is None else named in (refusal or "")
+
+
 def test_idleness_is_what_no_task_can_mend() -> None:
     assert explain_idleness(ALLOWING, is_sandbox=False) is None
     assert explain_idleness(Policy(), is_sandbox=False) is not None
@@ -106,6 +125,14 @@ def test_a_saved_policy_loads_as_it_was(tmp_path: Path) -> None:
         requesters_blocked=(OTHER.hex(),),
         approval="auto",
         risk_sandbox=True,
+        model="claude-haiku-5-5",
+        output_tokens=1,
+        tokens_per_task=2,
+        tokens_per_day=0,
+        command=("/bin/sh", "-c", 'echo "$1"\t\x1b\x7f \\ \N{SNOWMAN} \U0001f600', ""),
+        command_takes=("*",),
+        command_gives="audio/wav; rate=8000",
+        command_environment=("HOME", "_X1"),
     )
     save_policy(path, Policy())
     save_policy(path, policy)
@@ -137,6 +164,27 @@ def test_keys_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
         ("requesters_blocked = ['" + "G" * 64 + "']", "requesters_blocked: 'GGG"),
         ("kinds = [" + '"a",' * 513 + "]", "kinds has 513 items"),
         ("approval = 'always'", "approval = 'always'"),
+        ("model = ''", "model '' is no name"),
+        ("model = 'a b'", "model 'a b' is no name"),
+        ("model = '" + "m" * 65 + "'", "model has 65 letters"),
+        ("output_tokens = 0", "output_tokens 0 must be from 1"),
+        ("output_tokens = 128_001", "output_tokens 128001"),
+        ("tokens_per_task = 0", "tokens_per_task 0"),
+        ("tokens_per_day = -1", "tokens_per_day -1"),
+        ("result_kib = 49_153", "result_kib 49153"),
+        ("command = 'tr a b'", "command = 'tr a b'"),
+        ("command = ['tr', 'a', 'b']", "'tr' is no path from the root"),
+        ('command = ["/bin/tr", "a\\u0000"]', "holds a zero byte"),
+        ("command = ['/" + "x" * 4_096 + "']", "is too long"),
+        ("command_takes = ['text']", "'text' is no media type"),
+        ("command_takes = ['text/\u00e4']", "is no media type"),
+        ("command_gives = '*'", "names one media type"),
+        ("command_gives = ''", "'' is no media type"),
+        ("command_environment = ['A=B']", "'A=B' names no variable"),
+        ("command_cpu_seconds = 0", "command_cpu_seconds 0"),
+        ("command_memory_mib = 0", "command_memory_mib 0"),
+        ("command_disk_mib = 0", "command_disk_mib 0"),
+        ("command_processes = 10_001", "command_processes 10001"),
         ("opt_in = true", "'opt_in' is no key of a policy: opted_in, kinds"),
         ("opted_in = ", "not TOML"),
         ("opted_in = true\nopted_in = true", "not TOML"),

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from synaptic_crdt.errors import PolicyRefused, StoreFailed, UsageError
+from synaptic_crdt.exec.attempts import PROGRESS_SECONDS
 from synaptic_crdt.exec.events import (
     Accepted,
     Declined,
@@ -17,8 +18,20 @@ from synaptic_crdt.exec.events import (
     PolicyUnreadable,
     Started,
     Waiting,
+    Working,
 )
-from synaptic_crdt.exec.executors.base import ANY, Executor, Failure, Job, Result, Skills, Tell
+from synaptic_crdt.exec.executors.base import (
+    ANY,
+    Executor,
+    Failure,
+    Job,
+    Limits,
+    Progress,
+    Result,
+    Skills,
+    Tell,
+    Usage,
+)
 from synaptic_crdt.exec.executors.rehearsal import RehearsalExecutor
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.worker import STOP_SECONDS, TICK_SECONDS, Tally
@@ -37,7 +50,7 @@ class Scripted:
 
     def __init__(self, outcome: Result | Failure, seconds: float = 0.0) -> None:
         self.name: Final = "scripted"
-        self.skills: Final = Skills((ANY,), ("text/plain",))
+        self.skills = Skills((ANY,), ("text/plain",))
         self.outcome: Final = outcome
         self.seconds = seconds
         self.jobs: Final[list[Job]] = []
@@ -45,6 +58,7 @@ class Scripted:
         self.most_at_once = 0
 
     async def run(self, job: Job, tell: Tell) -> Result | Failure:
+        assert tell
         self.jobs.append(job)
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
@@ -60,7 +74,7 @@ class Broken:
         self.name: Final = "broken"
         self.skills: Final = Skills((ANY,), (ANY,))
 
-    async def run(self, job: Job, tell: Tell) -> Result | Failure:
+    async def run(self, job: Job, _: Tell) -> Result | Failure:
         raise ValueError(job.kind)
 
 
@@ -611,3 +625,105 @@ async def test_hostile_payloads_do_no_harm() -> None:
     assert isinstance(operation, TaskDeliver)
     assert b"\x1b" not in (operation.result.inline or b"")
     assert bench.get_words()[-1] == "delivered"
+
+
+# -- what a job has cost, and what a failure says of the next --------------------------------
+
+
+class Telling(Scripted):
+    """Tells what it has cost so far, and takes its time."""
+
+    def __init__(self, outcome: Result | Failure, seconds: float, *, is_exact: bool) -> None:
+        super().__init__(outcome, seconds)
+        self.skills = Skills((ANY,), ("text/plain",), is_metered=True)
+        self.usage: Final = Usage("claude-test-1", 100, 20, is_exact=is_exact)
+
+    async def run(self, job: Job, tell: Tell) -> Result | Failure:
+        outcome = await super().run(job, tell)
+        tell(Progress(self.usage, 4))
+        return outcome
+
+
+async def test_every_run_is_on_record_with_whose_it_was_and_what_it_cost() -> None:
+    bench, operation = await run_one(Telling(DONE, 3, is_exact=True))
+    assert isinstance(operation, TaskDeliver)
+    (call,) = bench.log.read()
+    row = bench.desk.market.assignments.get(operation.assignment)
+    assert row is not None
+    assert call.begun.assignment == operation.assignment.hex()
+    assert call.begun.requester == bench.requester.id.hex()
+    assert call.begun.executor == "scripted"
+    assert call.begun.model == AUTO.model
+    assert call.ended is not None
+    assert (call.outcome, call.tokens, call.ended.duration_ms) == ("done", 120, 3_000)
+
+
+async def test_a_run_past_its_deadline_is_on_record_too() -> None:
+    bench, _ = await run_one(Scripted(DONE, seconds=NEVER), change(seconds_per_task=30))
+    (call,) = bench.log.read()
+    assert call.outcome == "cancelled"
+    assert call.begun.model == ""
+
+
+async def test_a_job_tells_how_far_it_is() -> None:
+    bench, _ = await run_one(Telling(DONE, PROGRESS_SECONDS, is_exact=True))
+    working = bench.get_events(Working)[-1]
+    assert (working.size, working.tokens) == (4, 120)
+
+
+async def test_a_job_knows_the_policys_limits_and_the_tasks_words() -> None:
+    executor = Telling(DONE, 0, is_exact=True)
+    policy = change(output_tokens=50, tokens_per_task=900, result_kib=3, model="claude-x")
+    await run_one(executor, policy, criteria="be brief")
+    (job,) = executor.jobs
+    assert job.limits == Limits(result_bytes=3_072, output_tokens=50, tokens=900)
+    assert (job.model, job.criteria) == ("claude-x", "be brief")
+
+
+async def test_why_a_job_failed_is_told_here_and_not_to_the_market() -> None:
+    failure = Failure("executor-error", "the service answered with status 400")
+    bench, operation = await run_one(Scripted(failure))
+    assert operation == bench.make_failure("executor-error")
+    assert bench.get_events(Failed)[-1].detail == "the service answered with status 400"
+
+
+async def test_who_asks_to_be_left_alone_is_left_alone() -> None:
+    executor = Scripted(Failure("rate-limited", retry_seconds=600))
+    bench = Bench(executor)
+    bench.requester.post()
+    bench.sync()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.work)
+        await bench.wait_for(Accepted)
+        bench.settle()
+        await bench.wait_for(Failed)
+        failed = trio.current_time()
+        bench.requester.post()
+        bench.sync()
+        passed = await bench.wait_for(PassedOver)
+        assert "rate-limited" in passed.reason
+        await bench.wait_for(Accepted, 2)
+        assert trio.current_time() - failed == pytest.approx(600, abs=2 * TICK_SECONDS)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("once", [False, True])
+async def test_an_executor_that_can_do_no_more_ends_the_worker(once: bool) -> None:
+    executor = Scripted(Failure("executor-error", "no credit", is_lasting=True))
+    bench = Bench(executor)
+    bench.requester.post()
+    bench.sync()
+    errors: list[UsageError] = []
+
+    async def work() -> None:
+        with pytest.raises(UsageError, match="scripted stopped: no credit") as caught:
+            await bench.work(once=once)
+        errors.append(caught.value)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        await bench.wait_for(Accepted)
+        bench.settle()
+    assert len(errors) == 1
+    # The task was failed all the same, so that somebody else may do it.
+    assert bench.desk.appended[-1] == bench.make_failure("executor-error")

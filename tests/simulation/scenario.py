@@ -474,6 +474,7 @@ def make_post(
     redispatch: int = 3,
     kind: str = "text.answer",
     title: str = "a task",
+    criteria: str = "",
     window_ms: int = 15 * MINUTE_MS,
     response_ms: int = MINUTE_MS,
     execution_ms: int = HOUR_MS,
@@ -485,7 +486,7 @@ def make_post(
     return TaskPost(
         kind=kind,
         title=title,
-        criteria="",
+        criteria=criteria,
         after=(),
         mode="split",
         copies=1,

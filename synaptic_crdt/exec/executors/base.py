@@ -140,7 +140,7 @@ class Executor(Protocol):
         """What it takes on."""
         ...
 
-    async def run(self, job: Job, tell: Tell) -> Result | Failure:
+    async def run(self, job: Job, tell: Tell, /) -> Result | Failure:
         """Do a job, telling how far it is; the caller bounds its time and checks its result."""
         ...
 

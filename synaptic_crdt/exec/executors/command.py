@@ -79,7 +79,7 @@ class CommandExecutor:
         self._program: Final = program
         self._workplace: Final = workplace
 
-    async def run(self, job: Job, tell: Tell) -> Result | Failure:  # noqa: ARG002 - it costs nothing
+    async def run(self, job: Job, _: Tell) -> Result | Failure:
         """Run the program once."""
         run = _Run(job)
         directory = self._workplace.make_directory()

@@ -21,7 +21,7 @@ class RehearsalExecutor:
         self.name: Final = "rehearsal"
         self.skills: Final = Skills(kinds=(ANY,), media_types=(ANY,))
 
-    async def run(self, job: Job, tell: Tell) -> Result | Failure:  # noqa: ARG002 - done at once
+    async def run(self, job: Job, _: Tell) -> Result | Failure:
         """Return a text about the payload."""
         return Result("text/plain", compose_text(job).encode())
 

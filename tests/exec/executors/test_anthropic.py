@@ -448,6 +448,28 @@ async def test_it_stops_when_it_is_cancelled(serve: Serve, heard: Heard) -> None
     assert heard.last.usage == Usage("claude-test-1", 12, 1)
 
 
+@pytest.mark.parametrize(
+    ("script", "is_exact"),
+    [
+        (refuse(429, "rate_limit_error"), True),
+        (refuse(529, "overloaded_error"), True),
+        (refuse(400, "invalid_request_error"), True),
+        (refuse(500, "api_error"), False),
+        (send(b""), False),
+        (stream_events(compose_answer("half", reason="max_tokens")), True),
+        (stream_events([begin(), make_error("overloaded_error")]), False),
+        (stream_events([make_error("overloaded_error")]), True),
+    ],
+)
+async def test_whether_a_failure_was_billed_is_told_where_it_is_known(
+    serve: Serve, heard: Heard, script: Script, *, is_exact: bool
+) -> None:
+    async with serve(script) as (_, executor):
+        assert isinstance(await executor.run(make_job(), heard), Failure)
+    assert heard.last.usage.model == "claude-test-1"
+    assert heard.last.usage.is_exact is is_exact
+
+
 # -- credentials -----------------------------------------------------------------------------
 
 
