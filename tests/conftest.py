@@ -10,6 +10,14 @@ settings.load_profile("project")
 settings.register_profile("long", deadline=None, max_examples=5_000)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--real-service",
+        action="store_true",
+        help="ask the real model service, too: needs credentials, and costs money",
+    )
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "trio"

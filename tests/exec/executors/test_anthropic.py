@@ -207,7 +207,8 @@ async def test_a_stream_without_end_or_sense_is_stopped(serve: Serve, data: byte
 
 async def test_an_error_without_end_is_not_read_to_its_end(serve: Serve) -> None:
     outcome = await ask(serve, flood(b"x" * 4096, b"HTTP/1.1 400 Bad\r\n\r\n"))
-    assert outcome == Failure("executor-error", "the service answered with status 400")
+    assert isinstance(outcome, Failure)
+    assert outcome.detail == "the service answered with status 400"
 
 
 # -- errors ----------------------------------------------------------------------------------
