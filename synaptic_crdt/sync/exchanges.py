@@ -39,6 +39,8 @@ async def exchange_once(address: str, end: FileEnd, *, on_event: ExchangeHandler
     while is_behind:
         passed = await exchange.run_pass()
         on_event(address, passed)
+        if passed.error is not None:
+            raise passed.error
         is_behind = passed.is_behind
 
 
@@ -57,6 +59,8 @@ async def keep_exchange(address: str, end: FileEnd, *, on_event: ExchangeHandler
             try:
                 passed = await exchange.run_pass()
                 on_event(address, passed)
+                if passed.error is not None:
+                    raise passed.error
                 failures = 0
             except SynapticError as error:
                 # One more, whatever it is: a stick comes back, a file is replaced.

@@ -12,6 +12,7 @@ from typing import IO, Final, NamedTuple, Protocol
 
 import msgspec
 
+from synaptic_crdt.errors import StoreFailed
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.statements import Statement, encode_statement
 from synaptic_crdt.sync.events import Counts
@@ -36,13 +37,14 @@ class Passed(msgspec.Struct, frozen=True):
 
     ``has_moved``: this one found something new, or wrote something. ``is_behind``: there is more
     to read than one pass may, so another one is to follow at once. ``skipped``: what was left alone
-    and was not told before.
+    and was not told before. ``error``: why nothing could be written; what was read is admitted.
     """
 
     report: SyncReport
     has_moved: bool
     is_behind: bool
     skipped: tuple[Skipped, ...]
+    error: StoreFailed | None = None
 
 
 class FileEnd(NamedTuple):
@@ -128,7 +130,7 @@ class Exchange(Protocol):
     async def run_pass(self) -> Passed:
         """Read what is new there, and write what it lacks.
 
-        Raises a ``SynapticError`` when the place is not there, or refuses; what was read before
-        stays admitted.
+        Raises a ``SynapticError`` when the place is not there or cannot be read; what was read
+        before stays admitted.
         """
         ...

@@ -26,6 +26,7 @@ from synaptic_crdt.errors import (
     Forged,
     MalformedInput,
     NoReadKey,
+    StoreFailed,
     SynapticError,
     UsageError,
     VersionMismatch,
@@ -103,20 +104,17 @@ class FolderExchange:
         # What was held, and which files there were, when nothing was left to write.
         self._settled: tuple[object, ...] | None = None
         self._is_complete = False
+        self._is_tidy = False
 
     async def run_pass(self) -> Passed:
         """Read what is new in the folder, and write what it lacks; see ``Exchange``."""
         self._passes += 1
         stamp, sent = self._end.get_stamp(), self._tally.bytes_sent
         with Shelf(self._path, self._replica.market, self._writer) as shelf:
-            if self._passes == 1:
-                await trio.to_thread.run_sync(shelf.remove_leftovers)
             listing = await trio.to_thread.run_sync(shelf.list_files)
             self._forget(listing)
             is_behind = await self._read_all(shelf, listing)
-            if not is_behind:
-                await self._write_missing(shelf)
-                await self._put_together(shelf)
+            error = None if is_behind else await self._write_all(shelf)
         has_moved = (stamp, sent) != (self._end.get_stamp(), self._tally.bytes_sent)
         if has_moved or self._root is None:
             self._root = self._replica.root
@@ -126,7 +124,7 @@ class FolderExchange:
         )
         is_known = self._is_complete and not (is_behind or self._waiting or is_blind)
         report = self._tally.report(held=held, equal=is_known or None, root=self._root)
-        return Passed(report, has_moved, is_behind, tuple(self._take_untold(listing)))
+        return Passed(report, has_moved, is_behind, tuple(self._take_untold(listing)), error)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -223,6 +221,19 @@ class FolderExchange:
                 yield Skipped(addresses.show_name(name), why)
 
     # -- writing -----------------------------------------------------------------------------
+
+    async def _write_all(self, shelf: Shelf) -> StoreFailed | None:
+        """Write what the folder lacks; return why not, as where it is there to be read only."""
+        try:
+            if not self._is_tidy:
+                await trio.to_thread.run_sync(shelf.remove_leftovers)
+                self._is_tidy = True
+            await self._write_missing(shelf)
+            await self._put_together(shelf)
+        except StoreFailed as error:
+            self._is_complete = False
+            return error
+        return None
 
     async def _write_missing(self, shelf: Shelf) -> None:
         if self._settled == self._get_situation():

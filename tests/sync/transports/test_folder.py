@@ -424,8 +424,12 @@ async def test_a_disk_that_refuses_leaves_nothing_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
+        told, log = await second.run_pass(), Log()
+        assert "nothing was written" in str(told.error)
+        assert (told.report.counts.entries_received, told.report.equal) == (1, None)
         with pytest.raises(StoreFailed, match="nothing was written"):
-            await second.run_pass()
+            await exchange_once(f"dir://{tmp_path}", second.end, on_event=log)
+        assert log.get(Passed)
     # What was read before stays, and nothing half written is there.
     assert second.peer.replica.entries == 2
     assert len(list_names(tmp_path)) == 1
