@@ -38,6 +38,7 @@ class Home:
         self.place_path: Final = self.path / "place.json"
         self.blobs_path: Final = self.path / "blobs"
         self.keys_path: Final = self.path / "keys"
+        self.places_path: Final = self.path / "places"
         self.read_keys_path: Final = self.path / "read-keys.json"
         self.usage_path: Final = self.path / "usage"
         self.work_path: Final = self.path / "work"

@@ -1,4 +1,4 @@
-"""The read keys of this home: what its files in folders are encrypted by, and who is given them.
+"""This home's end of files and folders: its read keys, who is given them, and what it remembers.
 
 A market that one is invited to has one from its founding; whoever gets a ticket gets it too. A home
 writes by the newest one it has, and reads by all. They are kept as the market itself is kept here,
@@ -6,14 +6,16 @@ readable by this user alone.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from synaptic_crdt.errors import StoreDamaged, UsageError
+from synaptic_crdt.errors import StoreDamaged, StoreFailed, UsageError
 from synaptic_crdt.node.home import Home, write_privately
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.sync.read_keys import (
     READ_KEY_BYTES,
     ReadKeys,
@@ -23,7 +25,34 @@ from synaptic_crdt.sync.read_keys import (
 from synaptic_crdt.sync.transports.exchange import FileEnd
 
 _KEYS: Final = 16  # older ones are forgotten
+_NAME_DIGITS: Final = 24
 _SEE: Final = "synaptic-crdt read-key"
+
+
+class PlaceMemory:
+    """What this home knows of folders, a file for each address."""
+
+    def __init__(self, home: Home) -> None:
+        self._folder: Final = home.places_path
+
+    def load(self, address: str) -> bytes:
+        """Return what was kept of an address; what cannot be read was not kept."""
+        try:
+            return self._get_path(address).read_bytes()
+        except OSError:
+            return b""
+
+    def keep(self, address: str, data: bytes) -> None:
+        """Keep what is known of an address. Raises ``StoreFailed``."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreFailed(f"{self._folder}: {error.strerror}") from error
+        write_privately(self._get_path(address), data)
+
+    def _get_path(self, address: str) -> Path:
+        name = compute_hash("home", address.encode(errors="surrogateescape"))
+        return self._folder / name.hex()[:_NAME_DIGITS]
 
 
 def read_secrets(home: Home) -> list[bytes]:
@@ -68,7 +97,8 @@ def make_file_end(node: Node, *, in_the_clear: bool) -> FileEnd:
             " --in-the-clear"
         )
     seals = bool(keys) and not in_the_clear
-    return FileEnd(node.gate, node.market.genesis_bytes, node.key.public, keys, seals)
+    memory = PlaceMemory(node.home)
+    return FileEnd(node.gate, node.market.genesis_bytes, node.key.public, keys, seals, memory)
 
 
 def show_read_keys(node: Node) -> Json:

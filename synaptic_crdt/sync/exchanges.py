@@ -36,12 +36,15 @@ async def exchange_once(address: str, end: FileEnd, *, on_event: ExchangeHandler
     """Read all that is at an address and write what it lacks. Raises a ``SynapticError``."""
     exchange = _open(address, end)
     is_behind = True
-    while is_behind:
-        passed = await exchange.run_pass()
-        on_event(address, passed)
-        if passed.error is not None:
-            raise passed.error
-        is_behind = passed.is_behind
+    try:
+        while is_behind:
+            passed = await exchange.run_pass()
+            on_event(address, passed)
+            if passed.error is not None:
+                raise passed.error
+            is_behind = passed.is_behind
+    finally:
+        exchange.close()
 
 
 async def keep_exchange(address: str, end: FileEnd, *, on_event: ExchangeHandler) -> None:
@@ -76,6 +79,7 @@ async def keep_exchange(address: str, end: FileEnd, *, on_event: ExchangeHandler
                 await news.wait(_LOOK_SECONDS)
     finally:
         news.close()
+        exchange.close()
 
 
 class _News:

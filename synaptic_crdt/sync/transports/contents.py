@@ -116,6 +116,11 @@ def get_sealed_end(feed: Feed) -> int:
     return min(feed.sealed_position, feed.end)
 
 
+def is_held(replica: Replica, contents: Contents) -> bool:
+    """Are all stretches of a file the same here?"""
+    return sum(1 for _ in _find_common(replica, contents)) == len(contents.feeds)
+
+
 def _find_common(replica: Replica, contents: Contents) -> Iterator[tuple[bytes, int, int]]:
     """Yield the stretches (device, first, last) of a file that are the same here."""
     for device, stretch in contents.feeds.items():

@@ -47,6 +47,18 @@ class Passed(msgspec.Struct, frozen=True):
     error: StoreFailed | None = None
 
 
+class Memory(Protocol):
+    """Where a home keeps what it knows of a place from one time to the next."""
+
+    def load(self, address: str) -> bytes:
+        """Return what was kept of an address, nothing if nothing was."""
+        ...
+
+    def keep(self, address: str, data: bytes) -> None:
+        """Keep what is known of an address. Raises ``StoreFailed``."""
+        ...
+
+
 class FileEnd(NamedTuple):
     """This end of every exchange: what it holds, who it is, and which keys it reads by.
 
@@ -58,6 +70,7 @@ class FileEnd(NamedTuple):
     device: bytes
     keys: ReadKeys
     seals: bool
+    memory: Memory | None = None
 
     def get_stamp(self) -> tuple[object, ...]:
         """Return what is another one once anything else is held."""
@@ -133,4 +146,8 @@ class Exchange(Protocol):
         Raises a ``SynapticError`` when the place is not there or cannot be read; what was read
         before stays admitted.
         """
+        ...
+
+    def close(self) -> None:
+        """Keep what is worth knowing the next time. Raises ``StoreFailed``."""
         ...

@@ -54,6 +54,9 @@ class FileExchange:
             raise StoreFailed(f"{self._path}: {error.strerror}") from error
         return Passed(self._passed.report, has_moved=False, is_behind=False, skipped=())
 
+    def close(self) -> None:
+        """Nothing is remembered of a file; see ``Exchange``."""
+
     def _exchange(self) -> Passed:
         for _ in range(_ATTEMPTS):
             seen = self._look()

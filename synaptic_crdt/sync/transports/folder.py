@@ -46,6 +46,7 @@ from synaptic_crdt.sync.transports.contents import (
     collect_pieces,
 )
 from synaptic_crdt.sync.transports.exchange import FileEnd, Passed, Skipped, Tally
+from synaptic_crdt.sync.transports.known import Known, encode_known, recall
 from synaptic_crdt.sync.transports.shelf import Found, Listing, Shelf, Unready
 
 _LONGEST_WAIT_PASSES: Final = 64
@@ -53,17 +54,6 @@ _LONGEST_HELD_PASSES: Final = 8
 _TOLD: Final = 256  # names that were told and are not told again
 _CLASS_BITS: Final = 3  # of size: files that differ by less than a factor of eight
 _LIES: Final = (Forged, MalformedInput, NoReadKey, UsageError, VersionMismatch, WrongMarket)
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """A file that was read, or written here.
-
-    ``is_whole``: all that is in it is held here, or is known to be beyond its feed's end.
-    """
-
-    contents: Contents
-    size: int
-    is_whole: bool = True
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -93,7 +83,10 @@ class FolderExchange:
         self._end: Final = end
         self._replica: Final = end.gate.replica
         self._writer: Final = compute_hash("writer", self._replica.market, end.device)
-        self._known: Final[dict[str, _Known]] = {}
+        remembered = b"" if end.memory is None else end.memory.load(address)
+        self._address: Final = address
+        self._remembered = remembered
+        self._known: Final = recall(remembered, self._replica)
         self._waiting: Final[dict[str, _Waiting]] = {}
         self._refused: Final[dict[str, SynapticError]] = {}
         self._told: Final[dict[str, str]] = {}
@@ -125,6 +118,13 @@ class FolderExchange:
         is_known = self._is_complete and not (is_behind or self._waiting or is_blind)
         report = self._tally.report(held=held, equal=is_known or None, root=self._root)
         return Passed(report, has_moved, is_behind, tuple(self._take_untold(listing)), error)
+
+    def close(self) -> None:
+        """Remember which files were read; see ``Exchange``."""
+        now = encode_known(self._known)
+        if self._end.memory is not None and now != self._remembered:
+            self._end.memory.keep(self._address, now)
+            self._remembered = now
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class FolderExchange:
         self._tally.statements_received += merged.report.statements_new
         self._progress += bool(merged.report.entries_new or merged.report.statements_new)
         is_whole = not merged.waits and not merged.report.forks
-        self._known[name] = _Known(merged.contents, len(data), is_whole)
+        self._known[name] = Known(merged.contents, len(data), is_whole)
         if merged.waits:
             held = merged.report.entries_held
             why = f"{held:,} entries, or statements, wait for what they follow, or are over quota"
@@ -279,14 +279,14 @@ class FolderExchange:
                 del self._known[name]
         self._settled = self._get_situation()
 
-    async def _write(self, shelf: Shelf, missing: Missing) -> dict[str, _Known]:
+    async def _write(self, shelf: Shelf, missing: Missing) -> dict[str, Known]:
         """Write files, each closed when it is full; return what is in them by name."""
-        written: dict[str, _Known] = {}
+        written: dict[str, Known] = {}
         for pieces, statements in _fill(self._collect(missing), missing.statements):
             contents = self._describe(pieces, statements)
             name, size = await trio.to_thread.run_sync(self._write_one, shelf, pieces, statements)
             self._tally.bytes_sent += size
-            written[name] = self._known[name] = _Known(contents, size)
+            written[name] = self._known[name] = Known(contents, size)
         return written
 
     def _write_one(

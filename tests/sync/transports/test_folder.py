@@ -114,6 +114,53 @@ async def test_a_file_is_read_once(tmp_path: Path, founder: DeviceKey) -> None:
     assert (await second.run_pass()).report.counts.bytes_received == read
 
 
+class ToyMemory:
+    """Keeps what is known of places in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.times = 0
+
+    def load(self, address: str) -> bytes:
+        return self.kept.get(address, b"")
+
+    def keep(self, address: str, data: bytes) -> None:
+        self.times += 1
+        self.kept[address] = data
+
+
+async def test_a_home_that_looks_again_reads_only_what_it_has_not_read(
+    tmp_path: Path, founder: DeviceKey
+) -> None:
+    writer, reader, memory = (
+        Member(tmp_path, founder, 10),
+        Member(tmp_path, founder, 11),
+        ToyMemory(),
+    )
+    writer.peer.note(founder, 5)
+    writer.peer.close_epoch()
+    await writer.run_pass()
+    end = reader.end._replace(memory=memory)
+    address, log = f"dir://{tmp_path}", Log()
+    for expected in (True, False, False):
+        log.events.clear()
+        await exchange_once(address, end, on_event=log)
+        [told] = log.get(Passed)
+        assert isinstance(told, Passed)
+        assert (told.report.counts.bytes_received > 0, told.report.equal) == (expected, True)
+    assert memory.times == 1
+    # A home that was put back to what it was before holds less than it remembers.
+    restored, log = Member(tmp_path, founder, 11), Log()
+    await exchange_once(address, restored.end._replace(memory=memory), on_event=log)
+    assert restored.peer.replica.root == writer.peer.replica.root
+    assert restored.peer.replica.chain.index == 1
+    # What it remembers may be damaged.
+    memory.kept[address] = b"\xc1rubbish"
+    restored = Member(tmp_path, founder, 11)
+    await exchange_once(address, restored.end._replace(memory=memory), on_event=log)
+    assert restored.peer.replica.entries == 5
+
+
 @pytest.mark.parametrize("shift_ns", [-YEARS_NS, YEARS_NS])
 async def test_clocks_of_files_say_nothing(
     tmp_path: Path, founder: DeviceKey, shift_ns: int
