@@ -3,6 +3,8 @@
 import random
 import shutil
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -51,11 +53,16 @@ class Home:
         store.close()
 
     def load(self) -> tuple[Replica, tuple[Damage, ...]]:
+        with self.opened() as loaded:
+            return loaded
+
+    @contextmanager
+    def opened(self) -> Generator[tuple[Replica, tuple[Damage, ...]]]:
+        """Load, and leave the store open: what is final is read from there."""
         store = Store.open(self.path)
         replica = make_replica(SEQUENCER.device)
-        damages = load_replica(store, replica)
+        yield replica, load_replica(store, replica)
         store.close()
-        return replica, damages
 
     def edit(self, *statements: str) -> None:
         """Run SQL against the closed store; ``?`` is the device of the first feed."""
@@ -107,18 +114,18 @@ def home(made: Home, tmp_path: Path) -> Home:
 
 
 def test_an_undamaged_store_gives_the_same_replica(home: Home) -> None:
-    replica, damages = home.load()
-    assert damages == ()
-    assert replica.root == home.replica.root
-    assert replica.final_epoch == 3
-    assert replica.compute_digest() == home.replica.compute_digest()
-    assert list(replica.feeds) == list(home.replica.feeds)
-    for writer in (home.feed, home.other):
-        loaded = replica.get_feed(writer.device)
-        assert loaded.tip == writer.feed.tip
-        assert loaded.seals == writer.feed.seals
-        assert loaded.get_piece(1) == writer.feed.get_piece(1)
-        assert loaded.get_piece(LENGTH - 1) == writer.feed.get_piece(LENGTH - 1)
+    with home.opened() as (replica, damages):
+        assert damages == ()
+        assert replica.root == home.replica.root
+        assert replica.final_epoch == 3
+        assert replica.compute_digest() == home.replica.compute_digest()
+        assert list(replica.feeds) == list(home.replica.feeds)
+        for writer in (home.feed, home.other):
+            loaded = replica.get_feed(writer.device)
+            assert loaded.tip == writer.feed.tip
+            assert loaded.seals == writer.feed.seals
+            assert loaded.get_piece(1) == writer.feed.get_piece(1)
+            assert loaded.get_piece(LENGTH - 1) == writer.feed.get_piece(LENGTH - 1)
 
 
 # SQL, then the position named, the number of sound entries, and a word of the reason.
@@ -446,13 +453,14 @@ def check_is_survivable(home: Home, path: Path) -> bool:
     try:
         replica = make_replica(SEQUENCER.device)
         damages = load_replica(store, replica)
+        # What is final and sound is read from the store now.
+        for writer in (home.feed, home.other):
+            entries = replica.get_feed(writer.device).entries
+            assert entries == writer.feed.entries[: len(entries)]
     except StoreDamaged:
         return True
     finally:
         store.close()
-    for writer in (home.feed, home.other):
-        entries = replica.get_feed(writer.device).entries
-        assert entries == writer.feed.entries[: len(entries)]
     if replica.entries < LENGTH + 5:
         assert damages
     else:
