@@ -31,7 +31,7 @@ _MAGIC: Final = b"synaptic-crdt sealed\n"
 _VERSION: Final = 1
 _VERSION_BYTES: Final = 2
 _NAME_BYTES: Final = 16
-_HEAD_BYTES: Final = len(_MAGIC) + _VERSION_BYTES + _NAME_BYTES
+SEALED_HEAD_BYTES: Final = len(_MAGIC) + _VERSION_BYTES + _NAME_BYTES
 _NONCE_BYTES: Final = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES
 _TAG_BYTES: Final = sodium.crypto_secretstream_xchacha20poly1305_ABYTES
 _MIDDLE: Final = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
@@ -74,7 +74,7 @@ class ReadKeys:
         Raises ``NoReadKey``, ``Forged``, ``MalformedInput`` or ``VersionMismatch``. What was
         written to ``plain`` before that is to be dropped.
         """
-        head = sealed.read(_HEAD_BYTES)
+        head = sealed.read(SEALED_HEAD_BYTES)
         nonce = sealed.read(_NONCE_BYTES)
         if not is_sealed(head) or len(nonce) < _NONCE_BYTES:
             raise MalformedInput(f"{name} is cut short; get another copy")
@@ -108,7 +108,7 @@ class ReadKeys:
 
 def is_sealed(head: bytes) -> bool:
     """Is this how an encrypted file begins?"""
-    return head[:_HEAD_BYTES].startswith(_MAGIC) and len(head) >= _HEAD_BYTES
+    return head[:SEALED_HEAD_BYTES].startswith(_MAGIC) and len(head) >= SEALED_HEAD_BYTES
 
 
 def make_read_key() -> bytes:

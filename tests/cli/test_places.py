@@ -78,6 +78,9 @@ def test_a_stick_goes_round(homes: Path) -> None:
         assert (done.code, done.json["equal"]) == (0, True), done
     assert len(get_roots(NAMES)) == 1
     # Nobody who only carries it can read it, and the words say how one could.
+    for line in (("bundle", "show"), ("bundle", "read"), ("audit",)):
+        done = run("rita", *line, "stick.bundle")
+        assert (done.code, "sync file://" in done.err) == (2, True), done
     done = run("open", "sync", address)
     assert (done.code, done.error["error"]) == (2, "NoReadKey")
     # What was synced with once is synced with again.

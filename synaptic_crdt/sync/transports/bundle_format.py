@@ -26,6 +26,7 @@ from synaptic_crdt.sync.messages import (
     decode_one_of,
     encode_frame,
 )
+from synaptic_crdt.sync.read_keys import SEALED_HEAD_BYTES, is_sealed
 
 BUNDLE_VERSION: Final = 1
 STATE_VERSION: Final = 2  # of files that begin at a checkpoint's state
@@ -113,6 +114,12 @@ def open_whole(path: Path, expected: int = BUNDLE_VERSION) -> Generator[IO[bytes
     try:
         check_readable(path)
         with path.open("rb") as file:
+            if is_sealed(file.read(SEALED_HEAD_BYTES)):
+                raise UsageError(
+                    f"{path} is encrypted by a read key; `synaptic-crdt sync file://{path}` merges"
+                    " it into a home that has the key, and `bundle write` there makes one for all"
+                )
+            file.seek(0)
             check_whole(str(path), file, expected)
             yield file
     except FileNotFoundError as error:

@@ -18,10 +18,9 @@ from synaptic_crdt.state.statements import Statement, encode_statement
 from synaptic_crdt.sync.events import Counts
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.peer import SyncReport
-from synaptic_crdt.sync.read_keys import ReadKeys, is_sealed
+from synaptic_crdt.sync.read_keys import SEALED_HEAD_BYTES, ReadKeys, is_sealed
 from synaptic_crdt.sync.transports.bundle_format import check_whole, pour_records
 
-_HEAD_BYTES: Final = 64
 _IN_MEMORY_BYTES: Final = 1 << 24
 
 
@@ -86,7 +85,7 @@ class FileEnd(NamedTuple):
         Raises ``MalformedInput``, ``Forged``, ``VersionMismatch``, ``NoReadKey`` or
         ``UsageError``.
         """
-        head = file.read(_HEAD_BYTES)
+        head = file.read(SEALED_HEAD_BYTES)
         file.seek(0)
         if not is_sealed(head):
             check_whole(name, file)
