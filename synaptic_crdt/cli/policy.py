@@ -157,7 +157,11 @@ def _split_line(text: str | None) -> list[str] | None:
 
 
 def _render_policy(answer: Json) -> None:
-    print_fields(*((key, _format(value)) for key, value in answer.items()))
+    # The program as it would be typed; everything else as a list.
+    line = shlex.join(answer["command"]) or "none"
+    print_fields(
+        *((key, line if key == "command" else _format(value)) for key, value in answer.items())
+    )
 
 
 def _format(value: bool | int | str | Sequence[str]) -> Cell:  # noqa: FBT001 - any value

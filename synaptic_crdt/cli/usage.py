@@ -37,14 +37,20 @@ def usage(by: str, since: str) -> None:
     """
     from synaptic_crdt.node.usage import read_usage
 
-    show(read_usage(open_home(), by, since), _render_calls if by == "call" else _render_sums)
+    show(read_usage(open_home(), by, since), _render)
+
+
+def _render(answer: Json) -> None:
+    if not answer["rows"]:
+        print_line("nothing was run here")
+    elif answer["by"] == "call":
+        _render_calls(answer)
+    else:
+        _render_sums(answer)
 
 
 def _render_sums(answer: Json) -> None:
     by: str = answer["by"]
-    if not answer["rows"]:
-        print_line("nothing was run here")
-        return
     rows = [(_show_key(row[by]), *_list_sums(row)) for row in answer["rows"]]
     headings = (by, *_NAMES, "tokens in", "out", "counted", "seconds")
     print_table(headings, [*rows, ("total", *_list_sums(answer["total"]))])

@@ -253,6 +253,7 @@ def test_a_policy_shows_what_was_set(pair: Told, run: Run) -> None:
     shown = pair("paul", "policy", "show")
     assert shown["model"] == "claude-opus-5-5"
     assert shown["command"] == ["/bin/echo", "two words", "$HOME"]
+    assert "/bin/echo 'two words' '$HOME'\n" in run("--home", "paul", "policy", "show").out
     assert (shown["output_tokens"], shown["command_cpu_seconds"]) == (9, 90)
     for text in ("/bin/echo 'open", "echo hi"):
         done = run("--home", "paul", "policy", "set", "--command", text)
@@ -270,7 +271,8 @@ def test_usage_is_shown_by_what_is_asked_for(market: Told, run: Run) -> None:
         "rows": [],
         "total": market("paul", "usage")["total"],
     }
-    assert "nothing was run here" in run("--home", "paul", "usage").out
+    for by in ("day", "call"):
+        assert "nothing was run here" in run("--home", "paul", "usage", "--by", by).out
     run("--home", "paul", "provide", "--once")
     requester = market("rita", "whoami")["account"]
     (row,) = market("paul", "usage", "--by", "requester")["rows"]
