@@ -5,6 +5,7 @@ import sys
 
 from benchmarks.documents import print_documents
 from benchmarks.folding import print_folding
+from benchmarks.gossip import print_gossip
 from benchmarks.machine import print_machine
 from benchmarks.merging import print_merging
 from benchmarks.opening import print_opening
@@ -24,6 +25,7 @@ def main() -> None:
     print_opening(with_large=with_large)
     print_syncing()
     print_reconciling()
+    print_gossip()
     print_documents()
     print_starting()
 

@@ -141,6 +141,8 @@ class Inspection:
 
     def _cut(self, feed: Feed, piece: Piece) -> Piece | Admission:
         """Return what of a piece that begins within a held feed lies beyond it."""
+        if _is_held(feed, piece):
+            return Admission.IGNORE
         overlap = min(len(piece.bodies), feed.position - piece.first + 1)
         head = _compute_end(piece.predecessor, piece.bodies[:overlap])
         if head != feed.get_id(piece.first + overlap - 1):
@@ -179,6 +181,21 @@ class Inspection:
         if self._quotas is not None and self._quotas.is_over_to_begin(first.device, issuer):
             return Admission.OVER
         return msgspec.structs.replace(found, issuer=issuer)
+
+
+def _is_held(feed: Feed, piece: Piece) -> bool:
+    """Is a piece held as it stands, its seal included, so that nothing of it is to be verified?
+
+    Where many links meet, most of what comes over one has just come over another.
+    """
+    before = piece.first - 1
+    return (
+        piece.last <= feed.position
+        and feed.seals.get(piece.last) == piece.signature
+        and feed.get_id(before) == piece.predecessor
+        and feed.entries.has_bodies(before, piece.last)
+        and tuple(feed.entries.get_bodies(before, piece.last)) == piece.bodies
+    )
 
 
 def _compute_end(predecessor: bytes, bodies: Iterable[bytes]) -> bytes:

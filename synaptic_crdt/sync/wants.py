@@ -1,7 +1,7 @@
 """What one side of a link lacks of the other: what to ask for, what is asked, what must wait.
 
 Asks for nothing that is held, for at most four windows' worth of entries at a time, and for a
-refused feed again only after something was admitted. Nothing with a gap is kept: the rest is
+refused feed again only after another feed came. Nothing with a gap is kept: the rest is
 asked for from our own end.
 
 What is over quota is asked for again once more of its feed is named.
@@ -48,6 +48,7 @@ class Wants:
         self._asked: Final[dict[bytes, _Asked]] = {}
         self._cost = 0
         self._held: Final[dict[bytes, None]] = {}
+        self._feeds = len(replica.feeds)
         # Over quota, by device: up to where it was named, and what counted, when it was left out.
         self._over: Final[dict[bytes, tuple[int, bytes]]] = {}
         # By device: up to where its feed was held, was fixed, and was awaited, when left out.
@@ -128,12 +129,10 @@ class Wants:
         ):
             self._lacking[device] = None
 
-    def release(self) -> None:
-        """Ask again for what had to wait, since something was admitted."""
-        held = tuple(self._held)
-        self._held.clear()
-        for device in held:
-            self.add(device)
+    def note_feeds(self) -> None:
+        """Ask again for what had to wait if feeds came since: one of them may be an issuer's."""
+        if len(self._replica.feeds) != self._feeds:
+            self._release()
 
     def take_requests(self) -> Iterator[Want]:
         """Yield what to ask for now, within what may be on its way at a time."""
@@ -179,7 +178,9 @@ class Wants:
         """Take note of what became of a piece that the other side sent."""
         device = piece.device
         if admission is Admission.ACCEPT:
-            self.release()
+            # More of a feed that was there vouches for nobody.
+            if piece.first == 1:
+                self._release()
         elif admission is Admission.FORK:
             self.leave_out(device)
         elif admission is Admission.OVER:
@@ -187,6 +188,13 @@ class Wants:
         elif admission is Admission.HOLD and not self._has_gap(piece):
             self._held[device] = None
         self.add(device)
+
+    def _release(self) -> None:
+        self._feeds = len(self._replica.feeds)
+        held = tuple(self._held)
+        self._held.clear()
+        for device in held:
+            self.add(device)
 
     def _lacks(self, device: bytes) -> bool:
         feed = self._replica.get_feed(device)

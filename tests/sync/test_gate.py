@@ -13,6 +13,7 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.state.store import Store
+from synaptic_crdt.sync import inspection
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.inspection import Admission
 from tests.sync.conftest import (
@@ -43,6 +44,36 @@ def make_batches(founder: DeviceKey, *sizes: int) -> list[Piece]:
     for size in sizes:
         peer.note(founder, size)
     return writer.pieces
+
+
+def test_what_is_held_as_it_stands_is_known_without_a_look_at_its_signature(
+    founder: DeviceKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = Peer(founder)
+    [piece] = make_batches(founder, 3)
+    assert peer.gate.admit_piece(piece) is ACCEPT
+    monkeypatch.setattr(inspection, "verify_signature", None)
+    assert peer.gate.admit_piece(piece) is IGNORE
+
+
+@pytest.mark.parametrize("change", ["body", "signature", "predecessor", "cut", "moved"])
+def test_what_differs_in_anything_from_what_is_held_is_verified(
+    founder: DeviceKey, change: str
+) -> None:
+    peer = Peer(founder)
+    first, second = make_batches(founder, 3, 2)
+    for piece in (first, second):
+        peer.gate.admit_piece(piece)
+    changed = {
+        "body": {"bodies": (second.bodies[0], first.bodies[0])},
+        "signature": {"signature": first.signature},
+        "predecessor": {"predecessor": bytes(32)},
+        "cut": {"bodies": second.bodies[:1]},
+        "moved": {"first": second.first - 1},
+    }[change]
+    fields = {name: getattr(second, name) for name in second.__struct_fields__}
+    with pytest.raises(Forged):
+        peer.gate.admit_piece(Piece(**{**fields, **changed}))
 
 
 def test_what_is_new_is_durable_and_then_held(founder: DeviceKey) -> None:

@@ -250,6 +250,27 @@ def test_a_feed_without_an_admitted_issuer_is_held_and_reported(founder: DeviceK
     assert ends[1].session.is_finished
 
 
+def test_a_held_feed_is_asked_for_again_when_a_feed_came_and_not_when_one_grew(
+    founder: DeviceKey,
+) -> None:
+    first, second = Peer(), Peer()
+    issuer, invited = make_key(2), make_key(3)
+    first.note(founder)
+    first.let_in_all().write(invited, ["open", issuer.public])
+    ends = link(first, second)
+    pump(*ends)
+    sent = ends[0].session.counts.entries_sent
+    for _ in range(5):
+        first.note(founder)
+        second.note(make_key(9))
+        pump(*ends)
+    # Of another writer's feed only the first entry let it be asked for again.
+    assert ends[0].session.counts.entries_sent == sent + 5 + 1
+    second.note(issuer)
+    pump(*ends)
+    assert_equal(first, second)
+
+
 def test_a_restored_backup_gets_its_own_feed_back(founder: DeviceKey) -> None:
     first, second = Peer(), Peer()
     first.note(founder, 5)

@@ -116,7 +116,7 @@ class Pieces(Part):
         if devices:
             for device in devices:
                 self._wants.add(device)
-            self._wants.release()
+            self._wants.note_feeds()
             self.note_moved(devices)
 
     def settle(self, admissions: Sequence[Admission]) -> None:
