@@ -89,7 +89,7 @@ OPENING_MIB_SECONDS: Final = 4  # and on a slow machine it may take longer
 # window later, so the rest is room for its frames and its encryption.
 FOLDER_FILL_BYTES: Final = 8 * MIB
 FOLDER_FILE_BYTES: Final = 16 * MIB
-FOLDER_FILES: Final = 16_384  # of one market: eight small files of 1,000 writers, and large ones
+FOLDER_FILES: Final = 16_384  # of one market: at most some 35 small files a writer, and large ones
 FOLDER_NAMES: Final = 1_000_000  # looked at, whatever they are, and forgotten
 FOLDER_PASS_BYTES: Final = 256 * MIB  # read in one pass; the next one goes on
-FOLDER_SMALL_FILES: Final = 8  # of one writer, before it puts them together
+FOLDER_SMALL_FILES: Final = 8  # of one writer and about one size, before it puts them together
