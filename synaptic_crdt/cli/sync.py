@@ -1,17 +1,17 @@
 """Exchanging entries with peers over a link."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 import click
 
 from synaptic_crdt.cli.command import Command
+from synaptic_crdt.cli.link_events import LinkTeller
 from synaptic_crdt.cli.output import Json, print_fields, print_line, print_next, print_note, shorten
 from synaptic_crdt.cli.serving import serve
 
-# Beyond it two clocks disagree about what came first; links tell it, and nothing decides by it.
-_SKEW_MS: Final = 60_000
 _STDIO: Final = "stdio:"
-_TROUBLE: Final = frozenset({"lost", "fork", "alarm", "skipped"})
 
 
 @click.command(
@@ -44,14 +44,15 @@ def sync(addresses: tuple[str, ...], *, live: bool, in_the_clear: bool) -> None:
     if _STDIO in addresses:
         # Whoever started this tells the person; what it shows of us is only what went wrong.
         serve(
-            "sync", _describe_trouble, _render_nothing, lends_pipes=True,
+            "sync", LinkTeller(only_trouble=True), _render_nothing, lends_pipes=True,
             addresses=list(addresses), live=live, in_the_clear=in_the_clear,
         )  # fmt: skip
         return
-    serve(
-        "sync", _describe_event, _render_report,
-        addresses=list(addresses), live=live, in_the_clear=in_the_clear,
-    )  # fmt: skip
+    with _tell_links() as (teller, render):
+        serve(
+            "sync", teller, render,
+            addresses=list(addresses), live=live, in_the_clear=in_the_clear,
+        )  # fmt: skip
     print_next("state", "task list")
 
 
@@ -70,61 +71,20 @@ def listen(addresses: tuple[str, ...]) -> None:
     Only members of the market are let in, and whom they invited. Other commands can use the home
     meanwhile. The market's founder also closes epochs here.
     """
-    serve("listen", _describe_event, _render_report, addresses=list(addresses))
+    with _tell_links() as (teller, render):
+        serve("listen", teller, render, addresses=list(addresses))
 
 
-def _describe_event(event: Json) -> str:
-    """Return what happened on a link as one line; empty for what nobody needs to read."""
-    address: str = event["address"]
-    match event["event"]:
-        case "listening":
-            return f"listening on {address}"
-        case "linked":
-            return f"{address}: linked with device {shorten(event['device'])}"
-        case "greeted" if abs(event["skew_ms"]) > _SKEW_MS:
-            seconds = event["skew_ms"] // 1_000
-            return f"{address}: its clock and this one are {abs(seconds):,} s apart; check both"
-        case "progress" if event["sent"] or event["received"]:
-            moved = f"sent {event['sent']:,}, received {event['received']:,} entries"
-            return f"{address}: {moved}, {event['bytes']:,} bytes in all"
-        case "synced":
-            same = "both have" if event["equal"] else "the other end differs; here it is"
-            return f"{address}: {same} root {shorten(event['root'])}"
-        case "lost":
-            again = event["retry_seconds"]
-            return f"{address}: {event['error']}" + (f" (again in {again:.0f} s)" if again else "")
-        case "fork":
-            return (
-                f"{address}: device {shorten(event['device'])} has signed two histories from"
-                f" position {event['position']} on"
-            )
-        case "left-out":
-            return (
-                f"{address}: device {shorten(event['device'])} is over its quota, so the rest of"
-                f" its entries waits for a checkpoint: {event['explanation']}"
-            )
-        case "alarm":
-            return f"{address}: {event['explanation']}"
-        case _:
-            return _describe_place(event)
+@contextmanager
+def _tell_links() -> Generator[tuple[LinkTeller, Callable[[Json], None]]]:
+    """Yield what tells events, and what tells the report once they are over."""
+    with LinkTeller() as teller:
 
+        def render(report: Json) -> None:
+            teller.end()
+            _render_report(report)
 
-def _describe_place(event: Json) -> str:
-    """Return what happened at a place where nobody is at the other end."""
-    address: str = event["address"]
-    match event["event"]:
-        case "exchanged" if event["equal"]:
-            return f"{address}: all of it is here, and it has all that is here"
-        case "exchanged":
-            return f"{address}: not all of it could be read, or written, yet"
-        case "skipped":
-            return f"{address}: {event['file']} is left alone: {event['why']}"
-        case _:
-            return ""
-
-
-def _describe_trouble(event: Json) -> str:
-    return _describe_event(event) if event["event"] in _TROUBLE else ""
+        yield teller, render
 
 
 def _render_nothing(_: Json) -> None:

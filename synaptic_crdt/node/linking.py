@@ -48,6 +48,7 @@ class LinkBook:
 
     def note(self, address: str, event: Happening) -> None:
         """Take note of what happened on a link, and tell it."""
+        self._node.links.note(address, event, self._node.get_wall_ms())
         match event:
             case Linked(device):
                 self._end(address)
@@ -55,7 +56,7 @@ class LinkBook:
                 self._tell("linked", address, device=device.hex())
             case Lost(error, pause_seconds):
                 self._end(address)
-                self.note_failure(address, error, pause_seconds)
+                self._tell_failure(address, error, pause_seconds)
             case Left():
                 self._was_equal = self._end(address)
             case Greeted():
@@ -92,6 +93,12 @@ class LinkBook:
         self, address: str, error: SynapticError, pause_seconds: float | None = None
     ) -> None:
         """Take note that a link ended before both ends were done, or was never made."""
+        self._node.links.note(address, Lost(error, pause_seconds), self._node.get_wall_ms())
+        self._tell_failure(address, error, pause_seconds)
+
+    def _tell_failure(
+        self, address: str, error: SynapticError, pause_seconds: float | None
+    ) -> None:
         self._failures.pop(address, None)
         self._failures[address] = str(error)
         if len(self._failures) > _FAILURES:

@@ -14,6 +14,7 @@ from typing import Final
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.leaks import check_operation
 from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.links import LinkTable
 from synaptic_crdt.node.membership import MarketMembership
 from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.readiness import Readiness, has_cause
@@ -139,6 +140,7 @@ class Node:
         # What only this process knows: since when entries wait, and how far off peers' clocks are.
         self.readiness: Final = Readiness()
         self.skews: Final[dict[str, int]] = {}
+        self.links: Final = LinkTable()
         # The fields in which the command in hand may write what looks like a secret.
         self.allowed_secrets: Sequence[str] = ()
 

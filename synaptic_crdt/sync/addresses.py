@@ -27,6 +27,13 @@ def get_scheme(address: str) -> str:
     return address.partition(":")[0]
 
 
+def get_host(address: str) -> str:
+    """Return whom an address that somebody comes from is of, without its port or process."""
+    if get_scheme(address) == UNIX:
+        return UNIX
+    return address.partition("://")[2].rpartition(":")[0] or address
+
+
 def is_public(address: str) -> bool:
     """May an address be taken from a ticket, and be put into one?"""
     return get_scheme(address) in _PUBLIC

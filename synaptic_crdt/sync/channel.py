@@ -56,6 +56,7 @@ _REFUSED_BY_US: Final = {
     ),
     Refusal.REVOKED: "device {device} was revoked",
     Refusal.FULL: "there are too many links here",
+    Refusal.WAIT: "device {device} broke the rules of links before, and is to wait",
 }
 _REFUSED_BY_THEM: Final = {
     Refusal.STRANGER: (
@@ -64,6 +65,10 @@ _REFUSED_BY_THEM: Final = {
     ),
     Refusal.REVOKED: "the other end knows that this device was revoked; join with a new one",
     Refusal.FULL: "the other end has too many links; try again later",
+    Refusal.WAIT: (
+        "the other end has cut off this device for what it sent, and lets it in again after a while;"
+        " if you changed nothing in this program, run `synaptic-crdt doctor`"
+    ),
 }
 
 

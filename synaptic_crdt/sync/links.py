@@ -20,19 +20,17 @@ from synaptic_crdt.errors import (
     VersionMismatch,
     WrongMarket,
 )
-from synaptic_crdt.sync.addresses import is_started_by_other
+from synaptic_crdt.sync.addresses import get_host, is_started_by_other
 from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.guests import Guest, Guests
 from synaptic_crdt.sync.membership import Membership, Refusal
 from synaptic_crdt.sync.peer import LinkEvent, SyncReport, run_link
 from synaptic_crdt.sync.transports import streams
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.secured import SecuredStream, secure
 from synaptic_crdt.sync.transports.stdio import Pipes
-
-LINKS: Final = 64  # at a time, of those who come; each may hold about two pieces in memory
-STRANGERS: Final = 64  # at a time, of those who come and have not shown whose they are
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -54,10 +52,14 @@ class Linked(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """A link could not be made, or broke; it is made again after ``pause_seconds``, if ever."""
+    """A link could not be made, or broke; it is made again after ``pause_seconds``, if ever.
+
+    ``wait_seconds``: how long whoever came is served less, or not at all, for what it did.
+    """
 
     error: SynapticError
     pause_seconds: float | None
+    wait_seconds: float = 0.0
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -120,7 +122,8 @@ async def serve(
 
     Starts with the addresses that it listens at. Raises ``UsageError`` or ``LinkFailed``.
     """
-    limits = _Limits(trio.CapacityLimiter(STRANGERS), trio.CapacityLimiter(LINKS))
+    chain = end.gate.replica.chain
+    guests = Guests(lambda device: chain.get_fixed_position(device) > 0)
     async with AsyncExitStack() as stack:
         doors: list[Door] = []
         for address in addresses:
@@ -131,50 +134,46 @@ async def serve(
         task_status.started([door.address for door in doors])
         async with trio.open_nursery() as nursery:
             for door in doors:
-                serve_one = partial(_serve_one, door, end, limits, on_event)
+                serve_one = partial(_serve_one, door, end, guests, on_event)
                 nursery.start_soon(trio.serve_listeners, serve_one, [door.listener])
 
 
-class _Limits(NamedTuple):
-    """How many may be served at a time: a flood of strangers leaves the links of members alone."""
-
-    strangers: trio.CapacityLimiter
-    links: trio.CapacityLimiter
-
-
 async def _serve_one(
-    door: Door, end: LocalEnd, limits: _Limits, on_event: EventHandler, raw: trio.SocketStream
+    door: Door, end: LocalEnd, guests: Guests, on_event: EventHandler, raw: trio.SocketStream
 ) -> None:
     name = door.name_peer(raw)
+    host, device = get_host(name), None
     try:
-        stream = await _let_in(door, raw, end, limits)
-        try:
-            on_event(name, Linked(stream.peer.device))
-            await _run(stream, name, end, live=True, on_event=on_event)
+        stream = await _let_in(door, raw, end, guests, host)
+        device = stream.peer.device
+        guest = guests.make_guest(host, device)
+        if isinstance(guest, Refusal):
+            raise await stream.refuse(guest)
+        with guests.keep_link(guest):
+            on_event(name, Linked(device))
+            await _run(stream, name, end, live=True, on_event=partial(_handle, guest, on_event))
             on_event(name, Left())
-        finally:
-            limits.links.release_on_behalf_of(stream)
     except SynapticError as error:
-        on_event(name, Lost(error, None))
+        on_event(name, Lost(error, None, guests.get_wait_seconds(host, device)))
+
+
+def _handle(guest: Guest, on_event: EventHandler, name: str, event: Happening) -> None:
+    guest.note_moved()
+    on_event(name, event)
 
 
 async def _let_in(
-    door: Door, raw: trio.SocketStream, end: LocalEnd, limits: _Limits
+    door: Door, raw: trio.SocketStream, end: LocalEnd, guests: Guests, host: str
 ) -> SecuredStream:
-    """Return the stream of a link that counts as one, or close it and raise why not."""
+    """Return the stream of a link that shows whose it is, or close it and raise why not."""
+    stream = None
     try:
-        limits.strangers.acquire_nowait()
-    except trio.WouldBlock:
-        await trio.aclose_forcefully(raw)
-        raise LinkFailed(f"more than {STRANGERS} strangers at a time") from None
-    try:
-        stream = await _secure(await door.unwrap(raw), end, is_initiator=False)
-    finally:
-        limits.strangers.release()
-    try:
-        limits.links.acquire_on_behalf_of_nowait(stream)
-    except trio.WouldBlock:
-        await stream.refuse(Refusal.FULL)
+        with guests.keep_stranger(host):
+            stream = await _secure(await door.unwrap(raw), end, is_initiator=False)
+    except BaseException:
+        await trio.aclose_forcefully(raw if stream is None else stream)
+        raise
+    assert stream is not None
     return stream
 
 

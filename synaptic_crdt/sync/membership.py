@@ -37,6 +37,7 @@ class Refusal(Enum):
     STRANGER = 1
     REVOKED = 2
     FULL = 3
+    WAIT = 4
 
 
 class Membership(Protocol):

@@ -133,6 +133,7 @@ class _Link:
         self._reconciled: Reconciled | None = None
         self._error: SynapticError | None = None
         self._left_out: Final[set[bytes]] = set()
+        self._told_sent = 0
 
     @property
     def report(self) -> SyncReport:
@@ -198,8 +199,15 @@ class _Link:
                 await self._stream.send_all(data)
                 self._is_sending = False
                 self._moved_at = trio.current_time()
+                self._tell_sent()
             if not self._session.is_finished:
                 await self._has_news.wait()
+
+    def _tell_sent(self) -> None:
+        report = self.report
+        if report.counts.entries_sent > self._told_sent:
+            self._told_sent = report.counts.entries_sent
+            self._on_event(report)
 
     async def _watch(self) -> None:
         while True:

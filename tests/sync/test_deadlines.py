@@ -9,7 +9,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import Reconciled
-from synaptic_crdt.sync.links import Linked, Lost, keep_link
+from synaptic_crdt.sync.links import Linked, Lost, keep_link, serve, sync_once
 from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
 from synaptic_crdt.sync.transports import tcp
 from tests.sync.conftest import End, Peer, make_key
@@ -193,3 +193,28 @@ async def test_a_difference_that_stays_raises_an_alarm_once() -> None:
     assert isinstance(alarm, Alarm)
     assert alarm.ours.digest == second.replica.compute_digest()
     assert alarm.theirs.digest == first.replica.compute_digest()
+
+
+async def test_a_live_link_that_makes_room_is_dialled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("synaptic_crdt.sync.guests.LINKS_OF_DEVICE", 1)
+    log, ours = Log(), Log()
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[object]) -> None:
+            await serve([HERE], make_end(Peer()), on_event=log, task_status=task_status)
+
+        [address] = await nursery.start(run)
+
+        async def stay() -> None:
+            await keep_link(address, make_end(Peer()), on_event=ours)
+
+        nursery.start_soon(stay)
+        await log.wait_for(Linked)
+        await sync_once(address, make_end(Peer()), on_event=Log())
+        await ours.wait_for(Lost)
+        await ours.wait_for(Linked, 2)
+        nursery.cancel_scope.cancel()
+    lost = log.get(Lost)[0]
+    assert "needed for another link" in str(lost)

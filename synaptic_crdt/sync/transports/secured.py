@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from synaptic_crdt.errors import LinkFailed, SynapticError
+from synaptic_crdt.errors import LinkFailed, NotAdmitted, SynapticError
 from synaptic_crdt.sync.channel import Channel, Peer
 from synaptic_crdt.sync.membership import Refusal
 
@@ -50,12 +50,12 @@ class SecuredStream(trio.abc.Stream):
             await _receive(self._stream, self._channel)
         return data
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """Tell the other end why it is not let in after all, and close; raise ``NotAdmitted``."""
+    async def refuse(self, refusal: Refusal) -> NotAdmitted:
+        """Tell the other end why it is not let in after all, and close; return the error here."""
         error = self._channel.refuse(refusal, self.peer.device)
         await _say(self._stream, self._channel.data_to_send())
         await self._stream.aclose()
-        raise error
+        return error
 
     async def aclose(self) -> None:
         """Say that this is the end, if it can be said, and close."""

@@ -1,5 +1,6 @@
 """``tcp://host:port``: streams over TCP, of which only the secure channel makes links."""
 
+import socket
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -7,9 +8,15 @@ import trio
 
 from synaptic_crdt.errors import LinkFailed, UsageError
 from synaptic_crdt.sync import addresses
-from synaptic_crdt.sync.transports.door import Door, leave_as_is
+from synaptic_crdt.sync.transports.door import Door
 
 _DIAL_SECONDS: Final = 10
+# After a minute of silence, four questions in another minute.
+_KEEP_ALIVE: Final = (
+    (socket.TCP_KEEPIDLE, 60),
+    (socket.TCP_KEEPINTVL, 15),
+    (socket.TCP_KEEPCNT, 4),
+)
 
 
 async def dial(address: str) -> trio.SocketStream:
@@ -21,7 +28,7 @@ async def dial(address: str) -> trio.SocketStream:
     host, port = _parse(address, least_port=1)
     try:
         with trio.fail_after(_DIAL_SECONDS):
-            return await trio.open_tcp_stream(host, port)
+            return await keep_alive(await trio.open_tcp_stream(host, port))
     except (OSError, UnicodeError, trio.TooSlowError) as error:
         why = f"no answer in {_DIAL_SECONDS} s" if isinstance(error, trio.TooSlowError) else error
         raise LinkFailed(f"{address}: {why}; is the other end listening?") from error
@@ -40,9 +47,17 @@ async def listen(address: str) -> list[Door]:
             f"{address}: {error}; choose another port, or an address of this machine"
         ) from error
     return [
-        Door(_name(*listener.socket.getsockname()[:2]), listener, name_peer, leave_as_is)
+        Door(_name(*listener.socket.getsockname()[:2]), listener, name_peer, keep_alive)
         for listener in listeners
     ]
+
+
+async def keep_alive(stream: trio.SocketStream) -> trio.SocketStream:
+    """Have the system find out when the other end's machine is gone, while nobody speaks."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE:
+        stream.setsockopt(socket.IPPROTO_TCP, option, value)
+    return stream
 
 
 def name_peer(stream: trio.SocketStream) -> str:

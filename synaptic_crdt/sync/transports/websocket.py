@@ -32,7 +32,7 @@ from wsproto.utilities import ProtocolError
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation, UsageError
 from synaptic_crdt.sync import addresses
 from synaptic_crdt.sync.transports.door import Door
-from synaptic_crdt.sync.transports.tcp import name_peer
+from synaptic_crdt.sync.transports.tcp import keep_alive, name_peer
 
 _PORTS: Final = {addresses.WS: 80, addresses.WSS: 443}
 _DIAL_SECONDS: Final = 10
@@ -149,7 +149,7 @@ async def listen(address: str) -> list[Door]:
 
 async def _open(parts: SplitResult, host: str, port: int) -> trio.abc.Stream:
     if parts.scheme == addresses.WS:
-        return await trio.open_tcp_stream(host, port)
+        return await keep_alive(await trio.open_tcp_stream(host, port))
     stream = await trio.open_ssl_over_tcp_stream(
         host, port, ssl_context=ssl.create_default_context(), https_compatible=True
     )
@@ -175,7 +175,7 @@ async def _request(address: str, raw: trio.abc.Stream, parts: SplitResult) -> We
 
 async def _accept(raw: trio.SocketStream) -> WebSocketStream:
     """Return the WebSocket that somebody asks for. Raises ``LinkFailed``."""
-    stream = WebSocketStream(raw, ConnectionType.SERVER)
+    stream = WebSocketStream(await keep_alive(raw), ConnectionType.SERVER)
     try:
         async with _closing_on_failure(raw):
             with trio.fail_after(_UPGRADE_SECONDS):
