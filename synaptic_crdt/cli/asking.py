@@ -33,7 +33,10 @@ def append(command: str, **args: object) -> Json:
     allowed = get_settings().allow_secret
     if allowed:
         args["allow_secret"] = allowed
-    return _ask(lambda client: client.append(command, **args))
+    answer = _ask(lambda client: client.append(command, **args))
+    if "warning" in answer and not get_settings().as_json:
+        print_note(f"warning: {answer['warning']}")
+    return answer
 
 
 def start(

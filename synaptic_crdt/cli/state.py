@@ -44,13 +44,19 @@ def log(last: int | None, *, void: bool) -> None:
     show(read("log", **arguments), _render_log)
 
 
-@click.command(cls=Command, examples=("checkpoint",))
-def checkpoint() -> None:
+@click.command(cls=Command, examples=("checkpoint", "checkpoint --clock-is-right"))
+@click.option(
+    "--clock-is-right",
+    is_flag=True,
+    help="This machine's clock is right, though it is far ahead of all this market has seen.",
+)
+def checkpoint(*, clock_is_right: bool) -> None:
     """Close an epoch: make what is ready final.
 
     Only the market's sequencer can; while it runs `listen`, it does so by itself.
     """
-    show(append("checkpoint"), _render_checkpoint)
+    options = {"clock_is_right": True} if clock_is_right else {}
+    show(append("checkpoint", **options), _render_checkpoint)
 
 
 @click.command(cls=Command, examples=("cosign", "cosign --json"))

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.node import witness
+from synaptic_crdt.node.clocks import find_objection
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.readiness import has_cause
 from synaptic_crdt.state.clock import get_ms
@@ -216,6 +217,12 @@ def _find_ahead(node: Node) -> Iterator[Finding]:
         )
 
 
+def _find_clock_ahead(node: Node) -> Iterator[Finding]:
+    objection = find_objection(node) if node.is_sequencer else None
+    if objection is not None:
+        yield Finding("own-clock-ahead", "no checkpoint is made: " + objection)
+
+
 def _name(device: bytes | None) -> str:
     return "-" if device is None else device.hex()[:12]
 
@@ -235,4 +242,5 @@ _CHECKS: Final[tuple[Callable[[Node], Iterator[Finding]], ...]] = (
     _find_quotas,
     _find_clock,
     _find_ahead,
+    _find_clock_ahead,
 )

@@ -141,6 +141,8 @@ class Node:
         self.readiness: Final = Readiness()
         self.skews: Final[dict[str, int]] = {}
         self.links: Final = LinkTable()
+        # Did its owner say, since this process began, that this machine's clock is right?
+        self.is_clock_trusted = False
         # The fields in which the command in hand may write what looks like a secret.
         self.allowed_secrets: Sequence[str] = ()
 

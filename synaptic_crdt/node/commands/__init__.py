@@ -13,6 +13,7 @@ from synaptic_crdt.errors import UsageError
 from synaptic_crdt.node.archive import write_archive
 from synaptic_crdt.node.bundles import read_bundle
 from synaptic_crdt.node.carrying import read_blobs
+from synaptic_crdt.node.clocks import find_warning
 from synaptic_crdt.node.commands import (
     council,
     devices,
@@ -92,14 +93,17 @@ def run_command(node: Node, name: str, args: Mapping[str, object]) -> Json:
     """Carry out a command. Raises ``UsageError`` for an unknown one or wrong arguments.
 
     Besides its own arguments each takes ``allow_secret``, the fields that the scan for secrets is
-    overruled in.
+    overruled in. The answer has a ``warning`` when this machine's clock, which stamps what is
+    written, is far off those of others.
     """
+    warning = find_warning(node)
     own = {key: value for key, value in args.items() if key != _ALLOW_SECRET}
     node.allowed_secrets = _read_fields(args.get(_ALLOW_SECRET, ()))
     try:
-        return call_named(COMMANDS, "command", node, name, own)
+        answer = call_named(COMMANDS, "command", node, name, own)
     finally:
         node.allowed_secrets = ()
+    return answer if warning is None else {**answer, "warning": warning}
 
 
 def _read_fields(value: object) -> tuple[str, ...]:

@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 
 from synaptic_crdt.errors import UsageError
-from synaptic_crdt.node import handovers, witness
+from synaptic_crdt.node import clocks, handovers, witness
 from synaptic_crdt.node.lookup import find_device, read_device
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.state.statements import Proposal
 
 
-def make_checkpoint(node: Node) -> Json:
-    """Close an epoch as the market's sequencer: what is ready becomes final."""
+def make_checkpoint(node: Node, *, clock_is_right: bool = False) -> Json:
+    """Close an epoch as the market's sequencer: what is ready becomes final.
+
+    ``clock_is_right`` overrules what stands against this clock, until the process ends.
+    """
+    node.is_clock_trusted |= clock_is_right
+    if node.is_sequencer and (objection := clocks.find_objection(node)) is not None:
+        raise UsageError(objection)
     checkpoint = node.make_checkpoint()
     chain = node.replica.chain
     return {
