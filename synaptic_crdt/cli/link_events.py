@@ -100,8 +100,8 @@ def _describe(event: Json) -> str:
             return f"{address}: {event['error']}" + (f" (again in {again:.0f} s)" if again else "")
         case "left-out":
             return (
-                f"{address}: device {shorten(event['device'])} is over its quota, so the rest of"
-                f" its entries waits for a checkpoint: {event['explanation']}"
+                f"{address}: what else device {shorten(event['device'])} wrote has to wait:"
+                f" {event['explanation']}"
             )
         case "fork":
             return (

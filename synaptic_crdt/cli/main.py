@@ -67,7 +67,7 @@ _MEMBERS: Final = {
     ),
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
-    "peers": _member("peers", "peers", "Show with whom this home exchanges entries."),
+    "peers": _member("peers", "peers", "Show the links of this home, and the addresses it knows."),
     "archive": _member("archive", "archive", "Move final history to a file, and back."),
     "bundle": _member("bundle", "bundle", "Carry a market in a file."),
     "read-key": _member(

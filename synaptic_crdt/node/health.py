@@ -39,6 +39,9 @@ def _find_damage(node: Node) -> Iterator[Finding]:
     for damage in node.damages:
         advice = "sync with a peer that holds it, which writes it anew"
         yield Finding("damaged", f"the store is damaged: {damage}", advice)
+    for flaw in node.gate.flaws.values():
+        advice = "end the process that owns this home; the next one says what can be repaired"
+        yield Finding("damaged", f"the store is damaged: {flaw}", advice)
 
 
 def _find_halt(node: Node) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from synaptic_crdt.node.links import LinkTable
 from synaptic_crdt.node.membership import MarketMembership
 from synaptic_crdt.node.place import PlaceGuard
 from synaptic_crdt.node.readiness import Readiness, has_cause
+from synaptic_crdt.node.resealing import reseal
 from synaptic_crdt.rules.contract import MarketContract
 from synaptic_crdt.rules.genesis import Genesis, compute_market_id, decode_genesis
 from synaptic_crdt.rules.membership import get_issuer
@@ -127,9 +128,10 @@ class Node:
         self.market: Final = Market(store.genesis)
         self.replica: Final = self.market.replica
         with _garbage_left_alone():
-            self.damages: Final[tuple[Damage, ...]] = load_replica(store, self.replica)
+            damages = load_replica(store, self.replica)
             # What is admitted later can only reverse what was seen to apply before.
             self.replica.machine.fold()
+        self.damages: Final[tuple[Damage, ...]] = reseal(store, self.replica, key, damages)
         self.market.heads.resume(store.saved.read_heads())
         self.gate: Final = self.market.make_gate(store, key.public)
         self.membership: Final = MarketMembership(
@@ -344,6 +346,13 @@ class Node:
         """
         for damage in self.damages:
             if damage.forbids_writing(device):
+                is_entry = damage.kind == "entry" and damage.device == device
+                if is_entry and self.replica.get_feed(device).position >= damage.position:
+                    # What else it signed is only known once all of it has been verified.
+                    raise StoreDamaged(
+                        f"{damage}; a peer has repaired it since, so end the process that owns this"
+                        " home, and write once it was opened and verified again"
+                    )
                 raise StoreDamaged(
                     f"{damage}; this is your own feed, so nothing is written until a sync with a"
                     " peer has repaired it"

@@ -169,6 +169,17 @@ class Store:
                 connection.executemany("INSERT OR REPLACE INTO reversals VALUES (?, ?)", reversals)
             self._feed_numbers.update(new_feeds)
 
+    def write_seal(self, device: bytes, position: int, signature: bytes) -> None:
+        """Write the seal of a feed at a position in place of one that was damaged."""
+        number = self._feed_numbers[device]
+        with failures_named(self.path), transaction(self._connection):
+            self._connection.execute(
+                "DELETE FROM seals WHERE feed = ? AND position = ?", (number, position)
+            )
+            self._connection.execute(
+                "INSERT INTO seals VALUES (?, ?, ?)", (number, position, signature)
+            )
+
     def archive(self, positions: Mapping[bytes, int]) -> int:
         """Let go of the bodies up to a position, by device; return how many. Hashes stay."""
         count = 0

@@ -8,6 +8,8 @@ without verdicts. Quotas, if there are any, bound what is taken of what no check
 An own feed that comes back longer than it is held here (a restored backup) is admitted like any
 other: its seals are this device's.
 
+A feed whose end turns out to be damaged in storage waits, alone, until the home is opened again.
+
 Two histories of one feed are never both held. What shows a second one becomes a fork proof, which
 is kept and passed on like any statement; where a checkpoint fixed the other history, the one that
 is held gives way to it, and its entries are kept apart.
@@ -16,6 +18,7 @@ is held gives way to it, and its entries are kept apart.
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from synaptic_crdt.errors import StoreDamaged
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT
 from synaptic_crdt.state.feeds import Piece, Truncation
@@ -80,6 +83,8 @@ class Gate:
         self.quotas = None if quota is None else Quotas(replica, find_issuer, quota, own_device)
         self.own_device: Final = own_device
         self.news: Final = News()
+        # By device, what is wrong with its feed in storage; it waits, and the others go on.
+        self.flaws: Final[dict[bytes, str]] = {}
         # How many entries were new here; what a fork made void since then counts, too.
         self.entries_admitted = 0
         self._writer: Final = writer
@@ -114,12 +119,12 @@ class Gate:
                 if inspection.overlaps(piece) or (self.quotas is not None and batch.is_full):
                     self._take_pieces(batch.take())
                     inspection = self.inspect()
-                judged = inspection.inspect_piece(piece)
+                judged = self._inspect(inspection, piece)
                 if judged is Admission.FORK:
                     self._take_pieces(batch.take())
                     self._prove_fork(piece)
                     inspection = self.inspect()
-                    judged = inspection.inspect_piece(piece)
+                    judged = self._inspect(inspection, piece)
                 if isinstance(judged, Found):
                     batch.add(judged)
                     judged = Admission.ACCEPT
@@ -157,6 +162,11 @@ class Gate:
             self._take_statements(found)
         return admissions
 
+    def explain_waiting(self, device: bytes) -> str | None:
+        """Return why more of a feed has to wait, if it is for a quota or for damage."""
+        over = None if self.quotas is None else self.quotas.left_out.get(device)
+        return self.flaws.get(device, None if over is None else f"it is over its quota: {over}")
+
     def give_way(self, device: bytes, position: int) -> bool:
         """Let go of a feed from ``position`` on if a fixed branch of it is awaited; was it so?
 
@@ -165,6 +175,13 @@ class Gate:
         is_given = self.replica.branches.give_way(device, position)
         self._follow_statements()
         return is_given
+
+    def _inspect(self, inspection: Inspection, piece: Piece) -> Found | Admission:
+        try:
+            return inspection.inspect_piece(piece)
+        except StoreDamaged as error:
+            self.flaws[piece.device] = str(error)
+            return Admission.HOLD
 
     def _prove_fork(self, piece: Piece) -> None:
         """Keep the proof that a piece parts from what is held; give way if it is to stay."""

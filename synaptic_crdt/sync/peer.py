@@ -59,7 +59,7 @@ class SyncReport(msgspec.Struct, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """More of a device's feed came than is taken now, and why; once for each feed of a link."""
+    """More of a device's feed came than can be taken now, and why; once for each feed of a link."""
 
     device: bytes
     reason: str
@@ -255,11 +255,10 @@ class _Link:
             self._on_event(alarm)
 
     def _tell_left_out(self, pieces: Sequence[Piece], admissions: Sequence[Admission]) -> None:
-        quotas = self._gate.quotas
         for piece, admission in zip(pieces, admissions, strict=True):
-            if admission is Admission.OVER and quotas is not None:
-                reason = quotas.left_out.get(piece.device)
-                if reason is not None and piece.device not in self._left_out:
+            if admission.is_to_wait and piece.device not in self._left_out:
+                reason = self._gate.explain_waiting(piece.device)
+                if reason is not None:
                     self._left_out.add(piece.device)
                     self._on_event(LeftOut(piece.device, reason))
 

@@ -83,7 +83,7 @@ def test_of_a_crowd_of_addresses_only_some_are_remembered(now: list[float]) -> N
         (make_event("lost", error="cut", retry_seconds=None), "cut"),
         (
             make_event("left-out", device="ab" * 32, explanation="16 windows"),
-            "is over its quota, so the rest of its entries waits for a checkpoint: 16 windows",
+            "what else device abababababab wrote has to wait: 16 windows",
         ),
         (make_event("fork", device="ab" * 32, position=3), "two histories from position 3 on"),
         (make_event("alarm", explanation="no shrinking"), "no shrinking"),

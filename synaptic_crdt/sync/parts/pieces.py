@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from synaptic_crdt.errors import ProtocolViolation
+from synaptic_crdt.errors import ProtocolViolation, StoreDamaged
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
@@ -174,7 +174,7 @@ class Pieces(Part):
         if not self._asked:
             return []
         row = self._asked.popleft()
-        piece = self._replica.get_feed(row.device).get_piece(row.first)
+        piece = self._read_piece(row.device, row.first)
         if piece is None:
             return [Gone(device=row.device)]
         if row.pieces > 1:
@@ -188,7 +188,7 @@ class Pieces(Part):
             if not self._wants.is_left_out(device):
                 first = self._wants.get_theirs(device) + 1
                 feed = self._replica.get_feed(device)
-                piece = feed.get_piece(first)
+                piece = self._read_piece(device, first)
                 if piece is not None and first <= feed.end:
                     return self._send(piece)
             del self._moved[device]
@@ -197,6 +197,14 @@ class Pieces(Part):
     def _give_back(self, size: int) -> None:
         self._reserved -= size
         self._budget.give_back(size)
+
+    def _read_piece(self, device: bytes, first: int) -> Piece | None:
+        """Return a piece to send; a feed that is damaged in storage stops no other one."""
+        try:
+            return self._replica.get_feed(device).get_piece(first)
+        except StoreDamaged:
+            # Whoever reads storage has noted it; the next one who opens it says what is wrong.
+            return None
 
     def _send(self, piece: Piece) -> Sequence[Message]:
         self._wants.announce(piece.device, piece.last)
