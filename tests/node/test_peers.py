@@ -8,8 +8,9 @@ from synaptic_crdt.node.links import REMEMBERED, LinkTable
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.wire import Json
+from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import Counts, Greeted, Reconciled
-from synaptic_crdt.sync.links import Alarm, Happening, Left, Linked, Lost
+from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
 from synaptic_crdt.sync.messages import Done
 from synaptic_crdt.sync.peer import LeftOut, SyncReport
 
@@ -69,7 +70,7 @@ def test_what_went_wrong_and_what_follows_is_told(founder: Node, book: LinkBook)
 
 
 def test_what_is_left_out_is_told_as_it_happens(book: LinkBook, told: list[Json]) -> None:
-    note(book, Linked(bytes(32)), LeftOut(bytes(32), "too much"), Alarm(b"", b""))
+    note(book, Linked(bytes(32)), LeftOut(bytes(32), "too much"), Alarm(bytes(32), DONE, DONE))
     assert [event["event"] for event in told] == ["linked", "left-out", "alarm"]
     assert told[1]["explanation"] == "too much"
 
