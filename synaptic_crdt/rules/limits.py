@@ -5,7 +5,8 @@ They are part of the rules version: another limit is another contract.
 
 from typing import Final
 
-from synaptic_crdt.state.limits import KIB, MIB
+from synaptic_crdt.state import limits
+from synaptic_crdt.state.limits import KIB
 
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
@@ -29,7 +30,7 @@ CRITERIA_BYTES: Final = 1_000  # kept in the state, unlike a payload
 STATEMENT_BYTES: Final = 1_000  # of a dispute, likewise
 REFERENCE_BYTES: Final = 32
 BLOB_LEAST_BYTES: Final = KIB  # smaller ones travel in their entry: one thing less to withhold
-BLOB_BYTES: Final = 64 * MIB  # a payload or result that travels on its own; held in memory whole
+BLOB_BYTES: Final = limits.BLOB_BYTES  # a payload or result that travels on its own
 RESULT_BYTES: Final = 48 * KIB  # leaves room in a body of 64 KiB for the seal of a private one
 
 KINDS: Final = 64

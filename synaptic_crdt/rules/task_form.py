@@ -36,12 +36,12 @@ from synaptic_crdt.rules.task_operations import (
     TaskReveal,
 )
 from synaptic_crdt.rules.verdicts import Refusal, Verdict
-from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.outline import name_content
 
 
 def compute_payload_hash(data: bytes) -> bytes:
     """Return the 32-byte hash that names a payload or a result."""
-    return compute_hash("blob", data)
+    return name_content(data)
 
 
 def make_payload(media_type: str, data: bytes) -> Payload:

@@ -43,6 +43,7 @@ HashKind = Literal[
     "writer",
     "read key",
     "blob",
+    "blob outline",
     "content key",
     "home",
     "saved",

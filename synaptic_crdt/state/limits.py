@@ -72,6 +72,12 @@ PROBE_POSITIONS: Final = 32  # compared at a time in the search for a fork
 OPENINGS: Final = 16  # that an end of a link shows for its membership: its own, its inviter's, ...
 OPENING_BYTES: Final = 2 * KIB  # each; the largest honest one has about 700
 WANTS: Final = 4096  # asked for and not answered, on one link
+BLOB_BYTES: Final = (
+    64 * MIB
+)  # what travels beside the entries; held in memory whole when it is used
+BLOB_PIECE_BYTES: Final = 64 * KIB  # verified one by one as they come
+BLOB_PIECES: Final = BLOB_BYTES // BLOB_PIECE_BYTES  # so an outline is 32 KiB at most
+BLOB_PIECES_ASKED: Final = 16  # asked for and not answered, on one link: 1 MiB a round trip
 
 # A document file of others: what opening one may take. An honest file takes some 4 KiB of memory
 # an entry, of which it has 3 to 100 bytes; a hostile one would take whatever it gets. So a market

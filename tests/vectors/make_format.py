@@ -33,6 +33,7 @@ from synaptic_crdt.state.merkle import (
     update_tree,
 )
 from synaptic_crdt.state.order import compute_tie
+from synaptic_crdt.state.outline import name_content
 from synaptic_crdt.state.proofs import encode_proof
 from synaptic_crdt.state.proving import prove_entry, prove_rows
 from synaptic_crdt.state.statements import (
@@ -161,6 +162,10 @@ def make_format() -> dict[str, Any]:
             sign_cosignature(MARKET, key, view=0, index=1, checkpoint=bytes(32))
         ),
         "proposal": proposal.id.hex(),
+        "names of so many zero bytes": {
+            str(size): name_content(bytes(size)).hex()
+            for size in (0, 1, 65_536, 65_537, 131_072, 200_000)
+        },
         "handover": describe_statement(
             sign_handover(MARKET, key, proposal, newest_index=0, newest=MARKET)
         ),
