@@ -21,6 +21,7 @@ from synaptic_crdt.errors import (
     WrongMarket,
 )
 from synaptic_crdt.sync.addresses import get_host, is_started_by_other
+from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
@@ -43,6 +44,7 @@ class LocalEnd(NamedTuple):
     membership: Membership
     get_clock_ms: Callable[[], int]
     pipes: Pipes | None = None
+    blobs: Blobs = NO_BLOBS
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -202,4 +204,5 @@ async def _run(
         clock_ms=end.get_clock_ms(),
         on_event=lambda event: on_event(name, event),
         peer=stream.peer,
+        blobs=end.blobs,
     )

@@ -23,6 +23,7 @@ from synaptic_crdt.errors import (
 )
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
+from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.channel import Peer
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import (
@@ -78,6 +79,7 @@ async def run_link(
     on_event: EventHandler,
     role: Role = "member",
     peer: Peer | None = None,
+    blobs: Blobs = NO_BLOBS,
 ) -> SyncReport:
     """Sync over a stream and close it; return when both are done, or when a live link ends.
 
@@ -95,15 +97,19 @@ async def run_link(
         nonce=secrets.token_bytes(limits.NONCE_BYTES),
         budget=gate.budget,
         device=device,
+        peer=NOBODY if peer is None else peer.device,
+        blobs=blobs,
     )
     link = _Link(stream, gate, session, peer, on_event)
     gate.news.subscribe(link.note_news)
     gate.budget.subscribe(link.note_room)
+    blobs.subscribe(link.note_wanted)
     try:
         async with stream:
             await link.run()
     finally:
         gate.budget.unsubscribe(link.note_room)
+        blobs.unsubscribe(link.note_wanted)
         gate.news.unsubscribe(link.note_news)
         session.close()
         on_event(link.report)
@@ -127,6 +133,8 @@ class _Link:
         self._has_news = trio.Event()
         self._has_room = trio.Event()
         self._moved_at = trio.current_time()
+        self._blobs_moved_at = self._moved_at
+        self._blob_answers = 0
         self._frames = 0
         self._is_greeted = False
         self._is_sending = False
@@ -151,6 +159,10 @@ class _Link:
 
     def note_room(self) -> None:
         self._has_room.set()
+
+    def note_wanted(self) -> None:
+        self._session.note_wanted()
+        self._has_news.set()
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -215,9 +227,23 @@ class _Link:
             left = self._moved_at + allowed - trio.current_time()
             is_at_rest = self._session.is_reconciled and not self._is_sending
             is_at_rest = is_at_rest or self._session.is_paused
+            self._check_blobs()
             if left <= 0 and not is_at_rest:
                 raise LinkFailed(f"the other end did nothing for {allowed} s; sync again")
             await trio.sleep(left if left > 0 else allowed)
+
+    def _check_blobs(self) -> None:
+        """Give up whoever owes a blob and lets it wait, whatever else it says meanwhile.
+
+        Raises ``LinkFailed``: then another link fetches it.
+        """
+        session, now = self._session, trio.current_time()
+        is_free = session.is_paused or not session.is_blob_awaited
+        if is_free or session.blob_answers != self._blob_answers:
+            self._blob_answers = session.blob_answers
+            self._blobs_moved_at = now
+        if now - self._blobs_moved_at > IDLE_SECONDS:
+            raise LinkFailed(f"the other end answered nothing about a blob for {IDLE_SECONDS} s")
 
     def _handle_events(self) -> None:
         # Settling an offer may have events of its own.

@@ -2,12 +2,14 @@
 
 The protocol as a value: bytes in and events out, and bytes to send when the driver asks for them.
 It reads a replica and changes nothing: what the other side offers goes out as an ``Offered``
-event, the driver takes it to the gate, and answers with ``settle``. No clock, no store, no task.
-Both sides run the same code.
+event, the driver takes it to the gate, and answers with ``settle``. Pieces of blobs, which no gate
+has to judge, are handed to ``Blobs`` once they are verified. No clock, no store, no task. Both
+sides run the same code.
 
 Order of a session: preface, hello; when the short forms differ, the parts exchange what differs
-(``parts/``: leaves, statements, forks, pieces), until both sides are done. A link that both sides
-want live goes on: what becomes durable is pushed, and relayed, but never to where it came from.
+(``parts/``: leaves, statements, forks, pieces, and blobs last), until both sides are done. A link
+that both sides want live goes on: what becomes durable is pushed, and relayed, but never to where it
+came from.
 
 Memory is bounded by one frame, one piece, the vector of leaves and the wants on their way; pieces
 are served one at a time, as the driver asks for bytes. Whatever breaks shape, order or limits
@@ -21,6 +23,7 @@ from typing import Final
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.budget import Budget
 from synaptic_crdt.sync.events import NOBODY, Counts, Event, Greeted, Reconciled, Role
 from synaptic_crdt.sync.inspection import Admission
@@ -35,6 +38,8 @@ from synaptic_crdt.sync.messages import (
     get_tag,
     make_preface,
 )
+from synaptic_crdt.sync.parts.blob_fetching import BlobFetching
+from synaptic_crdt.sync.parts.blob_serving import BlobServing
 from synaptic_crdt.sync.parts.forks import Forks
 from synaptic_crdt.sync.parts.part import Intake, Kinds, Part, Phase
 from synaptic_crdt.sync.parts.pieces import Pieces
@@ -56,8 +61,13 @@ class Session:
         nonce: bytes,
         budget: Budget,
         device: bytes = NOBODY,
+        peer: bytes = NOBODY,
+        blobs: Blobs = NO_BLOBS,
     ) -> None:
-        """``nonce``: 16 random bytes that nobody knew before; ``budget`` is shared by all links."""
+        """``nonce``: 16 random bytes that nobody knew before; ``budget`` is shared by all links.
+
+        ``device`` is whose end this is, ``peer`` whose the other one is, as it has shown.
+        """
         self._replica: Final = replica
         self._live: Final = live
         self._clock_ms: Final = clock_ms
@@ -73,7 +83,8 @@ class Session:
         self._statements: Final = StatementExchange(replica, self._intake)
         self._pieces: Final = Pieces(replica, self._wants, forks, self._intake, budget)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
-        self._in_turn: Final = deque[Part]((self._pieces,))
+        self._fetching: Final = BlobFetching(blobs)
+        self._in_turn: Final = deque[Part]((self._pieces, self._fetching, BlobServing(blobs, peer)))
         self._parts: Final[tuple[Part, ...]] = (*self._urgent, *self._in_turn)
         self._part_by_kind: Final = {kind: part for part in self._parts for kind in part.kinds}
         self._kinds: Final = {get_tag(kind): kind for kind in (Hello, Done, *self._part_by_kind)}
@@ -135,6 +146,16 @@ class Session:
         return self._our_done is not None and self._their_done is not None
 
     @property
+    def is_blob_awaited(self) -> bool:
+        """Does the other side owe an answer about a blob?"""
+        return self._fetching.is_waiting
+
+    @property
+    def blob_answers(self) -> int:
+        """How often the other side has answered about blobs."""
+        return self._fetching.answers
+
+    @property
     def is_finished(self) -> bool:
         """Is there nothing more to send or to wait for, so that the link can be closed?"""
         return self.is_reconciled and not self.is_live and not self._outbox
@@ -164,7 +185,7 @@ class Session:
 
         Raises ``LinkFailed`` when that leaves anything open.
         """
-        if not self.is_reconciled or self.buffered:
+        if not self.is_reconciled or self.buffered or self.is_blob_awaited:
             raise LinkFailed("the other end was gone before both were done; sync again")
 
     def take_events(self) -> list[Event]:
@@ -183,6 +204,10 @@ class Session:
         """Give back what is reserved: the link has ended, well or not."""
         for part in self._parts:
             part.close()
+
+    def note_wanted(self) -> None:
+        """Take note that more blobs may be wanted here."""
+        self._fetching.note_wanted()
 
     def note_news(self, devices: Sequence[bytes]) -> None:
         """Take note that feeds moved here, or statements came, whoever brought them."""
@@ -290,6 +315,10 @@ class Session:
     def _make_done(self) -> Sequence[Message]:
         if not self._intake.is_empty or not all(part.is_settled for part in self._parts):
             return []
+        # What is wanted here is known only now, when all that there is to know of has come.
+        self._fetching.look()
+        if asks := self._fetching.make_next(is_live=False):
+            return asks
         # What was learned meanwhile, such as the proof of signing twice, goes first.
         if (statements := self._statements.make_lacking()) is not None:
             return [statements]

@@ -21,7 +21,8 @@ from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Record, Table, Tables
-from synaptic_crdt.sync.events import Event, ForkFound, Offered
+from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
+from synaptic_crdt.sync.events import NOBODY, Event, ForkFound, Offered
 from synaptic_crdt.sync.gate import Gate, KeepNothing, Writer
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.session import Session
@@ -211,6 +212,9 @@ class End:
     peer: Peer
     live: bool = False
     nonce: bytes = NONCE
+    blobs: Blobs = NO_BLOBS
+    # Whose the other end is, as it has shown.
+    other: bytes = NOBODY
     session: Session = field(init=False)
     events: list[Event] = field(init=False, default_factory=list[Event])
     sent: list[bytes] = field(init=False, default_factory=list[bytes])
@@ -223,6 +227,8 @@ class End:
             clock_ms=CLOCK_MS,
             nonce=self.nonce,
             budget=self.peer.gate.budget,
+            peer=self.other,
+            blobs=self.blobs,
         )
         self.peer.gate.news.subscribe(self.session.note_news)
 
