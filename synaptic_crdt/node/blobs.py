@@ -30,7 +30,7 @@ class BlobStore:
         if len(data) > BLOB_BYTES:
             raise MalformedInput(f"{len(data):,} bytes are more than a content has: {BLOB_BYTES:,}")
         name = compute_payload_hash(data)
-        path = self._get_path(name)
+        path = self.get_path(name)
         if not path.exists():
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +44,7 @@ class BlobStore:
 
         Raises ``StoreDamaged`` when the file has become something else.
         """
-        path = self._get_path(name)
+        path = self.get_path(name)
         try:
             # Of a file that was put there by others no more is read than a content has.
             with path.open("rb") as file:
@@ -62,14 +62,15 @@ class BlobStore:
 
     def has(self, name: bytes) -> bool:
         """Is there a file for a content? Whether it is sound shows when it is read."""
-        return self._get_path(name).is_file()
+        return self.get_path(name).is_file()
 
     def list(self) -> tuple[bytes, ...]:
         """Return the hashes of what is kept, in ascending order."""
         names = (path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}"))
         return tuple(sorted(bytes.fromhex(name) for name in names if _is_name(name)))
 
-    def _get_path(self, name: bytes) -> Path:
+    def get_path(self, name: bytes) -> Path:
+        """Return where a content is, or would be."""
         return self._folder / f"{name.hex()}{_SUFFIX}"
 
 

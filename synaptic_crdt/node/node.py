@@ -46,6 +46,7 @@ from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement, find_cosigned
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.state.tables import Tables
+from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.gate import Gate, Writer
 from synaptic_crdt.sync.quotas import Quota
 
@@ -137,6 +138,8 @@ class Node:
         self.membership: Final = MarketMembership(
             self.market.genesis, self.market.id, self.replica, key
         )
+        # What links may bring and take beside the entries, once somebody owns the home for them.
+        self.blobs: Blobs = NO_BLOBS
         self.place: Final = PlaceGuard(home, key.public)
         self._known_reversals: Final = store.read_reversals()
         # What only this process knows: since when entries wait, and how far off peers' clocks are.

@@ -17,7 +17,9 @@ from typing import Final
 import trio
 
 from synaptic_crdt.errors import LinkFailed, SynapticError
+from synaptic_crdt.node.blob_exchange import BlobExchange
 from synaptic_crdt.node.commands import run_command
+from synaptic_crdt.node.fetching import run_fetching
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.sequencer import run_sequencer
@@ -54,9 +56,11 @@ def run_owner(node: Node, request: Request, emit: Emit) -> Json:
 
 async def _own(node: Node, request: Request, emit: Emit) -> Json:
     report: Json = {}
+    node.blobs = exchange = BlobExchange(node)
     with _errors_bare():
         async with trio.open_nursery() as nursery:
             await nursery.start(_serve, node)
+            nursery.start_soon(run_fetching, node, exchange)
             nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
             nursery.start_soon(run_sequencer, node)
             nursery.start_soon(run_witness, node)

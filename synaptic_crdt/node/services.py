@@ -15,8 +15,10 @@ from synaptic_crdt.exec.events import encode_event
 from synaptic_crdt.exec.policy import load_policy
 from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import run_worker
+from synaptic_crdt.node.blob_exchange import BlobExchange
 from synaptic_crdt.node.desk import NodeDesk
 from synaptic_crdt.node.executors import make_executor
+from synaptic_crdt.node.fetching import find_blob
 from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
@@ -44,7 +46,8 @@ class Setting(msgspec.Struct, frozen=True):
     @property
     def end(self) -> LocalEnd:
         """This end of every link that the service makes."""
-        return LocalEnd(self.node.gate, self.node.membership, self.node.get_wall_ms, self.pipes)
+        node = self.node
+        return LocalEnd(node.gate, node.membership, node.get_wall_ms, self.pipes, node.blobs)
 
 
 async def run_service(
@@ -79,6 +82,39 @@ async def sync(
                     nursery.start_soon(ends.keep, address)
         else:
             await _sync_each(ends, chosen)
+
+
+async def get_blob(setting: Setting, *, blob: str, addresses: Sequence[str] = ()) -> None:
+    """Get a blob that the market names: over the links there are, or from each address in turn.
+
+    Raises ``UsageError`` when there is no such blob, or nobody gave it.
+    """
+    node, exchange = setting.node, setting.node.blobs
+    assert isinstance(exchange, BlobExchange)
+    wanted = find_blob(exchange, blob)
+    setting.report.update(blob=wanted.name.hex(), size=wanted.size)
+    # Files and folders hold entries alone.
+    known = list(addresses) or read_addresses(node.home)
+    chosen = [address for address in known if not is_exchanged(address)]
+    exchange.ask_for(wanted)
+    try:
+        with LinkBook(node, setting.emit, {}) as book:
+            for address in chosen:
+                await exchange.wait_while_under_way(wanted.name)
+                if exchange.has(wanted.name):
+                    break
+                try:
+                    await sync_once(address, setting.end, on_event=book.note)
+                except SynapticError as error:
+                    book.note_failure(address, error)
+        await exchange.wait_while_under_way(wanted.name)
+    finally:
+        exchange.forget(wanted.name)
+    if not exchange.has(wanted.name):
+        raise UsageError(
+            f"none of {len(chosen)} addresses gave blob {wanted.name.hex()[:12]}; what is private is"
+            " given to the parties of its task alone, so sync with one of them"
+        )
 
 
 async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
@@ -183,6 +219,7 @@ _WATCH_SECONDS: Final = 60.0
 SERVICES: Final[Mapping[str, Callable[..., Awaitable[None]]]] = {
     "sync": sync,
     "listen": listen,
+    "blob.get": get_blob,
     "provide": provide,
     "watch": watch,
 }

@@ -1,0 +1,59 @@
+"""Large payloads and results over links, between real processes."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from synaptic_crdt.cli.demo.peers import Peer
+from tests.cli.test_tasks import POST
+
+Told = Callable[..., dict[str, Any]]
+ANYWHERE = "tcp://127.0.0.1:0"
+MIB = 1024 * 1024
+
+BOOK = "".join(f"{number:07d}\n" for number in range(MIB // 8))
+# What the work is: to say everything backwards.
+WORK = "import sys; sys.stdout.write(sys.stdin.read()[::-1])"
+
+
+def test_a_private_mebibyte_goes_out_and_another_comes_back_over_a_live_link(
+    told: Told, tmp_path: Path
+) -> None:
+    told("rita", "init", "--account-name", "rita")
+    (tmp_path / "book.txt").write_text(BOOK, "utf-8")
+    (tmp_path / "work.py").write_text(WORK, "utf-8")
+    rita, paul = Peer("rita", tmp_path / "rita"), Peer("paul", tmp_path / "paul")
+    with rita.serving("listen", ANYWHERE, until="listening") as listening:
+        address = listening["address"]
+        told("paul", "join", told("rita", "invite", "--address", address)["ticket"])
+        told("paul", "sync")
+        told("paul", "consent", "on")
+        told("paul", "policy", "set", "--opt-in", "--kinds", "text.answer", "--approval", "auto")
+        told("paul", "policy", "set", "--command", f"{sys.executable} {tmp_path}/work.py")
+        with paul.serving("sync", "--live", until="linked"):
+            task = told("rita", *POST, "--private", "--file", "book.txt", "--allow-pending")["task"]
+            told("rita", "checkpoint")
+            with paul.serving("provide", "--executor", "command", until="accepted"):
+                shown = ("task", "show", task)
+                rita.wait_for("an acceptance", shown, lambda told: is_at(told, "KEYWAIT"))
+                rita.run("task", "reveal", task)
+                rita.wait_for("a delivery", shown, lambda told: is_at(told, "DELIVERED"))
+                rita.wait_for(
+                    "the result", ("task", "result", task),
+                    lambda told: [row["reach"] for row in told["results"]] == ["open"],
+                )  # fmt: skip
+    told("rita", "task", "result", task, "--output", "back.txt")
+    assert (tmp_path / "back.txt").read_text("utf-8") == BOOK[::-1]
+    # What travelled was ciphertext, and neither side keeps parts of it.
+    for home in ("rita", "paul"):
+        names = [path.name for path in (tmp_path / home / "blobs").iterdir()]
+        assert len(names) == 2
+        assert all(name.endswith(".blob") for name in names)
+        assert not any(
+            b"0000000\n0000001" in (tmp_path / home / "blobs" / n).read_bytes() for n in names
+        )
+
+
+def is_at(told: dict[str, Any], status: str) -> bool:
+    return [row["status"] for row in told["assignments"]] == [status]
