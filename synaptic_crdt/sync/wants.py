@@ -174,6 +174,10 @@ class Wants:
         self._theirs[device] = asked.first - 1
         return True
 
+    def has_gap(self, piece: Piece) -> bool:
+        """Does a piece begin behind the end of what is held?"""
+        return piece.first > self._replica.get_feed(piece.device).position + 1
+
     def settle(self, piece: Piece, admission: Admission) -> None:
         """Take note of what became of a piece that the other side sent."""
         device = piece.device
@@ -185,7 +189,7 @@ class Wants:
             self.leave_out(device)
         elif admission is Admission.OVER:
             self._over[device] = self._get_standing(device)
-        elif admission is Admission.HOLD and not self._has_gap(piece):
+        elif admission is Admission.HOLD and not self.has_gap(piece):
             self._held[device] = None
         self.add(device)
 
@@ -220,9 +224,6 @@ class Wants:
             return True
         is_awaited = self._replica.branches.get_awaited(device) not in (None, awaited)
         return is_awaited or self._replica.chain.get_fixed_position(device) > fixed
-
-    def _has_gap(self, piece: Piece) -> bool:
-        return piece.first > self._replica.get_feed(piece.device).position + 1
 
     def _ask(self, device: bytes) -> Wanted:
         first = self._replica.get_feed(device).position + 1

@@ -395,6 +395,60 @@ def test_what_came_before_a_lie_in_the_same_bytes_is_admitted_or_asked_again() -
     assert peer.replica.entries == 1024
 
 
+def open_live(peer: Peer) -> End:
+    """An end of a live link whose other end is done, and says what it likes."""
+    end = End(peer, live=True)
+    run(end, (make_hello(live=True), NO_STATEMENTS, NO_LEAVES, DONE))
+    while end.take_output():
+        pass
+    return end
+
+
+def test_entries_that_are_held_may_come_again_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "USELESS_ENTRIES", 10)
+    peer = Peer(FOUNDER)
+    end = open_live(peer)
+    # Three new ones, six that are known, and what the limit allows on top.
+    for _ in range(6):
+        end.receive(join(HEADER, BODIES))
+    assert end.session.counts.entries_received == 3
+    with pytest.raises(ProtocolViolation, match="again and again"):
+        end.receive(join(HEADER, BODIES))
+    assert peer.replica.entries == 3
+
+
+def test_entries_that_cannot_be_placed_may_not_come_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "USELESS_ENTRIES", 1024)
+    peer = Peer(FOUNDER)
+    end = open_live(peer)
+    behind = LONG.get_piece(1025)
+    assert behind is not None
+    data = join(*take_apart(behind))
+    end.receive(data)
+    end.receive(data)
+    with pytest.raises(ProtocolViolation, match="again and again"):
+        end.receive(data)
+    assert peer.replica.entries == 0
+
+
+def test_statements_that_are_held_may_not_come_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINK_IDS", 3)
+    writer = Peer(FOUNDER)
+    statement = encode_statement(writer.close_epoch())
+    peer = Peer(FOUNDER)
+    end = open_live(peer)
+    message = Statements(statements=(statement,), index=1, last=False)
+    for _ in range(5):
+        end.receive(join(message))
+    with pytest.raises(ProtocolViolation, match="again and again"):
+        end.receive(join(message))
+    assert peer.replica.chain.index == 1
+
+
 def test_a_checkpoint_of_somebody_else_is_a_lie() -> None:
     liar = Peer(make_key(2))
     liar.note(make_key(2))

@@ -3,7 +3,8 @@
 Pieces are made one at a time, when the link has room for them, and taken one at a time: what the
 other side has begun is never more than its header announced.
 
-Answers wants for what nobody announced, pieces that nobody asked for, and huge announcements.
+Answers wants for what nobody announced, pieces that nobody asked for, huge announcements, and
+the same entries again and again.
 """
 
 from collections import deque
@@ -43,6 +44,7 @@ class Pieces(Part):
         self._asked: Final[deque[Wanted]] = deque()
         self._moved: Final[dict[bytes, None]] = {}
         self._may_push = False
+        self._useless = 0
         self.sent = 0
         self.received = 0
 
@@ -120,7 +122,10 @@ class Pieces(Part):
             self.note_moved(devices)
 
     def settle(self, admissions: Sequence[Admission]) -> None:
-        """Take note of what became of the pieces at the gate."""
+        """Take note of what became of the pieces at the gate.
+
+        Raises ``ProtocolViolation`` when too much of it was of no use.
+        """
         offered = tuple(self._intake.pieces)
         self._intake.pieces.clear()
         for piece, admission in zip(offered, admissions, strict=True):
@@ -128,8 +133,15 @@ class Pieces(Part):
                 self.received += len(piece.bodies)
             elif admission is Admission.FORK:
                 self._forks.meet(piece)
+            elif admission is Admission.IGNORE or self._wants.has_gap(piece):
+                self._useless += len(piece.bodies)
             self._wants.settle(piece, admission)
         self._give_back(sum(len(body) for piece in offered for body in piece.bodies))
+        # A position is sent once over a link, and asked for once while others may bring it.
+        if self._useless > 2 * self._replica.entries + limits.USELESS_ENTRIES:
+            raise ProtocolViolation(
+                "entries that are held, or that nobody can place, again and again"
+            )
 
     def make_next(self, *, is_live: bool) -> Sequence[Message]:
         """Return what to ask for, or the next piece."""

@@ -48,6 +48,7 @@ class StatementExchange(Part):
         # What the other side has still to say.
         self._owes_ids = True
         self._owes_statements = True
+        self._useless = 0
         self.sent = 0
         self.received = 0
 
@@ -100,10 +101,18 @@ class StatementExchange(Part):
         self._intake.statements.extend(message.statements)
 
     def settle(self, admissions: Sequence[Admission]) -> None:
-        """Take note of what became of the statements at the gate."""
+        """Take note of what became of the statements at the gate.
+
+        Raises ``ProtocolViolation`` when too many changed nothing.
+        """
         assert len(admissions) == len(self._intake.statements)
         self._intake.statements.clear()
-        self.received += admissions.count(Admission.ACCEPT)
+        accepted = admissions.count(Admission.ACCEPT)
+        self.received += accepted
+        self._useless += len(admissions) - accepted
+        # Nobody says a thing twice on one link, so what is useless is held already, or too early.
+        if self._useless > self._replica.chain.index + limits.LINK_IDS:
+            raise ProtocolViolation("statements that change nothing, again and again")
 
     def make_next(self, *, is_live: bool) -> Sequence[Message]:
         """Return our ids, then what the other side lacks, then what is new."""
