@@ -66,12 +66,33 @@ def test_a_reserved_seat_is_given_back_when_its_task_is_cancelled(busy: Stage) -
 
 def test_too_few_providers_leave_a_task_open_and_then_void(busy: Stage) -> None:
     task = busy.did("founder", make_task(units=(1, 1), providers_min=2))
-    busy.did("ana", TaskAccept(task, 100, ()))
+    assignment = busy.did("ana", TaskAccept(task, 100, ()))
     assert [busy.state(task, number) for number in (0, 1)] == ["RESERVED", "OPEN"]
     assert get_status(busy, task) == "OPEN"
     busy.wait(15 * MINUTE_MS)
     assert [busy.state(task, number) for number in (0, 1)] == ["VOID", "VOID"]
     assert get_status(busy, task) == "EXPIRED"
+    assert get_row(busy, assignment).reason == "window-ended"
+
+
+def test_who_is_never_made_final_is_let_go_after_the_longest_wait(busy: Stage) -> None:
+    busy.wait(MINUTE_MS)
+    task = busy.did("founder", make_task(bond=50))
+    busy.wait(MINUTE_MS)
+    assignment = busy.did("ana", TaskAccept(task, 100, ()))
+    busy.wait(DAY_MS - 1)
+    assert (busy.state(task), busy.available("ana")) == ("PENDING", 0)
+    busy.wait(1)
+    row = get_row(busy, assignment)
+    assert (row.end, row.reason, row.ended_ms) == ("VOID", "not-final", busy.now)
+    assert (busy.state(task), busy.available("ana")) == ("VOID", 50)
+
+
+def test_only_work_that_asks_for_presence_counts_it(busy: Stage) -> None:
+    assignment = busy.assign(busy.did("founder", make_task()), "ana")
+    busy.did("ana", TaskStart(assignment))
+    assert get_row(busy, assignment).present == 0
+    assert busy.market.presence.get(busy.key("ana")) is None
 
 
 def test_a_key_that_never_came_is_the_reason(busy: Stage) -> None:
@@ -109,7 +130,8 @@ def test_an_extension_of_work_in_hand_moves_the_end_of_patience(busy: Stage) -> 
     busy.wait(8 * HOUR_MS - 1)
     assert busy.state(task) == "STARTED"
     busy.wait(1)
-    assert get_row(busy, assignment).reason == "not-delivered"
+    row = get_row(busy, assignment)
+    assert (row.end, row.reason, row.penalty) == ("ABANDONED", "not-delivered", 50)
 
 
 def test_who_does_not_start_is_abandoned_at_the_hard_limit(busy: Stage) -> None:
