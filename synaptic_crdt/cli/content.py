@@ -91,7 +91,12 @@ def _render_payload(answer: Json) -> None:
 def _render_results(answer: Json) -> None:
     if not answer["results"]:
         print_line("nothing was delivered yet")
-    for delivered in answer["results"]:
+    print_results(answer["results"])
+
+
+def print_results(results: list[Json]) -> None:
+    """Print what was delivered, one after the other."""
+    for delivered in results:
         print_line(
             f"seat {delivered['seat']} by {shorten(delivered['provider'])}:"
             f" {delivered['size']:,} bytes of {delivered['media_type']},"

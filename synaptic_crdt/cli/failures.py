@@ -1,8 +1,8 @@
 """From what went wrong to one plain message and one exit code. No traceback reaches a user.
 
 Exit codes: 0 done; 1 refused by the contract; 2 usage; 3 a peer or the network; 4 verification
-failed or data damaged; 5 this machine's policy said no; 70 a mistake of this program; 130
-interrupted; 141 the reader of a pipe went away. Messages go to standard error, as one JSON
+failed or data damaged; 5 this machine's policy said no; 6 a task that was waited for ended without
+a result; 70 a mistake of this program; 130 interrupted; 141 the reader of a pipe went away. Messages go to standard error, as one JSON
 document a line with ``--json``.
 """
 
@@ -22,7 +22,9 @@ from synaptic_crdt.cli.visible import make_visible
 from synaptic_crdt.errors import Refused, SynapticError
 
 EXIT_USAGE: Final = 2
+EXIT_NETWORK: Final = 3
 EXIT_DAMAGED: Final = 4
+EXIT_NO_RESULT: Final = 6
 EXIT_MISTAKE: Final = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED: Final = 130
 

@@ -65,6 +65,14 @@ _MEMBERS: Final = {
         "usage",
         "Show what work has cost this machine: every call of a model, kept here and nowhere else.",
     ),
+    "up": _member(
+        "up", "up", "Do everything that this home does for the market, until interrupted."
+    ),
+    "status": _member(
+        "up",
+        "status",
+        "Show this home on one screen: what runs, what it owes, what is yours to decide.",
+    ),
     "sync": _member("sync", "sync", "Exchange entries with peers."),
     "listen": _member("sync", "listen", "Let peers sync with this home until interrupted."),
     "peers": _member("peers", "peers", "Show the links of this home, and the addresses it knows."),

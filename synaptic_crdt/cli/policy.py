@@ -60,6 +60,17 @@ def show_policy() -> None:
     default=None,
     help="Show presence for your standing offers while `provide` runs.",
 )
+@click.option(
+    "--repeat-interrupted/--no-repeat-interrupted",
+    default=None,
+    help="Pay again for a model call that a crash cut off.",
+)
+@click.option(
+    "--approve-up-to",
+    type=click.IntRange(min=0),
+    help="Of your own tasks: what a result may cost to be approved unseen; 0 asks you.",
+)
+@click.option("--approve-media-types", help="Of such results, separated by commas; '*' for all.")
 @click.option("--model", help="What the executor `anthropic` asks.")
 @click.option(
     "--output-tokens", type=click.IntRange(min=1), help="The most that a model writes for a task."
@@ -86,6 +97,8 @@ def set_policy(
     allow_requesters: str | None,
     block_requesters: str | None,
     approval: str | None,
+    approve_up_to: int | None,
+    approve_media_types: str | None,
     model: str | None,
     output_tokens: int | None,
     tokens_per_task: int | None,
@@ -103,6 +116,7 @@ def set_policy(
     opted_in: bool | None,
     risk_sandbox: bool | None,
     keep_offers: bool | None,
+    repeat_interrupted: bool | None,
 ) -> None:
     """Change what is named; the rest stays as it is."""
     from synaptic_crdt.node.policies import change_policy
@@ -119,6 +133,9 @@ def set_policy(
         "approval": approval,
         "risk_sandbox": risk_sandbox,
         "keep_offers": keep_offers,
+        "repeat_interrupted": repeat_interrupted,
+        "approve_up_to": approve_up_to,
+        "approve_media_types": _split(approve_media_types),
         "model": model,
         "output_tokens": output_tokens,
         "tokens_per_task": tokens_per_task,
@@ -138,6 +155,32 @@ def set_policy(
         raise click.UsageError("name what to change; `policy show` prints what is in force")
     show(change_policy(open_home(), given), _render_policy)
     print_next("provide --executor rehearsal", "consent on")
+
+
+@policy.command("pause", examples=("policy pause", "policy pause --now"))
+@click.option("--now", is_flag=True, help="End what runs, too: it is failed.")
+def pause_work(*, now: bool) -> None:
+    """Begin nothing new on this machine, and take its offers out of the book.
+
+    It acts at once, on every worker of this home. Begun work is finished, unless --now; accepted
+    work waits, and its deadlines go on.
+    """
+    _switch("stop" if now else "pause")
+    print_next("policy resume", "status")
+
+
+@policy.command("resume", examples=("policy resume",))
+def resume_work() -> None:
+    """Go on after `policy pause`."""
+    _switch("on")
+    print_next("status")
+
+
+def _switch(position: str) -> None:
+    from synaptic_crdt.node.policies import change_policy
+
+    answer = change_policy(open_home(), {"switch": position})
+    show(answer, lambda told: print_fields(("switch", told["switch"])))
 
 
 def _split(text: str | None) -> list[str] | None:

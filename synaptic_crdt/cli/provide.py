@@ -35,11 +35,11 @@ def provide(executor: str, *, once: bool) -> None:
     a `sync --live` running beside it; both use the home at once. Read docs/providing.md before
     you ask a model, or run a program, for others; `usage` shows what it has cost.
     """
-    serve("provide", _describe_event, _render_report, executor=executor, once=once)
+    serve("provide", describe_work, _render_report, executor=executor, once=once)
     print_next("sync", "wallet")
 
 
-def _describe_event(event: Json) -> str:
+def describe_work(event: Json) -> str:
     """Return an event as one line: its name, then its values, ids shortened."""
     told = [
         f"{key} {shorten(value) if _is_id(value) else value}"

@@ -28,10 +28,22 @@ def serve(
     with redirect_stdout(sys.stderr) if lends_pipes else nullcontext():
         report = start(
             service,
-            lambda event: print_event(event, render_event),
+            lambda event: print_event(event, lambda told: describe(told, render_event)),
             lends_pipes=lends_pipes,
             **args,
         )
         show(report, render_report)
     if report.get("interrupted"):
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
+
+
+def describe(event: Json, render_event: Callable[[Json], str]) -> str:
+    """Return what any service may tell as one line, else what this one's own events say."""
+    match event["event"]:
+        case "service failed":
+            seconds = event["retry_seconds"]
+            return f"{event['service']}: {event['error']} (again in {seconds:.0f} s)"
+        case "owner ended":
+            return "the process that this ran in has ended; going on by itself"
+        case _:
+            return render_event(event)

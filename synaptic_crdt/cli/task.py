@@ -6,10 +6,11 @@ import click
 
 from synaptic_crdt.cli.arguments import DURATION, FIGURE, PERCENT, allow_secret_option
 from synaptic_crdt.cli.asking import append, read
-from synaptic_crdt.cli.command import Group, Member
+from synaptic_crdt.cli.command import Group, Member, get_settings
 from synaptic_crdt.cli.output import (
     Json,
     format_duration,
+    print_event,
     print_line,
     print_next,
     print_table,
@@ -38,6 +39,9 @@ def _judging(attribute: str, summary: str) -> Member:
     members={
         "payload": _content("payload", "Show what a seat of a task is to work on."),
         "result": _content("result", "Show what was delivered for a task, or for one assignment."),
+        "wait": Member(
+            "synaptic_crdt.cli.waiting", "wait", "Wait for what comes of a task, and print it."
+        ),
         "accept": _work("accept", "Take a seat of a task."),
         "decline": _work("decline", "Give an assignment back before the work began."),
         "reveal": Member(
@@ -75,6 +79,7 @@ def task() -> None:
     "post",
     examples=(
         "task post --kind text.answer --title 'A question' --text 'What is a CRDT?' --price 50",
+        "task post --kind text.answer --title Q --text 'What is a CRDT?' --price 50 --wait",
         "task post --kind text.summarize --title Report --file a.txt --file b.txt --price 20",
         "task post --kind text.answer --title Q --text Why? --price 2 --auction dutch --price-max 6",
         "task post --kind text.answer --title Q --text Why? --price 9 --metric accuracy=95 --penalty 4",
@@ -188,6 +193,7 @@ def task() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would lock; write nothing.")
 @click.option("--allow-pending", is_flag=True, help="Also lock what is not final yet.")
+@click.option("--wait", is_flag=True, help="Then wait for the result, and print it: `task wait`.")
 @allow_secret_option
 def post(
     kind: str,
@@ -230,6 +236,7 @@ def post(
     reveal_now: bool,
     dry_run: bool,
     allow_pending: bool,
+    wait: bool,
 ) -> None:
     """Post a task, and lock its price: units x price for every seat.
 
@@ -279,6 +286,9 @@ def post(
         dry_run=dry_run,
         allow_pending=allow_pending,
     )
+    if wait and not dry_run:
+        _wait(answer)
+        return
     show(answer, _render_posted)
     if not dry_run:
         print_next("sync", f"task show {shorten(answer['task'])}")
@@ -312,6 +322,18 @@ def cancel(task_id: str) -> None:
     answer = append("task.cancel", task=task_id)
     show(answer, lambda told: _render_done(told, "cancelled"))
     print_next("wallet", f"task show {task_id}")
+
+
+def _wait(answer: Json) -> None:
+    """Tell what was posted before waiting, where it does not end up in the one document."""
+    from synaptic_crdt.cli.waiting import leave, render_outcome, wait_for
+
+    print_event({"event": "posted", **answer}, lambda _: "")
+    if not get_settings().as_json:
+        _render_posted(answer)
+    report = wait_for(answer["task"])
+    show({**answer, **report}, render_outcome)
+    leave(report)
 
 
 def _render_posted(answer: Json) -> None:

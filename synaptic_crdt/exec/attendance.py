@@ -61,9 +61,11 @@ def plan_attendance(
     if explain_idleness(policy, is_sandbox=is_sandbox) is not None:
         return
     wanted: list[Presence | OfferRenew] = []
-    if policy.keep_offers:
+    # Who pauses takes its offers out of the book; work in hand is still attended to.
+    keeps_offers = policy.keep_offers and policy.switch == "on"
+    if keeps_offers:
         wanted.extend(attendance.absent)
-    is_counted_on = attendance.is_watched or (policy.keep_offers and attendance.has_offers)
+    is_counted_on = attendance.is_watched or (keeps_offers and attendance.has_offers)
     # Renewing an offer shows presence by itself.
     if is_counted_on and not attendance.is_seen and not wanted:
         wanted.append(Presence())

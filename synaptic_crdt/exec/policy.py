@@ -20,6 +20,7 @@ from synaptic_crdt.rules.limits import OPEN_ASSIGNMENTS, PRICE_MAX
 from synaptic_crdt.state.limits import HASH_BYTES, KIB
 
 Approval = Literal["manual", "auto"]
+Switch = Literal["on", "pause", "stop"]
 
 # In a list: everything of its kind.
 ANY: Final = "*"
@@ -36,6 +37,7 @@ _SIZE_MIB: Final = 1024 * 1024
 _PROCESSES: Final = 10_000
 _MODEL_BYTES: Final = 64
 _APPROVALS: Final[tuple[Approval, ...]] = ("manual", "auto")
+_SWITCHES: Final[tuple[Switch, ...]] = ("on", "pause", "stop")
 _HEADER: Final = "# What this machine does for others. A key that is left out denies.\n"
 
 
@@ -54,6 +56,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     path and arguments; ``command_takes`` are media types of payloads, ``command_gives`` is that of
     the result, ``command_environment`` names variables that it gets besides the few that all get.
     Memory and disk are of all its processes together, seconds of CPU time of each.
+
+    ``switch`` acts at once: with "pause" nothing new is begun and no offer shown, with "stop" what
+    runs is ended, too. ``repeat_interrupted`` lets a run that a crash cut off, and that may have
+    cost something, be paid for again. ``approve_up_to`` is for this account's own tasks: what a
+    result may cost at most, of ``approve_media_types``, to be approved unseen; 0 asks always.
     """
 
     opted_in: bool = False
@@ -80,6 +87,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     command_memory_mib: int = 2_048
     command_disk_mib: int = 512
     command_processes: int = 64
+    switch: Switch = "on"
+    repeat_interrupted: bool = False
+    approve_up_to: int = 0
+    approve_media_types: tuple[str, ...] = ("text/plain",)
 
 
 _TYPES: Final[Mapping[str, Any]] = get_type_hints(Policy)
@@ -181,6 +192,14 @@ def explain_tokens(policy: Policy, tokens_today: int, jobs: int) -> str | None:
     )
 
 
+def explain_switch(policy: Policy) -> str:
+    """Say why nothing new is begun for now; empty when work goes on."""
+    if policy.switch == "on":
+        return ""
+    word = "paused" if policy.switch == "pause" else "stopped"
+    return f"work is {word} on this machine: `synaptic-crdt policy resume` goes on"
+
+
 def explain_idleness(policy: Policy, *, is_sandbox: bool) -> str | None:
     """Say why this machine works on nothing whatever, or None when there is work it would do."""
     if not policy.opted_in:
@@ -227,6 +246,12 @@ def _check_policy(policy: Policy, source: str) -> None:
                 )
     if policy.approval not in _APPROVALS:
         raise UsageError(f"{source}: approval {policy.approval!r:.40} is none of {_APPROVALS}")
+    if policy.switch not in _SWITCHES:
+        raise UsageError(f"{source}: switch {policy.switch!r:.40} is none of {_SWITCHES}")
+    _check_range(source, "approve_up_to", policy.approve_up_to, 0, PRICE_MAX)
+    _check_items(source, "approve_media_types", policy.approve_media_types)
+    for media_type in policy.approve_media_types:
+        _check_media_type(source, media_type)
 
 
 def _check_model(source: str, policy: Policy) -> None:
@@ -253,8 +278,7 @@ def _check_command(source: str, policy: Policy) -> None:
             " looked for in PATH"
         )
     for media_type in (*policy.command_takes, policy.command_gives):
-        if media_type != ANY and not (is_media_type(media_type) and "/" in media_type):
-            raise UsageError(f"{source}: {media_type!r:.80} is no media type, such as text/plain")
+        _check_media_type(source, media_type)
     if policy.command_gives == ANY:
         raise UsageError(f"{source}: command_gives names one media type, not {ANY!r}")
     for name in policy.command_environment:
@@ -264,6 +288,11 @@ def _check_command(source: str, policy: Policy) -> None:
     _check_range(source, "command_memory_mib", policy.command_memory_mib, 1, _SIZE_MIB)
     _check_range(source, "command_disk_mib", policy.command_disk_mib, 1, _SIZE_MIB)
     _check_range(source, "command_processes", policy.command_processes, 1, _PROCESSES)
+
+
+def _check_media_type(source: str, media_type: str) -> None:
+    if media_type != ANY and not (is_media_type(media_type) and "/" in media_type):
+        raise UsageError(f"{source}: {media_type!r:.80} is no media type, such as text/plain")
 
 
 _MODEL_LETTERS: Final = frozenset(string.ascii_letters + string.digits + "._:/@-")

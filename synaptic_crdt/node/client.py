@@ -13,6 +13,7 @@ from synaptic_crdt.errors import LinkFailed, UsageError
 from synaptic_crdt.node.home import Home, HomeLock
 from synaptic_crdt.node.wire import (
     ANSWER_BYTES,
+    OWNER_ENDED,
     Emit,
     Json,
     Request,
@@ -32,7 +33,11 @@ class _Stream(Protocol):
 
 
 class _OwnerGone(Exception):
-    """The owner ended before it answered."""
+    """The owner ended before it answered; it was there at all when it ``was_met``."""
+
+    def __init__(self, *, was_met: bool = False) -> None:
+        super().__init__()
+        self.was_met: Final = was_met
 
 
 class Client:
@@ -71,7 +76,13 @@ class Client:
                     return self._run_as_owner(request, emit)
             try:
                 return _ask_owner(self._home.get_socket_path(), request, emit)
-            except _OwnerGone:
+            except _OwnerGone as gone:
+                if gone.was_met:
+                    # It may have served us for days. Whoever takes the lock first goes on, and
+                    # needs as long as anybody to open the home.
+                    deadline = time.monotonic() + _PATIENCE_SECONDS
+                    if request.call == "start":
+                        emit({"event": OWNER_ENDED})
                 if time.monotonic() > deadline:
                     raise UsageError(
                         f"another process holds {self._home.lock_path} and does not answer; end it"
@@ -127,7 +138,7 @@ def _ask_owner(path: Path, request: Request, emit: Emit) -> Json:
                         "the process that owns this home ended before it answered; look with"
                         " `synaptic-crdt log` whether the entry was written"
                     ) from error
-                raise _OwnerGone from error
+                raise _OwnerGone(was_met=True) from error
 
 
 def _receive_result(stream: _Stream, emit: Emit) -> Json:

@@ -42,6 +42,8 @@ class Home:
         self.read_keys_path: Final = self.path / "read-keys.json"
         self.usage_path: Final = self.path / "usage"
         self.work_path: Final = self.path / "work"
+        self.journal_path: Final = self.path / "journal"
+        self.log_path: Final = self.path / "up.log"
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from synaptic_crdt.errors import ForkSeen, MalformedInput, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.leaks import check_operation
+from synaptic_crdt.node.board import Board
 from synaptic_crdt.node.home import Home
 from synaptic_crdt.node.links import LinkTable
 from synaptic_crdt.node.membership import MarketMembership
@@ -148,6 +149,7 @@ class Node:
         self.links: Final = LinkTable()
         # Did its owner say, since this process began, that this machine's clock is right?
         self.is_clock_trusted = False
+        self.board: Final = Board(self.get_wall_ms)
         # The fields in which the command in hand may write what looks like a secret.
         self.allowed_secrets: Sequence[str] = ()
 

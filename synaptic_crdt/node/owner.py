@@ -23,7 +23,8 @@ from synaptic_crdt.node.fetching import run_fetching
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.sequencer import run_sequencer
-from synaptic_crdt.node.services import run_service
+from synaptic_crdt.node.serving import run_service
+from synaptic_crdt.node.supervision import supervise
 from synaptic_crdt.node.wire import (
     OWNER_VERSION,
     REQUEST_BYTES,
@@ -62,8 +63,8 @@ async def _own(node: Node, request: Request, emit: Emit) -> Json:
             await nursery.start(_serve, node)
             nursery.start_soon(run_fetching, node, exchange)
             nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
-            nursery.start_soon(run_sequencer, node)
-            nursery.start_soon(run_witness, node)
+            for name, part in (("checkpoints", run_sequencer), ("cosigning", run_witness)):
+                nursery.start_soon(supervise, node.board, emit, name, partial(part, node))
             await run_service(node, request, emit, report, STANDARD)
             nursery.cancel_scope.cancel()
     return report

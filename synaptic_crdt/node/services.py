@@ -4,7 +4,7 @@ A service tells events as it goes, and fills its report as it goes, so that an i
 one too.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,16 +20,17 @@ from synaptic_crdt.node.desk import NodeDesk
 from synaptic_crdt.node.executors import make_executor
 from synaptic_crdt.node.fetching import find_blob
 from synaptic_crdt.node.linking import LinkBook
-from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import keep_addresses, read_addresses
 from synaptic_crdt.node.queries.market import show_state
 from synaptic_crdt.node.reading import make_file_end
-from synaptic_crdt.node.wire import Emit, Json, Request
+from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.addresses import is_exchanged, is_started_by_other
 from synaptic_crdt.sync.exchanges import exchange_once, keep_exchange
 from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
 from synaptic_crdt.sync.transports.stdio import Pipes
+
+_WATCH_SECONDS: Final = 60.0
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -50,14 +51,6 @@ class Setting(msgspec.Struct, frozen=True):
         return LocalEnd(node.gate, node.membership, node.get_wall_ms, self.pipes, node.blobs)
 
 
-async def run_service(
-    node: Node, request: Request, emit: Emit, report: Json, pipes: Pipes | None
-) -> None:
-    """Run a service until it ends. Raises ``UsageError`` for an unknown one."""
-    setting = Setting(node, emit, report, pipes)
-    await call_named(SERVICES, "service", setting, request.name, request.args)
-
-
 async def sync(
     setting: Setting,
     *,
@@ -75,7 +68,7 @@ async def sync(
     if not chosen:
         raise UsageError("no address is known; name one, such as tcp://127.0.0.1:7700")
     with LinkBook(node, setting.emit, setting.report) as book:
-        ends = _Ends(setting, book, in_the_clear)
+        ends = Ends(setting, book, in_the_clear)
         if live:
             async with trio.open_nursery() as nursery:
                 for address in chosen:
@@ -119,13 +112,17 @@ async def get_blob(setting: Setting, *, blob: str, addresses: Sequence[str] = ()
 
 async def listen(setting: Setting, *, addresses: Sequence[str]) -> None:
     """Serve peers at addresses until interrupted."""
-    node = setting.node
-    with LinkBook(node, setting.emit, setting.report) as book:
-        async with trio.open_nursery() as nursery:
-            bound: Sequence[str] = await nursery.start(_serve, setting.end, addresses, book)
-            setting.report["addresses"] = list(bound)
-            for address in bound:
-                setting.emit({"event": "listening", "address": address})
+    with LinkBook(setting.node, setting.emit, setting.report) as book:
+        await serve_peers(setting, addresses, book)
+
+
+async def serve_peers(setting: Setting, addresses: Sequence[str], book: LinkBook) -> None:
+    """Serve peers at addresses until cancelled, and tell at which."""
+    async with trio.open_nursery() as nursery:
+        bound: Sequence[str] = await nursery.start(_serve, setting.end, addresses, book)
+        setting.report["addresses"] = list(bound)
+        for address in bound:
+            setting.emit({"event": "listening", "address": address})
 
 
 async def provide(setting: Setting, *, executor: str, once: bool = False) -> None:
@@ -160,7 +157,7 @@ async def watch(setting: Setting) -> None:
         desk.close()
 
 
-class _Ends(NamedTuple):
+class Ends(NamedTuple):
     """This end of links and of exchanges by files, and the book that both are noted in."""
 
     setting: Setting
@@ -184,7 +181,7 @@ class _Ends(NamedTuple):
             await keep_link(address, self.setting.end, on_event=self.book.note)
 
 
-async def _sync_each(ends: _Ends, addresses: Sequence[str]) -> None:
+async def _sync_each(ends: Ends, addresses: Sequence[str]) -> None:
     failures: list[SynapticError] = []
     for address in addresses:
         try:
@@ -212,14 +209,3 @@ def _tell_work(setting: Setting, event: Json) -> None:
     if event["event"] in {"delivered", "failed"}:
         setting.report[event["event"]] += 1
     setting.emit(event)
-
-
-_WATCH_SECONDS: Final = 60.0
-
-SERVICES: Final[Mapping[str, Callable[..., Awaitable[None]]]] = {
-    "sync": sync,
-    "listen": listen,
-    "blob.get": get_blob,
-    "provide": provide,
-    "watch": watch,
-}

@@ -18,6 +18,9 @@ OWNER_VERSION: Final = 1
 REQUEST_BYTES: Final = 96 * MIB  # a task with the largest payload there is, in base64
 ANSWER_BYTES: Final = 256 * MIB  # a whole log is the largest answer
 
+# Told by a client to whoever started it: from here on it goes on by itself, or through another.
+OWNER_ENDED: Final = "owner ended"
+
 Json = dict[str, Any]
 Emit = Callable[[Json], None]
 Call = Literal["read", "append", "watch", "start"]

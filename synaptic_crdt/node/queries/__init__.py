@@ -19,6 +19,7 @@ from synaptic_crdt.node.queries import (
     members,
     movements,
     scores,
+    status,
     tasks,
     wallet,
 )
@@ -47,6 +48,7 @@ QUERIES: Final[Mapping[str, Callable[..., Json]]] = {
     "quote": scores.show_quote,
     "state": market.show_state,
     "peers": links.list_peers,
+    "status": status.show_status,
     "doctor": market.show_health,
     "handover.show": market.show_handovers,
     "audit": market.audit_home,
