@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import trio
@@ -15,7 +16,9 @@ from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.operations import encode_operation
 from synaptic_crdt.state.feeds import encode_body, seal_bodies
+from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.limits import WINDOW_ENTRIES
+from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync.peer import LeftOut, SyncReport, run_link
 from tests.node.conftest import carry
 from tests.sync.linking import Log
@@ -155,3 +158,35 @@ async def test_a_feed_whose_end_is_damaged_waits_alone(founder: Node, join: Join
         assert report.equal
     finally:
         again.close()
+
+
+async def test_a_feed_that_cannot_be_read_is_not_sent_and_the_others_are(
+    founder: Node, join: Join, tmp_path: Path
+) -> None:
+    ana, ben = join("ana"), join("ben")
+    run_command(founder, "consent", {"on": True})
+    run_command(founder, "checkpoint", {})
+    carry(founder, ana)
+    ana.close()
+    damage_end(ana.home, founder.key.public, before=1)
+    damaged = Node.open(ana.home, "")
+    home = Home(tmp_path / "reader")
+    home.make()
+    genesis = damaged.market.genesis_bytes
+    reader = Node(home, DeviceKey(make_seed()), Store.create(home.store_path, genesis))
+    try:
+        # Before the founder's feed is there, nobody else's can be.
+        report, _ = await link(reader, damaged)
+        assert report.equal is False
+        assert list(reader.replica.feeds) == []
+        # Somebody else has it.
+        report, _ = await link(reader, founder)
+        assert report.equal
+        run_command(ben, "consent", {"on": True})
+        carry(ben, damaged)
+        await link(reader, damaged)
+        position = ben.replica.get_feed(ben.key.public).position
+        assert reader.replica.get_feed(ben.key.public).position == position
+    finally:
+        damaged.close()
+        reader.close()

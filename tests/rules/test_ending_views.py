@@ -78,6 +78,26 @@ def test_what_is_proposed_withholds_for_time_and_quality(court: Stage) -> None:
     assert view["violations"] == ["execution", "accuracy"]
 
 
+@pytest.mark.parametrize("end", ["contest-ended", "withdrawn", "proposal-stands"])
+def test_whatever_lets_a_proposal_come_true_names_what_it_withholds_for(
+    court: Stage, end: str
+) -> None:
+    court.join("eve")
+    task = post(court, service=serve(10), evaluator=court.key("eve"))
+    assignment, delivery = court.deliver(task, "ana")
+    scores = (Score("accuracy", 100_000),)
+    court.did("eve", TaskApprove(delivery, approve=True, scores=scores))
+    if end != "contest-ended":
+        court.did("ana", DisputeOpen(delivery, "unfair", "", ()))
+    if end == "withdrawn":
+        court.did("ana", DisputeWithdraw(delivery))
+    court.wait(3 * 24 * HOUR_MS)
+    row = court.market.assignments.get(assignment)
+    assert row is not None
+    assert row.reason == end
+    assert tell(court, assignment)[0] == "100 %, 95 to the provider, 5 withheld for accuracy"
+
+
 def test_half_of_a_penalty_of_one_is_nothing_to_withhold(court: Stage) -> None:
     assignment, delivery = deliver_late(court, 1)
     score_low(court, delivery)

@@ -14,6 +14,7 @@ from synaptic_crdt.rules.genesis import (
 )
 from synaptic_crdt.rules.limits import DAY_MS
 from synaptic_crdt.state import codec
+from synaptic_crdt.state.limits import WITNESSES
 
 FOUNDER, RECOVERY = b"f" * 32, b"r" * 32
 OVER = 30 * DAY_MS + 1
@@ -82,6 +83,70 @@ def test_out_of_bounds(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(MalformedInput) as caught:
         make(**changes)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [
+        ("created_ms", 0, 2**47 - 1),
+        ("openings_per_day", 0, 10**6),
+        ("supply", 1, 2**53 - 1),
+        # Supply and what may be made beside it are exact together.
+        ("mint_cap", 0, 2**53 - 1 - 10**9),
+        ("treasury_day_cap", 0, 10**9),
+        ("fee_ppm", 0, 10**6),
+        ("deposit_ppm", 0, 10**6),
+        ("gain_floor", 0, 2**53 - 1),
+        ("window_ms", 1_000, 30 * DAY_MS),
+        ("priority_ms", 0, 3_600_000),
+        ("reveal_ms", 1_000, 30 * DAY_MS),
+        ("review_ms", 1_000, 30 * DAY_MS),
+        ("contest_ms", 1_000, 30 * DAY_MS),
+        ("arbitration_ms", 1_000, 30 * DAY_MS),
+        ("slot_ms", 60_000, DAY_MS),
+        ("finality_wait_ms", 1_000, 30 * DAY_MS),
+        ("redispatch", 0, 16),
+        ("council_needed", 1, 1),
+        ("quorum", 1, 1),
+    ],
+)
+def test_every_figure_has_its_bounds(field: str, low: int, high: int) -> None:
+    # A small cap a day, so that the supply alone is asked for.
+    others = {} if field == "treasury_day_cap" else {"treasury_day_cap": 0}
+    for value in (low, high):
+        assert getattr(make(**others, **{field: value}), field) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(MalformedInput, match=f"genesis: {field} {value} must be from"):
+            make(**others, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "what", "least", "most"),
+    [
+        ("council", "council account", 1, 15),
+        ("arbiters", "arbiter", 1, 15),
+        ("verifiers", "verifier", 0, 15),
+        ("witnesses", "witness device", 0, WITNESSES),
+    ],
+)
+def test_whoever_is_named_is_named_once_and_in_order(
+    field: str, what: str, least: int, most: int
+) -> None:
+    accounts = tuple(bytes([number]) * 32 for number in range(1, most + 2))
+    assert getattr(make(**{field: accounts[most - 1 :: -1]}), field) == accounts[:most]
+    with pytest.raises(MalformedInput, match=f"number of {what}s {most + 1} must be from {least}"):
+        make(**{field: accounts})
+    genesis = make()
+    for wrong in (accounts[1::-1], accounts[:1] * 2):
+        with pytest.raises(MalformedInput, match=rf"{what} \w+ must come once"):
+            decode_genesis(encode_genesis(replace(genesis, **{field: wrong})))
+    if least:
+        with pytest.raises(MalformedInput, match=f"number of {what}s 0"):
+            decode_genesis(encode_genesis(replace(genesis, **{field: ()})))
+
+
+def test_a_market_is_open_from_one_opening_a_day_on() -> None:
+    assert make(openings_per_day=1).is_open
 
 
 def test_a_sandbox_has_no_witnesses() -> None:

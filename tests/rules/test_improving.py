@@ -110,6 +110,64 @@ def test_a_better_price_locks_more_and_the_window_moves(busy: Stage) -> None:
     assert busy.available("bea") == 5
 
 
+@pytest.mark.parametrize("is_reserved", [False, True])
+def test_a_longer_window_runs_from_where_it_began(busy: Stage, *, is_reserved: bool) -> None:
+    task = post(busy, units=(1, 1), providers_min=2)
+    if is_reserved:
+        busy.did("ana", TaskAccept(task, 100, ()))
+    busy.wait(MINUTE_MS)
+    busy.did("founder", improve(task, window_ms=HOUR_MS))
+    busy.wait(HOUR_MS - MINUTE_MS - 1)
+    assert busy.state(task) == ("RESERVED" if is_reserved else "OPEN")
+    busy.wait(1)
+    assert [busy.state(task, number) for number in (0, 1)] == ["VOID", "VOID"]
+    assert busy.available("ana") == 10
+
+
+def test_more_is_locked_for_every_unit_that_has_not_ended(busy: Stage) -> None:
+    task = post(busy, units=(2, 3))
+    # 500 are locked, 500 are there: for 5 units, 100 more each.
+    assert busy.send("founder", improve(task, price_max=201)) == V.BALANCE_TOO_LOW
+    _, delivery = busy.deliver(task, "ana")
+    busy.did("founder", TaskApprove(delivery, approve=True, scores=()))
+    # Of the 500, 3 units are left: 166 more each.
+    assert busy.send("founder", improve(task, price_max=267)) == V.BALANCE_TOO_LOW
+    busy.did("founder", improve(task, price_max=266))
+    assert busy.available("founder") == 500 - 3 * 166
+
+
+def test_every_better_figure_is_the_tasks(busy: Stage) -> None:
+    task = post(busy)
+    before = busy.market.tasks.get(task)
+    assert before is not None
+    better = improve(
+        task,
+        price_low=101,
+        price=102,
+        price_max=103,
+        window_ms=HOUR_MS,
+        bond=9,
+        reputation_min=-1,
+        response_ms=2 * MINUTE_MS,
+        execution_ms=2 * HOUR_MS,
+        penalty=39,
+    )
+    busy.did("founder", better)
+    service = replace(
+        before.service, response_ms=2 * MINUTE_MS, execution_ms=2 * HOUR_MS, penalty=39
+    )
+    assert busy.market.tasks.get(task) == replace(
+        before,
+        price_low=101,
+        price=102,
+        price_max=103,
+        window_ms=HOUR_MS,
+        bond=9,
+        reputation_min=-1,
+        service=service,
+    )
+
+
 def test_one_token_more_is_locked(busy: Stage) -> None:
     task = post(busy)
     busy.did("founder", improve(task, price_max=101))

@@ -1,5 +1,7 @@
 """The council's changes: who decides, when they come in force, and what keeps its old ones."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -8,12 +10,14 @@ from synaptic_crdt.rules.council_operations import Arbitration
 from synaptic_crdt.rules.genesis import Kind
 from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS
 from synaptic_crdt.rules.operations import TaskApprove, TokenTransfer
+from synaptic_crdt.rules.rows import ChangeRow
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.rules.views import view_parameters
 from tests.rules.conftest import Ladder, Stage, make_accept, make_change, make_key, make_task
 
 FOUNDER, BEA = make_key("founder").public, make_key("bea").public
 NEW = b"n" * 32
+CHANGED = ("kinds", "terms", "fee_ppm", "verifiers", "rules_due")
 
 
 def make_pair() -> Stage:
@@ -117,6 +121,38 @@ def test_everything_but_arbiters_has_a_days_notice(stage: Stage) -> None:
     assert (after["rules"], after["rules_due"]) == (1, 1)
     stage.close_epoch()
     assert view_parameters(stage.market)["rules_due"] is None
+
+
+def test_new_arbiters_and_their_quorum_are_those_of_later_tasks(stage: Stage) -> None:
+    crowd = tuple(sorted(stage.join(name) for name in ("ana", "bea", "cid")))
+    old = stage.did("founder", make_task(price=1))
+    stage.did("founder", make_change(arbiters=Arbitration(crowd, 2)))
+    new = stage.did("founder", make_task(price=1))
+    own = stage.did("founder", make_task(price=1, arbiters=crowd, quorum=3))
+    for task, judges in ((old, ((FOUNDER,), 1)), (new, (crowd, 2)), (own, (crowd, 3))):
+        row = stage.market.tasks.get(task)
+        assert row is not None
+        assert (row.arbiters, row.quorum) == judges
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "value"),
+    [
+        ("kinds", "kinds", (Kind("poem", "one verse"),)),
+        ("terms", "terms", NEW),
+        ("fee_ppm", "fee_ppm", 7),
+        ("verifiers", "verifiers", ()),
+        ("rules", "rules_due", 1),
+    ],
+)
+def test_a_change_is_of_one_parameter_alone(
+    stage: Stage, parameter: str, field: str, value: object
+) -> None:
+    op = make_change(fee_ppm=7, terms=NEW, kinds=(Kind("poem", "one verse"),), verifiers=())
+    entry = stage.did("founder", replace(op, rules=1))
+    others: dict[str, Any] = dict.fromkeys(CHANGED) | {field: value}
+    expected = ChangeRow(entry=entry, due_ms=stage.now + DAY_MS, **others)
+    assert stage.market.changes.get(parameter.encode()) == expected
 
 
 def test_a_later_decision_takes_the_place_of_a_pending_one_of_the_same_parameter(

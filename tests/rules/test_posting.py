@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from synaptic_crdt.rules.limits import DAY_MS
@@ -277,6 +278,26 @@ def test_all_there_is_may_be_locked() -> None:
     assert stage.send("founder", make_task(price=1_001)) == Verdict.LOCK_OVER_SUPPLY
     stage.did("founder", make_task(price=1_000))
     assert stage.market.get_money().held == 1_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"price": 501, "units": (2,)}, Verdict.BALANCE_TOO_LOW),
+        ({"price": 501, "units": (1, 1)}, Verdict.BALANCE_TOO_LOW),
+        ({"price": 501, "mode": "replicate", "copies": 2}, Verdict.BALANCE_TOO_LOW),
+        ({"price": 1, "price_max": 501, "units": (2,)}, Verdict.BALANCE_TOO_LOW),
+        ({"price": 500, "units": (2,)}, Verdict.APPLIED),
+        ({"price": 500, "mode": "replicate", "copies": 2}, Verdict.APPLIED),
+        ({"price": 1_001, "units": (1_000,)}, Verdict.LOCK_OVER_SUPPLY),
+        ({"price": 500_001, "mode": "replicate", "copies": 2}, Verdict.LOCK_OVER_SUPPLY),
+        ({"price": 500_000, "mode": "replicate", "copies": 2}, Verdict.BALANCE_TOO_LOW),
+    ],
+)
+def test_every_unit_of_every_copy_is_locked_at_its_highest_price(
+    stage: Stage, fields: dict[str, Any], verdict: Verdict
+) -> None:
+    assert stage.send("founder", make_task(**fields)) == verdict
 
 
 def test_too_low_balance_names_both_figures_e10() -> None:

@@ -84,6 +84,13 @@ def test_the_key_of_a_result_is_there_once_it_is_delivered_sealed(parties: Stage
     stage.did("ben", KeyShare(assignment, "payload", (eve,)))
 
 
+def test_a_public_result_has_no_key(parties: Stage) -> None:
+    stage = parties
+    assignment, _ = stage.deliver(stage.did("ana", make_task()), "ben")
+    op = KeyShare(assignment, "result", (SealedKey(stage.key("eve"), BOX),))
+    assert stage.send("ana", op) == Verdict.NO_KEY
+
+
 def test_sharing_a_key_changes_nothing_else(parties: Stage) -> None:
     stage = parties
     assignment = assign_private(stage)

@@ -142,13 +142,14 @@ def test_a_providers_own_scores_do_not_count(judges: Stage) -> None:
     assert stage.available("ana") == 100
 
 
-def test_metrics_that_cost_nothing_hold_nothing(judges: Stage) -> None:
+@pytest.mark.parametrize(("penalty", "state"), [(1, "SETTLED"), (2, "HELD")])
+def test_metrics_that_cost_nothing_hold_nothing(judges: Stage, penalty: int, state: str) -> None:
     stage = judges
-    service = ServiceLevel(MINUTE_MS, HOUR_MS, 0, 1, ACCURATE.metrics)
+    service = ServiceLevel(MINUTE_MS, HOUR_MS, 0, penalty, ACCURATE.metrics)
     task = stage.did("founder", make_task(service=service))
     _, delivery = stage.deliver(task, "ana")
     stage.did("founder", score(delivery, accuracy=0))
-    assert stage.state(task) == "SETTLED"
+    assert stage.state(task) == state
 
 
 def test_settle_ladder(judges: Stage) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from synaptic_crdt.rules.limits import DAY_MS, HOUR_MS, MINUTE_MS, RESULT_BYTES
+from synaptic_crdt.rules.limits import DAY_MS, DECLINES, HOUR_MS, MINUTE_MS, RESULT_BYTES
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_form import make_payload
 from synaptic_crdt.rules.task_operations import (
@@ -249,3 +249,32 @@ def test_wrong_order_and_wrong_party_e16(stage: Stage, posted: bytes) -> None:
     stage.did("founder", TaskApprove(delivery, approve=True, scores=()))
     again = stage.send("founder", TaskApprove(delivery, approve=True, scores=()))
     assert again == Verdict.ASSIGNMENT_CLOSED
+
+
+@pytest.mark.parametrize("is_final", [False, True])
+def test_a_seat_that_too_many_gave_back_is_closed(stage: Stage, *, is_final: bool) -> None:
+    task = stage.did("founder", make_task(units=(1, 1), providers_min=1 if is_final else 2))
+    for number in range(DECLINES + 1):
+        assert stage.state(task) == "OPEN"
+        name = f"ana-{number}"
+        stage.join(name)
+        assignment = stage.did(name, TaskAccept(task, 100, ()))
+        if is_final:
+            stage.close_epoch()
+        stage.did(name, TaskDecline(assignment, "busy"))
+    assert (stage.state(task), stage.state(task, 1)) == ("EXHAUSTED", "OPEN")
+    assert (stage.available("founder"), stage.market.get_money().held) == (900, 100)
+
+
+def test_only_work_that_began_gets_another_window(stage: Stage) -> None:
+    stage.join("ana")
+    stage.join("bea")
+    waiting = stage.did("founder", make_task(units=(1, 1), providers_min=2))
+    begun = stage.did("founder", make_task())
+    stage.wait(MINUTE_MS)
+    stage.did("ana", TaskDecline(stage.did("ana", TaskAccept(waiting, 100, ())), "busy"))
+    stage.did("bea", TaskDecline(stage.assign(begun, "bea"), "busy"))
+    stage.wait(14 * MINUTE_MS)
+    assert (stage.state(waiting), stage.state(begun)) == ("VOID", "OPEN")
+    stage.wait(MINUTE_MS)
+    assert stage.state(begun) == "UNFILLED"
