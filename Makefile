@@ -22,7 +22,7 @@ test: for-test  ## the whole suite, once
 	@$(MAKE) --no-print-directory .coverage
 
 long: for-test  ## the whole suite with many more of everything that is random; takes hours
-	@$(python) -m pytest --hypothesis-profile=long
+	@$(python) -m pytest --numprocesses=auto --dist=worksteal --hypothesis-profile=long
 
 # Not a gate: for whoever changed rules or their tests. Goes on where it was interrupted.
 mutation: for-test  ## small wrong changes of the rules, each to be noticed by a test; takes an hour
@@ -43,12 +43,14 @@ contracts: for-check
 	@.venv/bin/lint-imports --no-cache
 
 # The suite leaves its coverage behind, if it passed; the gate runs it again only if something
-# changed since then.
+# changed since then. One process a core: every test makes its own homes, ports and files. The
+# gate asks how much is covered, after the tests, so the tests do not.
 coverage: .coverage
 	@$(python) -m coverage report
 
 .coverage: $(sources) | for-test
-	@$(python) -m coverage run -m pytest
+	@$(python) -m pytest --numprocesses=auto --dist=worksteal \
+	    --cov --cov-report= --cov-fail-under=0
 
 # The bytes, orders and verdicts that are promised for ever, under every condition that could
 # shake them: the seed of the hashes of strings, and assertions compiled away.
@@ -67,7 +69,8 @@ bench: for-use  ## the figures of this machine, each beside its goal
 constraints: for-use
 	@$(python) -m venv --clear build/newest
 	@build/newest/bin/python -m pip install --quiet --upgrade pip
-	@build/newest/bin/python -m pip install --quiet . --group test --group check hatchling editables
+	@build/newest/bin/python -m pip install --quiet . --group test --group check --group fuzz \
+	    hatchling editables
 	@grep '^#' constraints.txt > build/constraints.txt
 	@build/newest/bin/python -m pip freeze --exclude synaptic-crdt >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt
