@@ -11,9 +11,10 @@ import trio
 from synaptic_crdt.errors import Forged, PolicyRefused, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.desk import Unreadable
 from synaptic_crdt.exec.events import Delivered, Event
-from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Result, Skills
+from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Progress, Result, Skills, Tell, Usage
 from synaptic_crdt.exec.payloads import ContentKey
 from synaptic_crdt.exec.policy import Policy
+from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.contents import get_blob_store, open_payload
@@ -180,8 +181,9 @@ class Writing:
     name = "writing"
     skills = Skills((ANY,), (ANY,))
 
-    async def run(self, job: Job) -> Result | Failure:
+    async def run(self, job: Job, tell: Tell, /) -> Result | Failure:
         await trio.lowlevel.checkpoint()
+        tell(Progress(Usage(), len(LARGE)))
         return Result(job.media_type, LARGE)
 
 
@@ -197,7 +199,10 @@ def test_a_large_result_of_a_worker_travels_by_its_name(
     desk = NodeDesk(paul)
     policy = Policy(opted_in=True, kinds=("text.answer",), approval="auto")
     events: list[Event] = []
-    work = partial(run_worker, desk, lambda: policy, Writing(), once=True, on_event=events.append)
+    log = UsageLog(paul.home.usage_path)
+    work = partial(
+        run_worker, desk, lambda: policy, Writing(), log, once=True, on_event=events.append
+    )
     assert trio.run(work) == Tally(delivered=1)
     desk.close()
     delivered = events[-1]
