@@ -45,6 +45,7 @@ from synaptic_crdt.rules.task_operations import (
     DisputeOpen,
     DisputeRule,
     DisputeWithdraw,
+    KeyShare,
     Metric,
     Release,
     Score,
@@ -466,6 +467,9 @@ def _list_forms() -> dict[str, list[Value]]:
         reference=b"reference",
     )
     key = SealedKey(_HASH, bytes(80))
+    keys = tuple(SealedKey(device, bytes(80)) for device in crowd)
+    sealed = replace(shard, commitment=_HASH)
+    private = replace(post, privacy="private", seats=(sealed,), only=(_HASH,))
     level = ServiceLevel(60_000, 60_000, 0, 5, ())
     better = TaskImprove(_HASH, 1, 2, 3, 0, 60_000, 0, 60_000, 60_000, 0)
     quorum = Release("quorum", (_HASH,), 1, 0)
@@ -476,10 +480,25 @@ def _list_forms() -> dict[str, list[Value]]:
         "two copies of a split task": replace(post, copies=2),
         "two copies": replace(post, mode="replicate", copies=2),
         "private without a commitment": replace(post, privacy="private"),
-        "private": replace(post, privacy="private", seats=(replace(shard, commitment=_HASH),)),
+        "private": replace(post, privacy="private", seats=(sealed,)),
         "keys of a public task": replace(post, seats=(replace(shard, keys=(key,)),)),
         "a key twice": TaskReveal(_HASH, (key, key)),
         "a key": TaskReveal(_HASH, (key,)),
+        "key of a payload shared": KeyShare(_HASH, "payload", (key,)),
+        "key of a result shared": KeyShare(_HASH, "result", (key,)),
+        "no key shared": KeyShare(_HASH, "payload", ()),
+        "a key shared twice": KeyShare(_HASH, "payload", (key, key)),
+        "64 keys shared": KeyShare(_HASH, "result", keys[:64]),
+        "65 keys shared": KeyShare(_HASH, "result", keys),
+        "keys in a post": _with_keys(private, keys[:2]),
+        "keys in a post, out of order": _with_keys(private, keys[1::-1]),
+        "64 keys in a post": _with_keys(private, keys[:64]),
+        "65 keys in a post": _with_keys(private, keys),
+        "keys in a post for everybody": _with_keys(replace(private, only=()), keys[:1]),
+        "result sealed to keys": TaskDeliver(_HASH, payload, _HASH, keys[:2]),
+        "result sealed to nobody": TaskDeliver(_HASH, payload, _HASH, ()),
+        "keys of an open result": TaskDeliver(_HASH, payload, None, keys[:2]),
+        "keys of a result, out of order": TaskDeliver(_HASH, payload, _HASH, keys[1::-1]),
         "verifier of a public task": replace(post, verifier=_HASH),
         "another asset": replace(post, asset=1),
         "prices that fall": replace(post, price_max=post.price - 1),
@@ -630,6 +649,8 @@ def _list_forms() -> dict[str, list[Value]]:
         "bytes for text": ["task.decline", _HASH, b"busy"],
         "text for bytes": ["token.transfer", _HASH, 1, "reference", ""],
         "reference of 33 bytes": ["token.transfer", _HASH, 1, bytes(33), ""],
+        "key of something shared": ["key.share", _HASH, "memo", [[_HASH, bytes(80)]]],
+        "box of 79 bytes": ["key.share", _HASH, "payload", [[_HASH, bytes(79)]]],
         "role of nobody": ["invite.issue", _HASH, "owner", 0, 0, False],
     }
     return {name: encode_operation(operation) for name, operation in typed.items()} | written
@@ -637,6 +658,10 @@ def _list_forms() -> dict[str, list[Value]]:
 
 def _with_payload(post: TaskPost, payload: Any) -> TaskPost:  # noqa: ANN401 - a changed payload
     return replace(post, seats=(replace(post.seats[0], payload=payload),))
+
+
+def _with_keys(post: TaskPost, keys: tuple[SealedKey, ...]) -> TaskPost:
+    return replace(post, seats=(replace(post.seats[0], keys=keys),))
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - whatever is in an operation
