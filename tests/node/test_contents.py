@@ -11,7 +11,16 @@ import trio
 from synaptic_crdt.errors import Forged, PolicyRefused, Refused, StoreDamaged, UsageError
 from synaptic_crdt.exec.desk import Unreadable
 from synaptic_crdt.exec.events import Delivered, Event
-from synaptic_crdt.exec.executors.base import ANY, Failure, Job, Progress, Result, Skills, Tell, Usage
+from synaptic_crdt.exec.executors.base import (
+    ANY,
+    Failure,
+    Job,
+    Progress,
+    Result,
+    Skills,
+    Tell,
+    Usage,
+)
 from synaptic_crdt.exec.payloads import ContentKey
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.usage import UsageLog
