@@ -5,16 +5,25 @@ it was. In each new state deadlines alone must end with nothing locked.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
 from synaptic_crdt.rules.account_operations import Attest
 from synaptic_crdt.rules.limits import DAY_MS, DECLINES, HOUR_MS, MINUTE_MS
 from synaptic_crdt.rules.operations import Operation
-from synaptic_crdt.rules.rows import SeatRow
-from synaptic_crdt.rules.seats.seat import get_seats
+from synaptic_crdt.rules.rows import AssignmentRow, SeatRow, TaskRow
+from synaptic_crdt.rules.seats.seat import (
+    LIVE,
+    compute_execution_limit,
+    get_holder,
+    get_seats,
+    get_task,
+)
 from synaptic_crdt.rules.seats.table import TRANSITIONS
+from synaptic_crdt.rules.settlement import find_violations
 from synaptic_crdt.rules.task_operations import (
     AssignmentExtend,
     AssignmentSettle,
@@ -79,17 +88,21 @@ class Walk:
                 self.note(before, operation)
                 self.explore(depth - 1)
             self.restore(mark, entries, positions)
-        for step in (self.stage.close_epoch, self.fire_next):
+        for event, step in self.steps():
             mark, entries, positions = self.save()
             now = self.stage.now
             before = self.states()
             step()
             for old, new in zip(before, self.states(), strict=True):
                 if old != new:
-                    self.events[old, "epoch" if step == self.stage.close_epoch else "deadline"] += 1
+                    self.events[old, event] += 1
             self.explore(depth - 1)
             self.stage.now = now
             self.restore(mark, entries, positions)
+
+    def steps(self) -> list[tuple[str, Callable[[], object]]]:
+        """What time alone may bring."""
+        return [("epoch", self.stage.close_epoch), ("deadline", self.fire_next)]
 
     def choices(self) -> list[tuple[str, Operation]]:
         choices: list[tuple[str, Operation]] = [("founder", TaskCancel(self.task))]
@@ -195,10 +208,49 @@ class Walk:
 
 @dataclass
 class JudgedWalk(Walk):
-    """One seat with everybody who may judge it, and all they can say."""
+    """One seat with everybody who may judge it, and all they can say, in time or late."""
 
     signer: str = "fay"
     is_public: bool = False
+    late: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+
+    def steps(self) -> list[tuple[str, Callable[[], object]]]:
+        steps = [*super().steps(), ("limit", self.pass_limit)]
+        # Nobody makes checkpoints of a sandbox.
+        return steps[1:] if self.stage.genesis.sandbox else steps
+
+    def pass_limit(self) -> None:
+        """Let the response or the work become late: long before it is abandoned."""
+        for assignment, task in self.living():
+            limit = assignment.armed_ms + task.service.response_ms
+            if assignment.started_ms:
+                limit = assignment.started_ms + compute_execution_limit(task, assignment)
+            if assignment.armed_ms and not assignment.delivered_ms:
+                self.stage.wait(max(0, limit + 1 - self.stage.now))
+
+    def find_late(self) -> tuple[str, ...]:
+        """What of the work was late, or would be if it were done now."""
+        now = self.stage.now
+        return tuple(
+            name
+            for row, task in self.living()
+            if row.armed_ms
+            for name in find_violations(
+                armed_ms=row.armed_ms,
+                started_ms=row.started_ms or now,
+                delivered_ms=row.delivered_ms or now,
+                response_ms=task.service.response_ms,
+                execution_ms=compute_execution_limit(task, row),
+            )
+        )
+
+    def living(self) -> list[tuple[AssignmentRow, TaskRow]]:
+        market = self.stage.market
+        return [
+            (get_holder(market, seat), get_task(market, seat))
+            for _, seat in self.seats()
+            if seat.state in LIVE
+        ]
 
     def choices(self) -> list[tuple[str, Operation]]:
         choices: list[tuple[str, Operation]] = [("ana", TaskAccept(self.task, 2, ()))]
@@ -263,7 +315,9 @@ class JudgedWalk(Walk):
         said = None if dispute is None else (dispute.opener, dispute.rulings)
         extended_ms = 0 if row is None else row.extended_ms
         review, shares = market.reviews.get(delivery), market.shares.get(assignment)
-        return (*super().describe(), extended_ms, review, shares, said)
+        late = self.find_late()
+        self.late.add(late)
+        return (*super().describe(), extended_ms, late, review, shares, said)
 
 
 def walk_open(providers_min: int) -> Walk:
@@ -279,9 +333,17 @@ def walk_open(providers_min: int) -> Walk:
     return walk
 
 
-def walk_judged(release: str, not_before_ms: int, privacy: Privacy = "private") -> Walk:
+@cache
+def walk_judged(
+    release: str,
+    not_before_ms: int,
+    privacy: Privacy = "private",
+    *,
+    is_keyed: bool = False,
+    sandbox: bool = False,
+) -> JudgedWalk:
     vera = make_key("vera").public
-    stage = Stage(funds=40, fee_ppm=300_000, verifiers=(vera,))
+    stage = Stage(funds=40, fee_ppm=300_000, verifiers=(vera,), sandbox=sandbox)
     stage.join("ana", grant=5)
     for name in ("eve", "fay", "kim", "leo", "vera"):
         stage.join(name)
@@ -294,6 +356,7 @@ def walk_judged(release: str, not_before_ms: int, privacy: Privacy = "private") 
         "requester": Release("requester", (), 1, not_before_ms),
         "evaluator": Release("requester", (), 1, not_before_ms),
     }
+    keys = (SealedKey(stage.key("ana"), bytes(80)),) if is_keyed else ()
     task = stage.did(
         "founder",
         make_task(
@@ -301,7 +364,8 @@ def walk_judged(release: str, not_before_ms: int, privacy: Privacy = "private") 
             bond=5,
             privacy=privacy,
             verifier=vera if privacy == "confidential" else None,
-            seats=(Shard(1, PAYLOAD, None if privacy == "public" else bytes(32), ()),),
+            seats=(Shard(1, PAYLOAD, None if privacy == "public" else bytes(32), keys),),
+            only=(stage.key("ana"),) if is_keyed else (),
             service=ServiceLevel(MINUTE_MS, HOUR_MS, 0, 4, (Metric("a", 500_000),)),
             release=policies[release],
             evaluator=stage.key("eve") if release in ("both", "evaluator") else None,
@@ -319,6 +383,8 @@ def walk_judged(release: str, not_before_ms: int, privacy: Privacy = "private") 
     )
     walk.explore(depth=40)
     assert len(walk.seen) > 100
+    # On time, late at one of the two, at both.
+    assert len(walk.late) == 4
     return walk
 
 
@@ -328,22 +394,37 @@ def test_every_reachable_state_ends_by_deadlines_alone() -> None:
     for walk in (
         walk_open(1),
         walk_open(2),
-        walk_judged("quorum", DAY_MS),
-        walk_judged("both", 0),
+        walk_judged("quorum", DAY_MS, "private"),
+        walk_judged("both", DAY_MS, "private"),
     ):
         events += walk.events
     assert set(events) == set(TRANSITIONS)
 
 
+LIVING = {"OPEN", "ASSIGNED", "STARTED", "DELIVERED", "HELD", "DISPUTED"}
+
+
 @pytest.mark.parametrize("privacy", ["public", "private", "confidential"])
-@pytest.mark.parametrize("release", ["requester", "evaluator"])
+@pytest.mark.parametrize("release", ["requester", "evaluator", "quorum", "both"])
 def test_whoever_releases_and_whoever_reads_every_state_ends_by_deadlines_alone(
     release: str, privacy: Privacy
 ) -> None:
     walk = walk_judged(release, DAY_MS if privacy == "private" else 0, privacy)
     reached = {state for state, _ in walk.events}
-    expected = {"OPEN", "PENDING", "ASSIGNED", "STARTED", "DELIVERED", "HELD", "DISPUTED"}
-    assert reached >= expected | ({"KEYWAIT"} if privacy != "public" else set())
+    assert reached - {"TIMELOCKED"} == LIVING | {"PENDING"} | (
+        {"KEYWAIT"} if privacy != "public" else set()
+    )
+    assert ("TIMELOCKED" in reached) == (privacy == "private")
+
+
+def test_with_the_key_in_the_post_nothing_waits_for_it_and_every_state_ends() -> None:
+    walk = walk_judged("requester", 0, is_keyed=True)
+    assert {state for state, _ in walk.events} == LIVING | {"PENDING"}
+
+
+def test_without_checkpoints_nothing_waits_for_them_and_every_state_ends() -> None:
+    walk = walk_judged("evaluator", 0, "private", sandbox=True)
+    assert {state for state, _ in walk.events} == LIVING | {"KEYWAIT"}
 
 
 @pytest.mark.parametrize("providers_min", [1, 2])
