@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -46,7 +47,7 @@ def try_in_child(
     ``run`` returns the test that failed, or nothing; ``seconds`` is what it takes if none does.
     """
     reader, writer = os.pipe()
-    child = os.fork()
+    child = _fork()
     if child == 0:
         os.close(reader)
         _limit(seconds)
@@ -68,7 +69,7 @@ def try_in_child(
 
 def run_in_child(run: Callable[[], None]) -> bool:
     """Run something in a child, without limits; return whether it ended well."""
-    child = os.fork()
+    child = _fork()
     if child == 0:
         status = 1
         try:
@@ -80,6 +81,13 @@ def run_in_child(run: Callable[[], None]) -> bool:
         sys.stderr.flush()
         os._exit(status)
     return os.waitpid(child, 0)[1] == 0
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Threads that a test runner may have are not in the child, which asks nothing of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def _limit(seconds: float) -> None:
