@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,8 +103,12 @@ async def _run_links(nodes: Sequence[Node]) -> None:
 
 
 async def _run_link(stream: trio.abc.Stream, node: Node) -> None:
-    on_event: Callable[[object], None] = bool
-    await run_link(stream, node.gate, live=True, clock_ms=node.get_wall_ms(), on_event=on_event)
+    clock_ms = node.get_wall_ms()
+    await run_link(stream, node.gate, live=True, clock_ms=clock_ms, on_event=_ignore)
+
+
+def _ignore(_event: object) -> None:
+    """Take no note of what a link tells."""
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_a_process_trusts_what_its_machine_trusts_and_checks_the_name(
     try:
         assert listening.stderr is not None
         event: dict[str, Any] = json.loads(listening.stderr.readline())
-        inner = urlsplit(event["address"]).port
+        inner = urlsplit(str(event["address"])).port
         assert inner is not None
         with proxying(authority.certify("localhost"), inner) as port:
             done = sync(f"wss://localhost:{port}/market", trusting)
