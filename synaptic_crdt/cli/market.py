@@ -107,6 +107,7 @@ def key() -> None:
     examples=(
         "join synaptic1-... --account-name paul",
         "join - < ticket.txt",
+        "join synaptic1-... --from-checkpoint",
     ),
 )
 @click.argument("ticket")
@@ -117,17 +118,32 @@ def key() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True),
     help="Begin at a checkpoint with this file, from `bundle write --state`.",
 )
-def join(ticket: str, account_name: str | None, state: Path | None) -> None:
+@click.option(
+    "--from-checkpoint",
+    is_flag=True,
+    help="Begin at a checkpoint, with its state from a peer that the ticket names.",
+)
+def join(
+    ticket: str, account_name: str | None, state: Path | None, *, from_checkpoint: bool
+) -> None:
     """Join a market with a ticket.
 
     `-` reads it from standard input, where no other user sees it. Others learn of you with the first sync.
     """
     from synaptic_crdt.node.founding import join_market
 
+    if state is not None and from_checkpoint:
+        raise click.UsageError("begin with a file or from a peer: --state or --from-checkpoint")
     home = open_home()
     home.check_free()
-    text = read_carried(ticket)
-    answer = join_market(home, choose_passphrase(), text, account_name or _get_login(), state)
+    answer = join_market(
+        home,
+        choose_passphrase(),
+        read_carried(ticket),
+        account_name or _get_login(),
+        state,
+        from_checkpoint=from_checkpoint,
+    )
     show(answer, _render_join)
     print_next("sync" if answer["addresses"] else "sync ADDRESS", "bundle write FILE")
 

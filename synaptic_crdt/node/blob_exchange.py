@@ -1,42 +1,38 @@
 """The blobs of a home as its links see them: what is wanted, what may be served, what has come.
 
 One for each process that owns a home, shared by all its links, so that no blob comes twice at a time.
-Nothing is begun that would leave less than 256 MiB of the disk free.
 
 Answers peers that fill a disk: nothing comes that nobody here wants, or a piece more of it than its
 name has; and what is fetched is named in the market, with its size.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
+from synaptic_crdt.node.arrivals import Arrivals
 from synaptic_crdt.node.blob_files import BlobFile
 from synaptic_crdt.node.blob_rights import Rights, find_wanted
-from synaptic_crdt.node.contents import get_blob_store
+from synaptic_crdt.node.handouts import Handouts
 from synaptic_crdt.node.node import Node
-from synaptic_crdt.node.partials import Partials
-from synaptic_crdt.state.limits import MIB
 from synaptic_crdt.sync.blobs import HeldBlob, WantedBlob
+from synaptic_crdt.sync.parts.state_messages import StateOffer
 
-_FREE_BYTES: Final = 256 * MIB
 _OPEN_FILES: Final = 64  # whose outlines are remembered, 2 MiB in all
 
 
-class BlobExchange:
+class BlobExchange(Arrivals):
     """See ``sync.blobs.Blobs``, which this is."""
 
     def __init__(self, node: Node) -> None:
+        super().__init__(node.home.blobs_path)
         self._node: Final = node
-        self._store: Final = get_blob_store(node)
-        self._partials: Final = Partials(node.home.blobs_path)
+        self._handouts: Final = Handouts(node)
         self.rights: Final = Rights(node)
         self.turn = 0
-        # By name: what a person asked for, and the next piece of what is on its way.
+        # By name: what a person asked for.
         self._asked_for: Final[dict[bytes, WantedBlob]] = {}
-        self._under_way: Final[dict[bytes, int]] = {}
         self._has_left = trio.Event()
         self._open: Final[dict[bytes, BlobFile]] = {}
         self._listeners: Final[list[Callable[[], None]]] = []
@@ -44,7 +40,7 @@ class BlobExchange:
     def get_wanted(self) -> Sequence[WantedBlob]:
         """Return what is wanted here, the most urgent first."""
         wanted = {blob.name: blob for blob in (*self._asked_for.values(), *find_wanted(self._node))}
-        return [blob for name, blob in wanted.items() if not self._store.has(name)]
+        return [blob for name, blob in wanted.items() if not self.has(name)]
 
     def ask_for(self, blob: WantedBlob) -> None:
         """Want a blob from here on, until it is here or this is taken back."""
@@ -55,50 +51,32 @@ class BlobExchange:
         """Take back that a blob was asked for."""
         self._asked_for.pop(name, None)
 
-    def has(self, name: bytes) -> bool:
-        """Is a blob here?"""
-        return self._store.has(name)
-
     async def wait_while_under_way(self, name: bytes) -> None:
         """Return when no link fetches a blob any more; one that stalls is given up by its link."""
         while name in self._under_way:
             await self._has_left.wait()
 
-    def begin(self, blob: WantedBlob) -> bool:
-        """Begin to fetch a blob, or go on; False if it is here, or comes over another link."""
-        if blob.name in self._under_way or self._store.has(blob.name):
-            return False
-        if shutil.disk_usage(self._node.home.path).free < blob.size + _FREE_BYTES:
-            return False
-        self._under_way[blob.name] = 0
-        return True
-
-    def resume(self, blob: WantedBlob, outline: bytes) -> int:
-        """Return how many of the first pieces of a blob that was begun are here, and sound."""
-        number = self._under_way[blob.name] = self._partials.resume(blob.name, outline)
-        return number
-
-    def keep(self, blob: WantedBlob, piece: bytes) -> None:
-        """Keep the next piece of a blob that was begun. Raises ``StoreFailed``."""
-        self._partials.append(blob.name, self._under_way[blob.name], piece)
-        self._under_way[blob.name] += 1
-
     def finish(self, blob: WantedBlob) -> None:
         """Put a blob where whole ones are, and tell who waits. Raises ``StoreFailed``."""
-        self._partials.move(blob.name, self._store.get_path(blob.name))
-        self.leave(blob.name)
+        super().finish(blob)
         self.forget(blob.name)
         self._node.gate.news.publish(())
 
     def leave(self, name: bytes) -> None:
         """Fetch a blob no longer; what is here of it stays."""
-        self._under_way.pop(name, None)
+        super().leave(name)
         self._has_left.set()
         self._has_left = trio.Event()
 
+    def offer_state(self) -> StateOffer:
+        """Return the newest state that can be begun with; its sections are found as blobs are."""
+        return self._handouts.offer()
+
     def find(self, name: bytes, device: bytes) -> HeldBlob | None:
         """Return a blob if it is here and a device may have it."""
-        if not self._store.has(name) or not self.rights.may_have(name, device):
+        if (section := self._handouts.find(name)) is not None:
+            return section
+        if not self.has(name) or not self.rights.may_have(name, device):
             self._open.pop(name, None)
             return None
         held = self._open.get(name) or BlobFile.open(self._store.get_path(name), name)

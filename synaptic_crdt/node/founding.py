@@ -1,5 +1,6 @@
 """Founding a market, joining one, and joining an account with one more device: what makes a home."""
 
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from synaptic_crdt.node.device_tickets import (
 )
 from synaptic_crdt.node.home import Home, HomeLock
 from synaptic_crdt.node.lookup import read_device
+from synaptic_crdt.node.newcomer import fetch_checkpoint, get_incoming_path
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import keep_addresses
@@ -105,11 +107,18 @@ def make_device(home: Home, passphrase: str) -> Json:
 
 
 def join_market(
-    home: Home, passphrase: str, ticket_text: str, account_name: str, state: Path | None = None
+    home: Home,
+    passphrase: str,
+    ticket_text: str,
+    account_name: str,
+    state: Path | None = None,
+    *,
+    from_checkpoint: bool = False,
 ) -> Json:
     """Open an account with a ticket's invitation. Nothing is sent; the next sync tells others.
 
-    ``state`` is a file to begin at a checkpoint with, instead of at the genesis.
+    ``state`` is a file to begin at a checkpoint with, instead of at the genesis;
+    ``from_checkpoint`` fetches one over a link to an address of the ticket.
     """
     ticket = decode_ticket(ticket_text)
     with _free_home(home):
@@ -123,7 +132,9 @@ def join_market(
             certificate=ticket.certificate,
             proof=proof,
         )
-        with _new_node(home, key, ticket.genesis, state) as node:
+        if from_checkpoint:
+            state = fetch_checkpoint(home, key, ticket.genesis, operation, ticket.addresses)
+        with _arrived_dropped(home), _new_node(home, key, ticket.genesis, state) as node:
             # The invitation's own entry arrives with the first sync; until then the contract
             # here cannot know of it.
             node.append_unasked(operation)
@@ -234,6 +245,15 @@ def _free_home(home: Home) -> Generator[None]:
     with lock:
         home.check_free()
         yield
+
+
+@contextmanager
+def _arrived_dropped(home: Home) -> Generator[None]:
+    """Drop what was fetched over a link once it was begun with, or turned out to be a lie."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(get_incoming_path(home), ignore_errors=True)
 
 
 @contextmanager

@@ -78,6 +78,7 @@ BLOB_BYTES: Final = (
 )  # what travels beside the entries; held in memory whole when it is used
 BLOB_PIECE_BYTES: Final = 64 * KIB  # verified one by one as they come
 BLOB_PIECES: Final = BLOB_BYTES // BLOB_PIECE_BYTES  # so an outline is 32 KiB at most
+STATE_SECTIONS: Final = 1024  # of a state file, each at most a blob: 64 GiB in all
 BLOB_PIECES_ASKED: Final = 16  # asked for and not answered, on one link: 1 MiB a round trip
 
 # A document file of others: what opening one may take. An honest file takes some 4 KiB of memory

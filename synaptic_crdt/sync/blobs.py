@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from synaptic_crdt.sync.parts.state_messages import StateOffer
+
 
 class WantedBlob(msgspec.Struct, frozen=True):
     """A blob that is not here, with its size as whoever named it has said it."""
@@ -70,6 +72,10 @@ class Blobs(Protocol):
         """Return a blob if it is here and a device may have it."""
         ...
 
+    def offer_state(self) -> StateOffer:
+        """Return the newest state that can be begun with; its sections are found as blobs are."""
+        ...
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when more may be wanted here."""
         ...
@@ -110,6 +116,10 @@ class NoBlobs:
     def find(self, name: bytes, device: bytes) -> HeldBlob | None:
         """Find nothing."""
         del name, device
+
+    def offer_state(self) -> StateOffer:
+        """Offer nothing."""
+        return StateOffer(epoch=0, sections=())
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Never call."""

@@ -27,7 +27,8 @@ from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.guests import Guest, Guests
 from synaptic_crdt.sync.membership import Membership, Refusal
-from synaptic_crdt.sync.peer import LinkEvent, SyncReport, run_link
+from synaptic_crdt.sync.peer import IDLE_SECONDS, LinkEvent, SyncReport, run_link
+from synaptic_crdt.sync.state_fetch import StateFetch
 from synaptic_crdt.sync.transports import streams
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.secured import SecuredStream, secure
@@ -35,6 +36,7 @@ from synaptic_crdt.sync.transports.stdio import Pipes
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 60.0
+_RECEIVE_BYTES: Final = 256 * 1024
 
 
 class LocalEnd(NamedTuple):
@@ -111,6 +113,43 @@ async def keep_link(address: str, end: LocalEnd, *, on_event: EventHandler) -> N
         on_event(address, Lost(error, seconds))
         await trio.sleep(seconds)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def fetch_state(address: str, end: LocalEnd, fetch: StateFetch) -> None:
+    """Dial an address and fetch the state that is offered there, for a home that holds nothing.
+
+    Raises a ``SynapticError`` that says why not; what has come is kept.
+    """
+    raw = await streams.dial(address, end.pipes)
+    stream = await _secure(raw, end, is_initiator=True)
+    try:
+        async with stream:
+            await _fetch(stream, fetch)
+    except trio.TooSlowError as error:
+        raise LinkFailed(f"the other end answered nothing for {IDLE_SECONDS} s") from error
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise LinkFailed("the link was cut; join again, what has come is kept") from error
+    finally:
+        fetch.close()
+
+
+async def _fetch(stream: SecuredStream, fetch: StateFetch) -> None:
+    answers = -1
+    deadline = trio.current_time()
+    while True:
+        # Whoever trickles makes no progress.
+        if fetch.answers != answers:
+            answers = fetch.answers
+            deadline = trio.current_time() + IDLE_SECONDS
+        with trio.fail_at(deadline):
+            if data := fetch.data_to_send():
+                await stream.send_all(data)
+            if fetch.is_finished:
+                return
+            data = await stream.receive_some(_RECEIVE_BYTES)
+        if not data:
+            raise LinkFailed("the other end closed the link; join again, what has come is kept")
+        fetch.receive(bytes(data))
 
 
 async def serve(

@@ -11,6 +11,9 @@ Order of a session: preface, hello; when the short forms differ, the parts excha
 that both sides want live goes on: what becomes durable is pushed, and relayed, but never to where it
 came from.
 
+Whoever holds nothing may say ``state ask`` in place of hello: then it is served a checkpoint's state
+(see ``state_fetch``), and nothing else.
+
 Memory is bounded by one frame, one piece, the vector of leaves and the wants on their way; pieces
 are served one at a time, as the driver asks for bytes. Whatever breaks shape, order or limits
 raises, and the session must then be dropped with its link.
@@ -44,6 +47,7 @@ from synaptic_crdt.sync.parts.forks import Forks
 from synaptic_crdt.sync.parts.part import Intake, Kinds, Part, Phase
 from synaptic_crdt.sync.parts.pieces import Pieces
 from synaptic_crdt.sync.parts.reconciling import Reconciling
+from synaptic_crdt.sync.parts.state_messages import StateAsk
 from synaptic_crdt.sync.parts.statements import StatementExchange
 from synaptic_crdt.sync.wants import Wants
 
@@ -84,10 +88,16 @@ class Session:
         self._pieces: Final = Pieces(replica, self._wants, forks, self._intake, budget)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
         self._fetching: Final = BlobFetching(blobs)
-        self._in_turn: Final = deque[Part]((self._pieces, self._fetching, BlobServing(blobs, peer)))
+        self._serving: Final = BlobServing(blobs, peer)
+        self._in_turn: Final = deque[Part]((self._pieces, self._fetching, self._serving))
         self._parts: Final[tuple[Part, ...]] = (*self._urgent, *self._in_turn)
         self._part_by_kind: Final = {kind: part for part in self._parts for kind in part.kinds}
-        self._kinds: Final = {get_tag(kind): kind for kind in (Hello, Done, *self._part_by_kind)}
+        self._kinds: Final = {
+            get_tag(kind): kind for kind in (Hello, StateAsk, Done, *self._part_by_kind)
+        }
+        # Does the other side want nothing but a state to begin with?
+        self._is_asked_for_state = False
+        self._blobs: Final = blobs
         # What both sides said themselves.
         self._has_preface = False
         self._their_hello: Hello | None = None
@@ -185,6 +195,8 @@ class Session:
 
         Raises ``LinkFailed`` when that leaves anything open.
         """
+        if self._is_asked_for_state and not self._serving.is_owed:
+            return
         if not self.is_reconciled or self.buffered or self.is_blob_awaited:
             raise LinkFailed("the other end was gone before both were done; sync again")
 
@@ -239,14 +251,19 @@ class Session:
         match message:
             case Hello():
                 self._take_hello(message)
+            case StateAsk():
+                self._is_asked_for_state = True
+                self._say(self._blobs.offer_state())
             case Done():
                 self._take_done(message)
             case _:
                 self._part_by_kind[type(message)].take(message)
 
     def _get_expected(self) -> Kinds:
+        if self._is_asked_for_state:
+            return self._serving.kinds
         if self._their_hello is None:
-            return (Hello,)
+            return (Hello, StateAsk)
         phase = self._get_phase()
         for part in self._parts:
             if part.has_begun:
@@ -300,6 +317,8 @@ class Session:
         return bool(self._outbox)
 
     def _make_next(self) -> Sequence[Message]:
+        if self._is_asked_for_state:
+            return self._serving.make_next(is_live=False)
         if self._their_hello is None:
             return []
         is_live = self.is_live and self.is_reconciled

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synaptic_crdt.cli.demo.peers import Peer
+from tests.cli.conftest import Run
 from tests.cli.test_tasks import POST
 
 Told = Callable[..., dict[str, Any]]
@@ -57,3 +58,30 @@ def test_a_private_mebibyte_goes_out_and_another_comes_back_over_a_live_link(
 
 def is_at(told: dict[str, Any], status: str) -> bool:
     return [row["status"] for row in told["assignments"]] == [status]
+
+
+def test_a_newcomer_begins_at_a_checkpoint_over_a_link(
+    told: Told, run: Run, tmp_path: Path
+) -> None:
+    told("rita", "init", "--account-name", "rita")
+    for title in ("one", "two"):
+        told(*("rita", "task", "post", "--kind", "text.answer", "--title", title),
+             *("--text", "x", "--price", "5", "--allow-pending"))  # fmt: skip
+        told("rita", "checkpoint")
+    rita = Peer("rita", tmp_path / "rita")
+    with rita.serving("listen", ANYWHERE, until="listening") as listening:
+        ticket = told("rita", "invite", "--address", listening["address"])["ticket"]
+        told("paul", "join", ticket, "--from-checkpoint")
+        assert not (tmp_path / "paul" / "incoming").exists()
+        begun = told("paul", "state")
+        assert begun["epoch"] >= 3
+        assert told("paul", "sync")["equal"] is True
+        assert told("paul", "task", "list")["tasks"] == told("rita", "task", "list")["tasks"]
+    # Nobody listens any more.
+    failed = run("--home", "pia", "--json", "join", ticket, "--from-checkpoint")
+    assert failed.code == 3
+    assert not (tmp_path / "pia" / "market.db").exists()
+    nowhere = told("rita", "invite")["ticket"]
+    failed = run("--home", "pia", "--json", "join", nowhere, "--from-checkpoint")
+    assert failed.code == 2
+    assert "--state" in failed.error["message"]

@@ -6,6 +6,8 @@ from typing import Final
 from synaptic_crdt.state.limits import BLOB_PIECE_BYTES
 from synaptic_crdt.state.outline import make_outline, name_content
 from synaptic_crdt.sync.blobs import HeldBlob, WantedBlob
+from synaptic_crdt.sync.messages import LENGTH_BYTES, PREFACE_BYTES
+from synaptic_crdt.sync.parts.state_messages import Section, StateOffer
 
 
 def make_content(size: int, seed: int = 0) -> bytes:
@@ -14,6 +16,17 @@ def make_content(size: int, seed: int = 0) -> bytes:
         (seed + number).to_bytes(4, "big") * (BLOB_PIECE_BYTES // 4)
         for number in range(size // BLOB_PIECE_BYTES + 1)
     )[:size]
+
+
+def cut_frames(data: bytes, *, is_first: bool) -> Sequence[bytes]:
+    """Return whole frames one by one; the first comes with the preface before it."""
+    frames: list[bytes] = []
+    begin, end = 0, PREFACE_BYTES if is_first else 0
+    while end < len(data):
+        end += LENGTH_BYTES + int.from_bytes(data[end : end + LENGTH_BYTES], "big")
+        frames.append(data[begin:end])
+        begin = end
+    return frames
 
 
 class HeldContent:
@@ -40,6 +53,8 @@ class Shelf:
         self.kept: Final[list[tuple[bytes, int]]] = []
         self.readers: set[bytes] | None = None
         self.turn = 0
+        # The sections of a state, to whoever asks for one.
+        self.offered: list[bytes] = []
         self._listeners: Final[list[Callable[[], None]]] = []
 
     def want(self, *contents: bytes) -> "Shelf":
@@ -82,6 +97,10 @@ class Shelf:
         if name not in self.whole or (self.readers is not None and device not in self.readers):
             return None
         return HeldContent(self.whole[name])
+
+    def offer_state(self) -> StateOffer:
+        sections = tuple(Section(name_content(data), len(data)) for data in self.offered)
+        return StateOffer(epoch=len(sections), sections=sections)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)

@@ -14,7 +14,7 @@ from synaptic_crdt.state.outline import count_pieces, make_outline, name_content
 from synaptic_crdt.sync.blobs import NO_BLOBS, WantedBlob
 from synaptic_crdt.sync.messages import Message, encode_frame
 from synaptic_crdt.sync.parts.blob_messages import BlobAsk, BlobGone, BlobOutline, BlobPiece
-from tests.sync.blob_shelf import Shelf, make_content
+from tests.sync.blob_shelf import Shelf, cut_frames, make_content
 from tests.sync.conftest import End, Peer, make_key, pump, sync
 
 SMALL = make_content(2_000, seed=1_000_000)
@@ -171,17 +171,6 @@ def carry_frames(here: End, there: End, frames: int) -> None:
         for chunk in cut_frames(data, is_first=len(there.sent) == 1)[:frames]:
             here.receive(chunk)
             frames -= 1
-
-
-def cut_frames(data: bytes, *, is_first: bool) -> list[bytes]:
-    frames: list[bytes] = []
-    start = 18 if is_first else 0
-    begin = 0
-    while start < len(data):
-        start += 4 + int.from_bytes(data[start : start + 4], "big")
-        frames.append(data[begin:start])
-        begin = start
-    return frames
 
 
 def start_asking(here: Shelf) -> tuple[End, bytes]:

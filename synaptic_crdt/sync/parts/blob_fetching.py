@@ -91,13 +91,12 @@ class BlobFetching(Part):
         return self.kinds if self._asked else ()
 
     def look(self) -> None:
-        """See what is wanted here and the other side may have."""
+        """See what is wanted here and the other side may have, once all is settled."""
         if self._turn != self._blobs.turn:
             self._turn = self._blobs.turn
             self._gone.clear()
-        if self.is_settled:
-            wanted = self._blobs.get_wanted()
-            self._wanted.extend(blob for blob in wanted if blob.name not in self._gone)
+        wanted = self._blobs.get_wanted()
+        self._wanted.extend(blob for blob in wanted if blob.name not in self._gone)
 
     def note_wanted(self) -> None:
         """Take note that more may be wanted."""
@@ -132,7 +131,7 @@ class BlobFetching(Part):
                 self._take_outline(fetch, message.hashes)
             case BlobPiece():
                 self._take_piece(fetch, message)
-            case BlobGone():
+            case _:
                 self._asked.popleft()
                 self._gone.add(fetch.name)
                 self._blobs.leave(fetch.name)
