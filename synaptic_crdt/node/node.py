@@ -111,7 +111,9 @@ class Market:
         # Who replays takes everything; and in a sandbox nothing ever counts, so that what is left
         # out there would be for ever.
         is_bounded = own_device is not None and not self.genesis.sandbox
-        openings = self.genesis.openings_per_day or limits.QUOTA_FEEDS
+        # The founder opens without an invitation too, beside as many as the rules let in a day.
+        rate = self.genesis.openings_per_day
+        openings = rate + 1 if rate else limits.QUOTA_FEEDS
         quota = Quota(openings=openings) if is_bounded else None
         return Gate(self.replica, writer, find_issuer, own_device, quota)
 
