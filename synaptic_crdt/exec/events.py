@@ -36,6 +36,13 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     seconds: float
 
 
+class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
+    """Work that was in hand when the worker ended goes on from what is on record of it."""
+
+    assignment: bytes
+    how: str
+
+
 class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
     """A result was handed over; it is paid by approval, or by silence when the review ends.
 
@@ -103,6 +110,7 @@ Event = (
     | Waiting
     | Started
     | Working
+    | Resumed
     | Delivered
     | Failed
     | Declined

@@ -1,22 +1,23 @@
 """The worker: plans, acts, waits, and runs the executor's jobs as trio tasks.
 
 Guarantees: every run has a deadline; what an executor cannot do becomes ``task.fail`` with a
-reason, never a delivered text; a result is bounded before it is signed. It keeps no memory of its
-own: what was accepted, started and delivered stands in the state, so a restart goes on where the
-state is, and nothing is accepted or delivered twice. Started work that was in hand when the
-process died is run again; executors whose runs cost money need a journal for that.
+reason, never a delivered text; a result is bounded before it is signed. What was accepted, started
+and delivered stands in the state, so a restart goes on where the state is, and nothing is accepted
+or delivered twice. What was run stands in the journal: a finished result is handed in after a
+crash, and a run that was cut off is not paid for again unless the policy says so.
 
 Cancelled, it gives running jobs a few seconds to end, delivers what is done, fails the rest, and
 leaves what it accepted and did not start to its next run.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 import trio
 
-from synaptic_crdt.errors import PolicyRefused, SynapticError, UsageError
+from synaptic_crdt.errors import PolicyRefused, StoreFailed, SynapticError, UsageError
 from synaptic_crdt.exec.attempts import find_limits, run_job
 from synaptic_crdt.exec.desk import Appended, Desk
 from synaptic_crdt.exec.events import (
@@ -29,13 +30,15 @@ from synaptic_crdt.exec.events import (
     PassedOver,
     PolicyUnreadable,
     Renewed,
+    Resumed,
     Started,
     Waiting,
     Working,
 )
 from synaptic_crdt.exec.executors.base import Executor, Failure, Job, Progress, Result
+from synaptic_crdt.exec.journal import Finished, Journal
 from synaptic_crdt.exec.planner import BY_CONTRACT, Drop, Run, Sign, Signed, make_plan
-from synaptic_crdt.exec.policy import Policy, explain_idleness
+from synaptic_crdt.exec.policy import Policy, explain_idleness, explain_switch
 from synaptic_crdt.exec.situation import Situation, survey
 from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.rules.explain import explain_end
@@ -68,6 +71,7 @@ async def run_worker(
     policy_source: Callable[[], Policy],
     executor: Executor,
     log: UsageLog,
+    journal: Journal,
     *,
     once: bool,
     on_event: Callable[[Event], None],
@@ -83,7 +87,7 @@ async def run_worker(
     idleness = explain_idleness(policy_source(), is_sandbox=desk.is_sandbox)
     if idleness is not None:
         raise PolicyRefused(idleness)
-    worker = _Worker(desk, policy_source, executor, log, on_event, once=once)
+    worker = _Worker(desk, policy_source, executor, log, journal, on_event, once=once)
     failure: SynapticError | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -121,6 +125,7 @@ class _Worker:
         policy_source: Callable[[], Policy],
         executor: Executor,
         log: UsageLog,
+        journal: Journal,
         on_event: Callable[[Event], None],
         *,
         once: bool,
@@ -129,6 +134,7 @@ class _Worker:
         self._policy_source: Final = policy_source
         self._executor: Final = executor
         self._log: Final = log
+        self._journal: Final = journal
         self._on_event: Final = on_event
         self._once: Final = once
         self._jobs: Final[dict[bytes, _JobInHand]] = {}
@@ -144,6 +150,8 @@ class _Worker:
         self.tally = Tally()
 
     async def run(self, nursery: trio.Nursery) -> None:
+        self._journal.sweep(self._is_over)
+        self._recover()
         while True:
             await self._hand_in()
             if self._unfit:
@@ -174,6 +182,11 @@ class _Worker:
         situation = self._survey()
         self._tell_losses(situation)
         policy = self._read_policy()
+        if policy.switch == "stop":
+            self.stop_jobs()
+        situation = msgspec.structs.replace(
+            situation, pause=explain_switch(policy) or situation.pause
+        )
         plan = make_plan(
             situation,
             policy,
@@ -194,6 +207,8 @@ class _Worker:
                     self._begin(nursery, step, policy)
                 case Drop(assignment):
                     self._jobs.pop(assignment).scope.cancel()
+                    if self._is_over(assignment):
+                        self._journal.forget(assignment)
                 case Waiting() | PassedOver():
                     self._tell(step)
         return has_changed
@@ -252,8 +267,53 @@ class _Worker:
             model=policy.model if self._executor.skills.is_metered else "",
         )
         self._jobs[work.assignment] = in_hand = _JobInHand()
+        known = self._resume(work.assignment, policy)
+        if known is not None:
+            in_hand.outcome = known
+            in_hand.ended.set()
+            return
+        self._journal.begin(work.assignment, self._desk.get_wall_ms())
         nursery.start_soon(self._do, job, in_hand, run.seconds)
         self._on_event(Started(work.assignment, self._executor.name, run.seconds))
+
+    def _recover(self) -> None:
+        """Take results that were kept in hand again, whatever the policy says of new work."""
+        for work in survey(self._desk).work:
+            known = self._journal.find(work.assignment) if work.state == "STARTED" else None
+            if isinstance(known, Finished):
+                self._on_event(Resumed(work.assignment, "its result was kept, and is handed in"))
+                self._jobs[work.assignment] = in_hand = _JobInHand()
+                in_hand.outcome = known.result
+                in_hand.ended.set()
+            elif known is not None and known.damage:
+                # Told when it is set aside, and not again.
+                self._on_event(Resumed(work.assignment, known.damage))
+
+    def _resume(self, assignment: bytes, policy: Policy) -> Result | Failure | None:
+        """Return what is known of work that was in hand before, or None when it is to be run."""
+        known = self._journal.find(assignment)
+        if known is None:
+            return None
+        if isinstance(known, Finished):
+            return known.result
+        told = known.damage or "its run was cut off"
+        if self._executor.skills.is_free or policy.repeat_interrupted:
+            self._on_event(Resumed(assignment, f"{told}; it is run again"))
+            return None
+        told += "; it may have cost something, and repeat_interrupted is not set"
+        self._on_event(Resumed(assignment, told))
+        return Failure("interrupted", told)
+
+    def _is_over(self, assignment: bytes) -> bool:
+        row = self._desk.market.assignments.get(assignment)
+        return row is not None and bool(row.end or row.delivery)
+
+    def _keep(self, assignment: bytes, outcome: Result | Failure) -> None:
+        """Put a result on record before anything else is done with it."""
+        if isinstance(outcome, Result):
+            # A full disk may still take the entry, or be emptied before it is written.
+            with suppress(StoreFailed):
+                self._journal.finish(assignment, self._desk.get_wall_ms(), outcome)
 
     async def _do(self, job: Job, in_hand: _JobInHand, seconds: float) -> None:
         scope = in_hand.scope
@@ -267,6 +327,7 @@ class _Worker:
                     get_wall_ms=self._desk.get_wall_ms,
                     on_progress=lambda progress: self._on_event(_tell_progress(job, progress)),
                 )
+                self._keep(job.assignment, in_hand.outcome)
             if scope.cancelled_caught:
                 is_late = trio.current_time() >= scope.deadline
                 in_hand.outcome = Failure("deadline" if is_late else "stopped")
@@ -283,6 +344,7 @@ class _Worker:
         done = [key for key, job in self._jobs.items() if job.ended.is_set()]
         for assignment in done:
             self._tell(await self._hand_in_one(assignment, self._jobs.pop(assignment).outcome))
+            self._journal.forget(assignment)
 
     async def _hand_in_one(self, assignment: bytes, outcome: Result | Failure) -> Event | None:
         if isinstance(outcome, Result):

@@ -12,6 +12,7 @@ import trio
 
 from synaptic_crdt.errors import SynapticError, UsageError
 from synaptic_crdt.exec.events import encode_event
+from synaptic_crdt.exec.journal import Journal
 from synaptic_crdt.exec.policy import load_policy
 from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import run_worker
@@ -19,6 +20,7 @@ from synaptic_crdt.node.blob_exchange import BlobExchange
 from synaptic_crdt.node.desk import NodeDesk
 from synaptic_crdt.node.executors import make_executor
 from synaptic_crdt.node.fetching import find_blob
+from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import keep_addresses, read_addresses
@@ -138,6 +140,7 @@ async def provide(setting: Setting, *, executor: str, once: bool = False) -> Non
             lambda: load_policy(node.home.policy_path),
             chosen,
             UsageLog(node.home.usage_path),
+            Journal(node.home.journal_path, node.key, node.market.id, write_privately),
             once=once,
             on_event=lambda event: _tell_work(setting, encode_event(event)),
         )

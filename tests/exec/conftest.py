@@ -19,9 +19,11 @@ from synaptic_crdt.errors import PolicyRefused, StoreFailed
 from synaptic_crdt.exec.desk import Appended
 from synaptic_crdt.exec.events import Event, Started
 from synaptic_crdt.exec.executors.base import Executor
+from synaptic_crdt.exec.journal import Journal
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.exec.worker import Tally, run_worker
+from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.rules.limits import RESULT_BYTES
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.operations import Operation, encode_operation, parse_operation
@@ -139,6 +141,12 @@ class Bench:
         folder = tempfile.mkdtemp()
         weakref.finalize(self, shutil.rmtree, folder)
         self.log: Final = UsageLog(Path(folder) / "usage")
+        self.journal: Final = Journal(
+            Path(folder) / "journal",
+            self.provider.key,
+            self.scenario.founder.market.id,
+            write_privately,
+        )
         self.policy = policy
         self.policy_source: Callable[[], Policy] = lambda: self.policy
         self.events: Final[list[Event]] = []
@@ -165,6 +173,7 @@ class Bench:
             self.policy_source,
             self.executor,
             self.log,
+            self.journal,
             once=once,
             on_event=self.hear,
         )

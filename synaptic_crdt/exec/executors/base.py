@@ -21,6 +21,7 @@ ANY: Final = "*"
 FailureReason = Literal[
     "deadline",
     "executor-error",
+    "interrupted",
     "link-failed",
     "model-refused",
     "over-budget",
@@ -40,12 +41,14 @@ FailureReason = Literal[
 class Skills(msgspec.Struct, frozen=True):
     """What an executor takes on: kinds of tasks and media types of payloads; ``*`` is any.
 
-    A metered one spends tokens of a model, which the policy counts.
+    A metered one spends tokens of a model, which the policy counts. One that ``is_free`` costs
+    nothing and changes nothing, so that a run that was cut off is simply run again.
     """
 
     kinds: tuple[str, ...]
     media_types: tuple[str, ...]
     is_metered: bool = False
+    is_free: bool = False
 
     def covers(self, kind: str, media_type: str) -> bool:
         """Does this executor take payloads of a media type, its parameters aside, for a kind?"""

@@ -19,7 +19,7 @@ class RehearsalExecutor:
 
     def __init__(self) -> None:
         self.name: Final = "rehearsal"
-        self.skills: Final = Skills(kinds=(ANY,), media_types=(ANY,))
+        self.skills: Final = Skills(kinds=(ANY,), media_types=(ANY,), is_free=True)
 
     async def run(self, job: Job, _: Tell) -> Result | Failure:
         """Return a text about the payload."""
