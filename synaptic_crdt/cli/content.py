@@ -68,7 +68,7 @@ def _suggest(delivered: Json) -> tuple[str, ...]:
     """Return what to do about a delivery under review: nobody has to pay for what is not served."""
     name = shorten(delivered["assignment"])
     if delivered["reach"] == "missing":
-        return ("blob read FOLDER", f"dispute open {name} --reason result-unserved")
+        return ("sync", "blob read FOLDER", f"dispute open {name} --reason result-unserved")
     if delivered["reach"] == "unreadable":
         return (f"dispute open {name} --reason result-unreadable",)
     return (f"task approve {name}",)

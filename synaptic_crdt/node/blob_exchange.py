@@ -33,23 +33,35 @@ class BlobExchange(Arrivals):
         self.turn = 0
         # By name: what a person asked for.
         self._asked_for: Final[dict[bytes, WantedBlob]] = {}
+        # What was wanted when it was last looked for, and how much was held then.
+        self._wanted: Sequence[WantedBlob] = ()
+        self._wanted_at: tuple[int, int] | None = None
         self._has_left = trio.Event()
         self._open: Final[dict[bytes, BlobFile]] = {}
         self._listeners: Final[list[Callable[[], None]]] = []
 
     def get_wanted(self) -> Sequence[WantedBlob]:
         """Return what is wanted here, the most urgent first."""
-        wanted = {blob.name: blob for blob in (*self._asked_for.values(), *find_wanted(self._node))}
-        return [blob for name, blob in wanted.items() if not self.has(name)]
+        replica = self._node.replica
+        now = (replica.entries, replica.chain.index)
+        # Every live link asks whenever anything has come.
+        if self._wanted_at != now:
+            asked_for = self._asked_for.values()
+            named = {blob.name: blob for blob in (*asked_for, *find_wanted(self._node))}
+            self._wanted = [blob for name, blob in named.items() if not self.has(name)]
+            self._wanted_at = now
+        return self._wanted
 
     def ask_for(self, blob: WantedBlob) -> None:
         """Want a blob from here on, until it is here or this is taken back."""
         self._asked_for[blob.name] = blob
+        self._wanted_at = None
         self.tell(is_new_turn=True)
 
     def forget(self, name: bytes) -> None:
         """Take back that a blob was asked for."""
         self._asked_for.pop(name, None)
+        self._wanted_at = None
 
     async def wait_while_under_way(self, name: bytes) -> None:
         """Return when no link fetches a blob any more; one that stalls is given up by its link."""
@@ -88,7 +100,9 @@ class BlobExchange(Arrivals):
 
     def tell(self, *, is_new_turn: bool) -> None:
         """Let links see what is wanted; in a new turn they ask again for what was gone."""
-        self.turn += is_new_turn
+        if is_new_turn:
+            self.turn += 1
+            self._wanted_at = None
         for listener in tuple(self._listeners):
             listener()
 

@@ -9,7 +9,7 @@ it was fetched, and has something to keep for the day a key leaks.
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from synaptic_crdt.errors import BodyArchived
+from synaptic_crdt.errors import BodyArchived, StoreDamaged
 from synaptic_crdt.node.contents import Sealed, find_payload, find_result
 from synaptic_crdt.node.lookup import get_tasks
 from synaptic_crdt.node.node import Node
@@ -143,7 +143,7 @@ class Rights:
     def _has_box(self, naming: _Naming, device: bytes) -> bool:
         try:
             sealed = _find_sealed(self._node, naming)
-        except BodyArchived:
+        except (BodyArchived, StoreDamaged):
             return False
         return any(key.device == device for key in sealed.keys)
 
@@ -154,7 +154,7 @@ def _travels_alone(node: Node, naming: _Naming, size: int) -> bool:
         return False
     try:
         return _find_sealed(node, naming).payload.inline is None
-    except BodyArchived:
+    except (BodyArchived, StoreDamaged):
         # Nobody here can say any more; if it is in its entry, nobody has it as a blob.
         return True
 

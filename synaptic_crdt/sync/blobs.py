@@ -88,7 +88,10 @@ class Blobs(Protocol):
 class NoBlobs:
     """What a home that keeps none is to a link."""
 
-    turn: Final = 0
+    @property
+    def turn(self) -> int:
+        """Ask for nothing again."""
+        return 0
 
     def get_wanted(self) -> Sequence[WantedBlob]:
         """Return nothing."""

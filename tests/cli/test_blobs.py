@@ -85,3 +85,32 @@ def test_a_newcomer_begins_at_a_checkpoint_over_a_link(
     failed = run("--home", "pia", "--json", "join", nowhere, "--from-checkpoint")
     assert failed.code == 2
     assert "--state" in failed.error["message"]
+
+
+def test_others_get_what_is_public_by_name_and_what_is_private_not_at_all(
+    told: Told, run: Run, tmp_path: Path
+) -> None:
+    told("rita", "init", "--account-name", "rita")
+    (tmp_path / "book.txt").write_text(BOOK, "utf-8")
+    for privacy in ((), ("--private",)):
+        told("rita", *POST, *privacy, "--file", "book.txt", "--allow-pending")
+    told("rita", "checkpoint")
+    with Peer("rita", tmp_path / "rita").serving("listen", ANYWHERE, until="listening") as door:
+        told("zoe", "join", told("rita", "invite", "--address", door["address"])["ticket"])
+        told("zoe", "sync")
+        public, private = told("zoe", "blob", "list")["blobs"]
+        assert not public["here"]
+        got = told("zoe", "blob", "get", public["hash"][:12])
+        assert (got["blob"], got["size"]) == (public["hash"], len(BOOK))
+        # What is here is not fetched again.
+        assert told("zoe", "blob", "get", public["hash"])["blob"] == public["hash"]
+        shown = run("--home", "zoe", "blob", "get", public["hash"], door["address"])
+        assert f"blob {public['hash'][:12]} is here, 1,048,576 bytes" in shown.out
+        refused = run("--home", "zoe", "--json", "blob", "get", private["hash"])
+        assert refused.code == 2
+        assert "none of 1 addresses gave" in refused.error["message"]
+        assert run("--home", "zoe", "blob", "get", "ffff").code == 2
+    gone = run("--home", "zoe", "blob", "get", private["hash"])
+    assert door["address"] in gone.err
+    assert [row["here"] for row in told("zoe", "blob", "list")["blobs"]] == [True, False]
+    assert told("zoe", "task", "payload", public["task"])["text"] == BOOK

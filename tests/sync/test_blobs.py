@@ -81,6 +81,7 @@ def test_a_home_without_blobs_has_none_and_wants_none() -> None:
     blob = WantedBlob(NAME, len(LARGE))
     for listen in (NO_BLOBS.subscribe, NO_BLOBS.unsubscribe):
         listen(lambda: None)
+    assert NO_BLOBS.turn == 0
     assert not NO_BLOBS.get_wanted()
     assert not NO_BLOBS.begin(blob)
     assert NO_BLOBS.resume(blob, b"") == 0

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 import trio
-import trio.testing
 
 from synaptic_crdt.errors import (
     Forged,
