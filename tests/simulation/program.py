@@ -56,7 +56,7 @@ from synaptic_crdt.rules.task_operations import (
 from synaptic_crdt.rules.terms import DEFAULT_TERMS_HASH
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.clock import pack_timestamp
-from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.codec import Value, decode_body
 from synaptic_crdt.state.feeds import encode_body
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.machine import Outcome
@@ -218,6 +218,8 @@ class Play:
         self._actions: Final = _PRIVATE_ACTIONS if is_private else _ACTIONS
         self.scenario: Final = scenario
         self.finalities: Final[list[Finality]] = []
+        # The numbers of the actions that wrote an operation, by its tag.
+        self.writers: Final[dict[str, set[int]]] = {}
         self._tickets: Final[list[tuple[Certificate, DeviceKey]]] = []
         self._papers: Final[dict[bytes, DeviceKey]] = {}
         founder = self.scenario.founder
@@ -237,8 +239,11 @@ class Play:
         """Carry out a program; every invariant holds after every step."""
         for step in program:
             actor = self._pick(self.scenario.peers, step.who)
-            self._actions[step.what % len(self._actions)](self, actor, step)
+            written = {peer.id: len(peer.written) for peer in self.scenario.peers}
+            what = step.what % len(self._actions)
+            self._actions[what](self, actor, step)
             actor.check()
+            self._note_writer(what, written)
 
     def pass_all_deadlines(self) -> None:
         """Let time pass, through checkpoints, until nothing waits for anything any more."""
@@ -256,6 +261,14 @@ class Play:
                 self._checkpoint(founder, scenario.wall_ms)
             founder.check()
         scenario.sync()
+
+    def _note_writer(self, what: int, before: dict[bytes, int]) -> None:
+        """Keep which operations an action wrote, by whomever."""
+        for peer in self.scenario.peers:
+            for piece in peer.written[before.get(peer.id, 0) :]:
+                for body in piece.bodies:
+                    _, operation = decode_body(body)
+                    self.writers.setdefault(str(operation[0]), set()).add(what)
 
     @property
     def keys(self) -> dict[bytes, DeviceKey]:
