@@ -6,6 +6,7 @@ Answers peers that fill a disk: nothing comes that nobody here wants, or a piece
 name has; and what is fetched is named in the market, with its size.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -13,12 +14,15 @@ import trio
 
 from synaptic_crdt.node.arrivals import Arrivals
 from synaptic_crdt.node.blob_files import BlobFile
-from synaptic_crdt.node.blob_rights import Rights, find_wanted
+from synaptic_crdt.node.blob_rights import Needs, Rights
 from synaptic_crdt.node.handouts import Handouts
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.sync.blobs import HeldBlob, WantedBlob
 from synaptic_crdt.sync.parts.state_messages import StateOffer
 
+_QUIET_FACTOR: Final = (
+    20  # looking takes a twentieth of the time at most, in however large a market
+)
 _OPEN_FILES: Final = 64  # whose outlines are remembered, 2 MiB in all
 
 
@@ -29,6 +33,7 @@ class BlobExchange(Arrivals):
         super().__init__(node.home.blobs_path)
         self._node: Final = node
         self._handouts: Final = Handouts(node)
+        self._needs: Final = Needs(node)
         self.rights: Final = Rights(node)
         self.turn = 0
         # By name: what a person asked for.
@@ -36,6 +41,7 @@ class BlobExchange(Arrivals):
         # What was wanted when it was last looked for, and how much was held then.
         self._wanted: Sequence[WantedBlob] = ()
         self._wanted_at: tuple[int, int] | None = None
+        self._quiet_until = 0.0
         self._has_left = trio.Event()
         self._open: Final[dict[bytes, BlobFile]] = {}
         self._listeners: Final[list[Callable[[], None]]] = []
@@ -45,11 +51,14 @@ class BlobExchange(Arrivals):
         replica = self._node.replica
         now = (replica.entries, replica.chain.index)
         # Every live link asks whenever anything has come.
-        if self._wanted_at != now:
-            asked_for = self._asked_for.values()
-            named = {blob.name: blob for blob in (*asked_for, *find_wanted(self._node))}
+        is_quiet = self._wanted_at is not None and time.monotonic() < self._quiet_until
+        if self._wanted_at != now and not is_quiet:
+            started = time.monotonic()
+            named = {blob.name: blob for blob in (*self._asked_for.values(), *self._needs.find())}
             self._wanted = [blob for name, blob in named.items() if not self.has(name)]
             self._wanted_at = now
+            ended = time.monotonic()
+            self._quiet_until = ended + _QUIET_FACTOR * (ended - started)
         return self._wanted
 
     def ask_for(self, blob: WantedBlob) -> None:

@@ -11,45 +11,61 @@ from typing import Final, Literal
 
 from synaptic_crdt.errors import BodyArchived, StoreDamaged
 from synaptic_crdt.node.contents import Sealed, find_payload, find_result
-from synaptic_crdt.node.lookup import get_tasks
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.rules.limits import BLOB_LEAST_BYTES
 from synaptic_crdt.rules.market import Market, get_rows
 from synaptic_crdt.rules.rows import SeatRow, TaskRow
 from synaptic_crdt.rules.seats.seat import OWED, get_seat, get_seat_id, get_task
+from synaptic_crdt.state.limits import BODY_BYTES
 from synaptic_crdt.sync.blobs import WantedBlob
 
 # A blob is named by a seat, as its payload, or by a delivery.
 _Naming = tuple[Literal["payload", "result"], bytes]
 
 
-def find_wanted(node: Node) -> Iterator[WantedBlob]:
-    """Yield the blobs that this home's work needs, payloads first; here or not."""
-    market = node.market.contract.market
-    for _, row in get_rows(market.assignments, "provider", node.account):
-        seat = get_seat(market, row.seat)
-        if not row.end and seat.state in OWED and row.device == node.key.public:
-            shard = seat.shard
-            if _travels_alone(node, ("payload", row.seat), shard.size):
-                yield WantedBlob(shard.hash, shard.size)
-    for task_id in get_tasks(market):
-        task = market.tasks.get(task_id)
-        assert task is not None
-        if task.requester == node.account:
-            yield from _find_results(node, market, task_id, task)
+class Needs:
+    """Which blobs this home's work needs."""
 
+    def __init__(self, node: Node) -> None:
+        self._node: Final = node
+        # By what names it, which says it for good: is it a blob, rather than in its entry?
+        self._alone: Final[dict[_Naming, bool]] = {}
 
-def _find_results(
-    node: Node, market: Market, task_id: bytes, task: TaskRow
-) -> Iterator[WantedBlob]:
-    for number in range(task.seats):
-        seat_id = get_seat_id(task_id, number)
-        for _, row in get_rows(market.assignments, "seat", seat_id):
-            delivery = market.deliveries.get(row.delivery) if row.delivery else None
-            if delivery is not None and _travels_alone(
-                node, ("result", row.delivery), delivery.size
-            ):
-                yield WantedBlob(delivery.hash, delivery.size)
+    def find(self) -> Iterator[WantedBlob]:
+        """Yield the blobs that are needed, payloads first; here or not."""
+        node, market = self._node, self._node.market.contract.market
+        account = node.account
+        for _, row in get_rows(market.assignments, "provider", account):
+            seat = get_seat(market, row.seat)
+            if not row.end and seat.state in OWED and row.device == node.key.public:
+                shard = seat.shard
+                if self._travels_alone(("payload", row.seat), shard.size):
+                    yield WantedBlob(shard.hash, shard.size)
+        for task_id, task in get_rows(market.tasks, "number"):
+            if task.requester == account:
+                yield from self._find_results(market, task_id, task)
+
+    def _find_results(self, market: Market, task_id: bytes, task: TaskRow) -> Iterator[WantedBlob]:
+        for number in range(task.seats):
+            seat_id = get_seat_id(task_id, number)
+            for _, row in get_rows(market.assignments, "seat", seat_id):
+                delivery = market.deliveries.get(row.delivery) if row.delivery else None
+                if delivery is not None and self._travels_alone(
+                    ("result", row.delivery), delivery.size
+                ):
+                    yield WantedBlob(delivery.hash, delivery.size)
+
+    def _travels_alone(self, naming: _Naming, size: int) -> bool:
+        """Is a payload or result a blob, rather than in its entry?"""
+        if not BLOB_LEAST_BYTES <= size <= BODY_BYTES:
+            return size > BODY_BYTES
+        if naming not in self._alone:
+            try:
+                self._alone[naming] = _find_sealed(self._node, naming).payload.inline is None
+            except (BodyArchived, StoreDamaged):
+                # Nobody here can say; if it is in its entry, nobody has it as a blob.
+                return True
+        return self._alone[naming]
 
 
 class Rights:
@@ -146,17 +162,6 @@ class Rights:
         except (BodyArchived, StoreDamaged):
             return False
         return any(key.device == device for key in sealed.keys)
-
-
-def _travels_alone(node: Node, naming: _Naming, size: int) -> bool:
-    """Is a payload or result a blob, rather than in its entry?"""
-    if size < BLOB_LEAST_BYTES:
-        return False
-    try:
-        return _find_sealed(node, naming).payload.inline is None
-    except (BodyArchived, StoreDamaged):
-        # Nobody here can say any more; if it is in its entry, nobody has it as a blob.
-        return True
 
 
 def _find_sealed(node: Node, naming: _Naming) -> Sealed:

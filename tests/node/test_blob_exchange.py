@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synaptic_crdt.errors import StoreFailed, UsageError
-from synaptic_crdt.node import arrivals
+from synaptic_crdt.node import arrivals, handouts
 from synaptic_crdt.node.blob_exchange import BlobExchange
 from synaptic_crdt.node.blob_files import BlobFile, outline_section
 from synaptic_crdt.node.commands import run_command
@@ -267,3 +267,35 @@ def test_a_state_is_handed_out_once_for_all_who_ask(founder: Node) -> None:
 def test_where_no_state_can_be_begun_with_none_is_offered(founder: Node) -> None:
     (founder.home.path / "handouts").write_bytes(b"in the way")
     assert BlobExchange(founder).offer_state().sections == ()
+
+
+def test_what_fits_into_its_entry_is_no_blob(founder: Node, paul: Node) -> None:
+    small, middle = b"x" * 500, b"y" * 20_000
+    exchange = BlobExchange(founder)
+    for data in (small, middle):
+        task = post(founder, data, private=False)
+        assignment = accept(paul, founder, task)
+        assert not BlobExchange(paul).get_wanted()
+        run_command(paul, "task.start", {"assignment": assignment})
+        told = base64.b64encode(data).decode()
+        run_command(paul, "task.deliver", {"assignment": assignment, "data": told})
+        carry(paul, founder)
+        assert not BlobExchange(founder).get_wanted()
+    exchange.tell(is_new_turn=True)
+    assert not exchange.get_wanted()
+
+
+def test_a_state_stays_for_those_who_are_at_it_while_the_next_is_handed_out(
+    founder: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handouts, "_LASTING_SECONDS", -1.0)
+    exchange = BlobExchange(founder)
+    names: list[bytes] = []
+    for _ in range(3):
+        post(founder, b"one task more")
+        founder.make_checkpoint()
+        (section,) = exchange.offer_state().sections
+        names.append(section.blob)
+    found = [exchange.find(name, STRANGER) for name in names]
+    assert found[0] is None
+    assert all(held is not None and held.read_piece(0) for held in found[1:])
