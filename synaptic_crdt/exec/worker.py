@@ -41,7 +41,7 @@ from synaptic_crdt.exec.planner import BY_CONTRACT, Drop, Run, Sign, Signed, mak
 from synaptic_crdt.exec.policy import Policy, explain_idleness, explain_switch
 from synaptic_crdt.exec.situation import Situation, survey
 from synaptic_crdt.exec.usage import UsageLog
-from synaptic_crdt.rules.explain import explain_end
+from synaptic_crdt.rules.ending_views import explain_assignment
 from synaptic_crdt.rules.offer_operations import OfferRenew, Presence
 from synaptic_crdt.rules.operations import Operation
 from synaptic_crdt.rules.task_operations import (
@@ -421,10 +421,11 @@ class _Worker:
         self._told = {told for told in self._told if told[0] in known}
 
     def _explain_loss(self, assignment: bytes) -> str:
-        row = self._desk.market.assignments.get(assignment)
+        market = self._desk.market
+        row = market.assignments.get(assignment)
         if row is None:
             return "its acceptance was reversed: another entry took its place"
-        return explain_end(row.reason) if row.end else "it was delivered by its owner"
+        return explain_assignment(market, row) if row.end else "it was delivered by its owner"
 
 
 def _tell_progress(job: Job, progress: Progress) -> Working:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from synaptic_crdt.rules.ending_views import explain_seat
 from synaptic_crdt.rules.explain import explain, explain_end
 from synaptic_crdt.rules.market import Market
 from synaptic_crdt.rules.rows import AssignmentRow, BalanceRow, SeatRow, TaskRow
@@ -117,7 +118,7 @@ def _view_task(rows: Sequence[ProvenRow]) -> View | None:
                 "units": seat.shard.units,
                 "hash": seat.shard.hash.hex(),
                 "state": seat.state,
-                "explanation": explain_end(seat.end),
+                "explanation": explain_seat(seat),
                 "assignment": seat.assignment.hex(),
             }
             for _, seat in known

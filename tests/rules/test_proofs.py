@@ -11,7 +11,7 @@ from synaptic_crdt.rules.proofs import (
     view_entry,
     view_rows,
 )
-from synaptic_crdt.rules.task_operations import TaskAccept
+from synaptic_crdt.rules.task_operations import TaskAccept, TaskCancel
 from synaptic_crdt.rules.task_views import view_assignment, view_task
 from synaptic_crdt.state.merkle import to_plain
 from synaptic_crdt.state.proofs import ProvenEntry, ProvenRow
@@ -65,6 +65,15 @@ def test_a_task_with_all_its_seats(stage: Stage, task: bytes) -> None:
         (shard["seat"], shard["units"], shard["state"]) for shard in known["shards"]
     ]
     assert view["seats"][0]["assignment"] == assignment.hex()
+
+
+def test_a_seat_that_ended_tells_what_went_back(stage: Stage, task: bytes) -> None:
+    stage.did("founder", TaskCancel(task))
+    seats = view_rows(show(name_task(stage.market, task, read)))["seats"]
+    assert [seat["explanation"].rpartition(": ")[2] for seat in seats] == [
+        "200 to the requester",
+        "300 to the requester",
+    ]
 
 
 def test_an_assignment(stage: Stage, task: bytes) -> None:

@@ -656,6 +656,21 @@ def test_what_is_final_and_kept_is_held_no_more(home: Home) -> None:
     assert describe(home.replica) == describe(home.replay())
 
 
+def test_what_was_left_before_a_handover_is_left_when_it_is_final_again(home: Home) -> None:
+    device = home.writers[0].device
+    front = home.replica.feeds[device].entries.front
+    assert front is not None
+    end = front.end
+    home.add(hand_over(home.replica.chain.get(1), RECOVERY, sequencer=SECOND))
+    assert home.replica.machine.epoch == 1
+    assert home.replica.machine.get_settled_position(device) < end
+    home.close_epoch(key=SECOND)
+    after = home.replica.feeds[device].entries
+    assert after.front is not None
+    assert (after.front.end, after.held) == (end, [])
+    assert describe(home.replica) == describe(home.replay())
+
+
 def test_whole_windows_are_left_to_storage_as_such(tmp_path: Path) -> None:
     home = Home(tmp_path / "market.db")
     time_ms = OPENED_MS
