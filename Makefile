@@ -11,8 +11,8 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long mutation check format lint types contracts coverage vectors bench constraints clean
-.PHONY: for-use for-test for-check
+.PHONY: demo test long mutation fuzz check format lint types contracts coverage vectors bench constraints clean
+.PHONY: for-use for-test for-check for-fuzz
 
 demo: for-use  ## the main job: a whole market on this machine
 	@.venv/bin/synaptic-crdt demo
@@ -27,6 +27,14 @@ long: for-test  ## the whole suite with many more of everything that is random; 
 # Not a gate: for whoever changed rules or their tests. Goes on where it was interrupted.
 mutation: for-test  ## small wrong changes of the rules, each to be noticed by a test; takes an hour
 	@$(python) -m tests.mutation
+
+# Not a gate: the tests replay what was found. TARGET=name runs one alone; SECONDS are for each, and
+# those with more behind them take longer. `make fuzz TARGET=keep` chooses anew what is kept.
+TARGET := all
+SECONDS := 60
+
+fuzz: for-fuzz  ## every way in, under a coverage-guided fuzzer; takes an hour
+	@$(python) -m tests.fuzzing $(TARGET) $(if $(filter keep,$(TARGET)),,$(SECONDS))
 
 check: format lint types contracts coverage vectors  ## every gate
 
@@ -87,3 +95,6 @@ for-test:
 
 for-check:
 	@sh scripts/environment.sh test check
+
+for-fuzz:
+	@sh scripts/environment.sh test fuzz

@@ -15,9 +15,10 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from synaptic_crdt.errors import StoreFailed, UsageError
 from synaptic_crdt.exec.display import clean_text
@@ -37,17 +38,22 @@ _GUESS_TOKENS: Final = 2_000
 _GUESS_BYTES: Final = 2
 
 
+# A damaged record must not take tokens off a day, nor be of a day that no calendar has.
+Count = Annotated[int, Meta(ge=0)]
+Time = Annotated[int, Meta(ge=0, lt=253_402_300_800_000)]  # before the year 10000
+
+
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", omit_defaults=True):
     """A run that begins: when by this machine's clock, for whom, by what, and at most how dear."""
 
     call: str
-    at_ms: int
+    at_ms: Time
     task: str
     assignment: str
     requester: str
     executor: str
     model: str = ""
-    reserved: int = 0
+    reserved: Count = 0
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", omit_defaults=True):
@@ -56,10 +62,10 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", omit_default
     call: str
     outcome: str
     model: str = ""
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: Count = 0
+    tokens_out: Count = 0
     is_exact: bool = False
-    duration_ms: int = 0
+    duration_ms: Count = 0
 
 
 class Call(msgspec.Struct, frozen=True):

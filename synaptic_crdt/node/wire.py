@@ -21,6 +21,9 @@ ANSWER_BYTES: Final = 256 * MIB  # a whole log is the largest answer
 # Told by a client to whoever started it: from here on it goes on by itself, or through another.
 OWNER_ENDED: Final = "owner ended"
 
+# Bytes that are no text, and brackets that are nested too deep, are none either.
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 Json = dict[str, Any]
 Emit = Callable[[Json], None]
 Call = Literal["read", "append", "watch", "start"]
@@ -70,7 +73,7 @@ def decode_greeting(line: bytes) -> None:
     """Raise ``VersionMismatch`` unless the owner speaks our version."""
     try:
         greeting = msgspec.json.decode(line, type=Greeting)
-    except msgspec.DecodeError as error:
+    except _NOT_JSON as error:
         raise VersionMismatch("the process that owns this home is not this program") from error
     if greeting.synaptic_crdt_owner != OWNER_VERSION:
         raise VersionMismatch(
@@ -83,7 +86,7 @@ def decode_request(line: bytes) -> Request:
     """Return a request. Raises ``LinkFailed`` for anything else."""
     try:
         return msgspec.json.decode(line, type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NOT_JSON as error:
         raise LinkFailed(f"not a request: {error}") from error
 
 
@@ -91,7 +94,7 @@ def decode_answer(line: bytes) -> Answer:
     """Return an answer. Raises ``LinkFailed`` for anything else."""
     try:
         return msgspec.json.decode(line, type=Answer)
-    except msgspec.DecodeError as error:
+    except _NOT_JSON as error:
         raise LinkFailed(f"not an answer: {error}") from error
 
 

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +153,21 @@ def test_a_line_that_was_cut_or_damaged_takes_no_other_with_it(cut: int, junk: b
         calls = list(UsageLog(Path(folder)).read())
         assert calls[0].outcome == calls[-1].outcome == "done"
         assert len(calls) in {2, 3}
+
+
+@pytest.mark.parametrize("damage", [{"reserved": -9_000}, {"at_ms": 2**60}, {"at_ms": -1}])
+def test_a_damaged_number_takes_nothing_off_what_counts(
+    log: UsageLog, tmp_path: Path, damage: dict[str, int]
+) -> None:
+    log.begin(make_job(), "rehearsal", NOON)
+    counted = log.count_day(NOON)
+    [path] = tmp_path.rglob("*.jsonl")
+    line = msgspec.json.decode(path.read_bytes())
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode({**line, "call": "another", **damage}) + b"\n")
+    calls = list(UsageLog(path.parent).read())
+    assert [get_day(call.begun.at_ms) for call in calls] == [get_day(NOON)]
+    assert UsageLog(path.parent).count_day(NOON) == counted > 0
 
 
 def test_what_cannot_be_put_on_record_is_told(tmp_path: Path) -> None:
