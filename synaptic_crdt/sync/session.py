@@ -88,7 +88,7 @@ class Session:
         self._pieces: Final = Pieces(replica, self._wants, forks, self._intake, budget)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
         self._fetching: Final = BlobFetching(blobs)
-        self._serving: Final = BlobServing(blobs, peer)
+        self._serving: Final = BlobServing(blobs, peer, self._has_all_entries)
         self._in_turn: Final = deque[Part]((self._pieces, self._fetching, self._serving))
         self._parts: Final[tuple[Part, ...]] = (*self._urgent, *self._in_turn)
         self._part_by_kind: Final = {kind: part for part in self._parts for kind in part.kinds}
@@ -157,8 +157,8 @@ class Session:
 
     @property
     def is_blob_awaited(self) -> bool:
-        """Does the other side owe an answer about a blob?"""
-        return self._fetching.is_waiting
+        """Does the other side owe an answer about a blob, with no entries of ours to wait for?"""
+        return self._fetching.is_waiting and not self._pieces.is_owed
 
     @property
     def blob_answers(self) -> int:
@@ -197,7 +197,7 @@ class Session:
         """
         if self._is_asked_for_state and not self._serving.is_owed:
             return
-        if not self.is_reconciled or self.buffered or self.is_blob_awaited:
+        if not self.is_reconciled or self.buffered or self._fetching.is_waiting:
             raise LinkFailed("the other end was gone before both were done; sync again")
 
     def take_events(self) -> list[Event]:
@@ -258,6 +258,12 @@ class Session:
                 self._take_done(message)
             case _:
                 self._part_by_kind[type(message)].take(message)
+
+    def _has_all_entries(self) -> bool:
+        """Is all here that the other side has said it has? So it is while nothing was said."""
+        parts = (*self._urgent, self._pieces)
+        has_begun = self._their_hello is not None
+        return not has_begun or (self._intake.is_empty and all(part.is_settled for part in parts))
 
     def _get_expected(self) -> Kinds:
         if self._is_asked_for_state:

@@ -1,5 +1,7 @@
 """Blobs between two sessions: whole, cut, refused, and from ends that lie."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from synaptic_crdt.errors import Forged, LinkFailed, MalformedInput, ProtocolViolation
@@ -345,3 +347,26 @@ def test_blobs_and_entries_take_turns(founder: DeviceKey) -> None:
     # The new entries do not wait for a megabyte of blobs.
     assert b"bodies" in first
     assert b"blob piece" in first
+
+
+def test_who_asks_is_answered_once_its_own_entries_have_come(founder: DeviceKey) -> None:
+    # What lets the reader have it is the entry that it brings over this very link.
+    asking, asked = Peer(), Peer()
+    asking.note(founder)
+    here, there = Shelf().want(LARGE), Shelf(LARGE)
+    there.readers = set()
+
+    def let_in(_: Sequence[bytes]) -> None:
+        there.readers = {READER}
+
+    asked.gate.news.subscribe(let_in)
+    first, second = End(asking, blobs=here), End(asked, blobs=there, other=READER)
+    second.receive(first.take_output())
+    first.receive(second.take_output())
+    said = first.take_output()
+    # It lacks nothing itself, so it asks before anybody has asked for its entry.
+    assert b"blob ask" in said
+    second.receive(said)
+    assert there.readers == set()
+    pump(first, second)
+    assert list(here.whole) == [NAME]

@@ -6,7 +6,7 @@ Answers floods of asks, and peers that ask for what is not theirs.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from synaptic_crdt.errors import ProtocolViolation
@@ -22,10 +22,14 @@ class BlobServing(Part):
 
     kinds: ClassVar[Kinds] = (BlobAsk,)
 
-    def __init__(self, blobs: Blobs, device: bytes) -> None:
-        """``device`` is whose the other end is, as it has shown."""
+    def __init__(self, blobs: Blobs, device: bytes, is_informed: Callable[[], bool]) -> None:
+        """``device`` is whose the other end is, as it has shown.
+
+        While not ``is_informed``, entries are on their way here that may say what is its to have.
+        """
         self._blobs: Final = blobs
         self._device: Final = device
+        self._is_informed: Final = is_informed
         self._asked: Final[deque[BlobAsk]] = deque()
 
     @property
@@ -55,7 +59,7 @@ class BlobServing(Part):
     def make_next(self, *, is_live: bool) -> Sequence[Message]:
         """Return the next answer."""
         del is_live
-        if not self._asked:
+        if not self._asked or not self._is_informed():
             return []
         ask = self._asked.popleft()
         held = self._blobs.find(ask.blob, self._device)
