@@ -62,7 +62,8 @@ async def _own(node: Node, request: Request, emit: Emit) -> Json:
         async with trio.open_nursery() as nursery:
             await nursery.start(_serve, node)
             nursery.start_soon(run_fetching, node, exchange)
-            nursery.start_soon(_stop_at_signal, nursery.cancel_scope, report)
+            # First: whoever reads the first event of a service may interrupt it.
+            await nursery.start(_stop_at_signal, nursery.cancel_scope, report)
             for name, part in (("checkpoints", run_sequencer), ("cosigning", run_witness)):
                 nursery.start_soon(supervise, node.board, emit, name, partial(part, node))
             await run_service(node, request, emit, report, STANDARD)
@@ -87,8 +88,11 @@ def _get_first(group: BaseExceptionGroup[SynapticError]) -> SynapticError:
     return _get_first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _stop_at_signal(scope: trio.CancelScope, report: Json) -> None:
+async def _stop_at_signal(
+    scope: trio.CancelScope, report: Json, task_status: trio.TaskStatus[None]
+) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             report["interrupted"] = True
             scope.cancel()

@@ -74,7 +74,7 @@ async def _run_parts(
             run = partial(supervise, node.board, emit, name, part, is_strict=is_strict)
             nursery.start_soon(run)
 
-        begin(LINKS, partial(keep_known_links, setting, book, peers))
+        begin(LINKS, partial(keep_known_links, setting, book, peers), is_strict=True)
         begin(HELPER, partial(run_helper, node, emit))
         if addresses:
             begin("listen", partial(serve_peers, setting, addresses, book), is_strict=True)

@@ -1,20 +1,27 @@
 """Running commands as a user would: one line in, an exit code and two streams out."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import trio
 
 from synaptic_crdt.cli.main import main
 from synaptic_crdt.node.node import Node
+from tests.exec.executors.vendor import Script, Vendor, serve_vendor
 
 Json = dict[str, Any]
+
+# A key as it stands in the environment of processes, and nowhere else.
+CANARY: Final = "sk-ant-api03-" + "cAnArY7Qx2mZt9LrW4vKpE6sYnB8dHdJ3uGfA1o" * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +149,49 @@ def pair(
     """Rita's and Paul's homes, both up to date, Paul opted in."""
     copy_homes(make_once("pair", play_pair), tmp_path)
     return told
+
+
+def find_canary(folder: Path) -> list[Path]:
+    """Return the files that hold the key, or a good part of it."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and CANARY[13:33].encode() in path.read_bytes()
+    ]
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Callable[..., Vendor]]:
+    """Serve scripts on loopback, in a thread of its own, to whoever believes it is the vendor."""
+    for name in list(os.environ):
+        if name.startswith("ANTHROPIC_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("ANTHROPIC_LOG", "debug")
+    ends: list[Callable[[], None]] = []
+
+    def start(*scripts: Script) -> Vendor:
+        started = threading.Event()
+        served: list[Vendor] = []
+
+        async def serve() -> None:
+            async with serve_vendor(*scripts) as serving:
+                scope = trio.CancelScope()
+                token = trio.lowlevel.current_trio_token()
+                served.append(serving)
+                ends.append(lambda: token.run_sync_soon(scope.cancel))
+                started.set()
+                with scope:
+                    await trio.sleep_forever()
+
+        thread = threading.Thread(target=trio.run, args=(serve,))
+        thread.start()
+        started.wait()
+        ends.append(thread.join)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", served[0].url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+        return served[0]
+
+    yield start
+    for end in ends:
+        end()

@@ -3,15 +3,13 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import trio
 
-from tests.cli.conftest import Run, carry
+from tests.cli.conftest import CANARY, Run, carry, find_canary
 from tests.exec.executors.vendor import (
     HEAD,
     Script,
@@ -21,14 +19,12 @@ from tests.exec.executors.vendor import (
     encode_event,
     refuse,
     send,
-    serve_vendor,
     stream_events,
 )
 
 Json = dict[str, Any]
 Told = Callable[..., Json]
 
-CANARY: Final = "sk-ant-api03-" + "cAnArY7Qx2mZt9LrW4vKpE6sYnB8dHdJ3uGfA1o" * 2
 POLICY: Final = ("--opt-in", "--kinds", "*", "--approval", "auto", "--risk-sandbox")
 
 
@@ -49,56 +45,10 @@ def ask(told: Told) -> str:
     return posted["task"]
 
 
-@pytest.fixture
-def vendor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Callable[..., Vendor]]:
-    """Serve scripts on loopback, in a thread of its own, to whoever believes it is the vendor."""
-    for name in list(os.environ):
-        if name.startswith("ANTHROPIC_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "none"))
-    monkeypatch.setenv("ANTHROPIC_LOG", "debug")
-    ends: list[Callable[[], None]] = []
-
-    def start(*scripts: Script) -> Vendor:
-        started = threading.Event()
-        served: list[Vendor] = []
-
-        async def serve() -> None:
-            async with serve_vendor(*scripts) as serving:
-                scope = trio.CancelScope()
-                token = trio.lowlevel.current_trio_token()
-                served.append(serving)
-                ends.append(lambda: token.run_sync_soon(scope.cancel))
-                started.set()
-                with scope:
-                    await trio.sleep_forever()
-
-        thread = threading.Thread(target=trio.run, args=(serve,))
-        thread.start()
-        started.wait()
-        ends.append(thread.join)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", served[0].url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
-        return served[0]
-
-    yield start
-    for end in ends:
-        end()
-
-
 def get_result(told: Told, task: str) -> Json:
     carry(told, "paul", "rita")
     (result,) = told("rita", "task", "result", task)["results"]
     return result
-
-
-def find_canary(folder: Path) -> list[Path]:
-    """Return the files that hold the key, or a good part of it."""
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and CANARY[13:33].encode() in path.read_bytes()
-    ]
 
 
 # -- a model ---------------------------------------------------------------------------------
