@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from synaptic_crdt.rules.ending_views import explain_assignment
 from synaptic_crdt.rules.limits import MILLION
 from synaptic_crdt.rules.task_operations import (
     AssignmentSettle,
@@ -60,6 +61,10 @@ def tell(stage: Stage, assignment: bytes) -> tuple[str, list[tuple[str, str, int
     """Return the figures of the sentence, and what moved to whom."""
     view = view_assignment(stage.market, assignment)
     assert view is not None
+    row = stage.market.assignments.get(assignment)
+    assert row is not None
+    # Whoever tells of one assignment alone tells the same.
+    assert explain_assignment(stage.market, row) == view["explanation"]
     names = {stage.key(name).hex(): name for name in ("founder", "ana")}
     moved = [(each["what"], names[each["to"]], each["amount"]) for each in view["moved"]]
     return view["explanation"].rpartition(": ")[2], moved

@@ -321,6 +321,20 @@ def test_locks_and_cancellations_w5(stage: Stage) -> None:
     assert wallet() == (1_000, 0)
 
 
+@pytest.mark.parametrize("size", [1024, 64 * 1024 * 1024])
+def test_a_payload_may_travel_on_its_own_from_a_kibibyte_to_64_mebibytes(
+    stage: Stage, size: int
+) -> None:
+    payload = replace(PAYLOAD, size=size, inline=None)
+    task = stage.did("founder", make_task(payload=payload))
+    seat = stage.market.seats.get(task + b"\0")
+    assert seat is not None
+    assert (seat.shard.size, seat.shard.hash) == (size, PAYLOAD.hash)
+    smaller, larger = replace(payload, size=1023), replace(payload, size=64 * 1024 * 1024 + 1)
+    assert stage.send("founder", make_task(payload=smaller)) == Verdict.PAYLOAD_NOT_INLINE
+    assert stage.send("founder", make_task(payload=larger)) == Verdict.PAYLOAD_TOO_LARGE
+
+
 def test_cancel_ladder(stage: Stage) -> None:
     ladder = Ladder(stage, "task.cancel")
     stage.join("ana")
