@@ -32,8 +32,9 @@ def provide(executor: str, *, once: bool) -> None:
     """Work: accept what the local policy allows, run it, deliver.
 
     The policy denies by default: `policy set` allows. Work begins only on what is final, so keep
-    a `sync --live` running beside it; both use the home at once. Read docs/providing.md before
-    you ask a model, or run a program, for others; `usage` shows what it has cost.
+    a `sync --live` running beside it; both use the home at once, and `up --provide` is both. Read
+    docs/providing.md before you ask a model, or run a program, for others; `usage` shows what it
+    has cost.
     """
     serve("provide", describe_work, _render_report, executor=executor, once=once)
     print_next("sync", "wallet")

@@ -49,6 +49,14 @@ def test_two_terminals_and_an_answer(told: Told, tmp_path: Path) -> None:
         with paul.serving("up", "--provide", "rehearsal", until="linked"):
             answer = rita.run(*ASK, *WAIT)
             status = rita.run("status")
+            # Within what her policy approves unseen.
+            settled = rita.wait_for(
+                "an approval by policy",
+                ("task", "show", answer["task"]),
+                lambda told: told["assignments"][0]["status"] == "SETTLED",
+            )
+    assert settled["assignments"][0]["reason"] == "approved"
+    assert settled["assignments"][0]["paid"] == 50
     assert [seat["end"] for seat in answer["seats"]] == ["delivered"]
     assert "It begins: What is a CRDT?" in answer["results"][0]["text"]
     assert {"up", "listen", "links", "requests", "checkpoints"} <= {
