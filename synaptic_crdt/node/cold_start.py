@@ -1,6 +1,13 @@
-"""Beginning at a checkpoint: files with its state, written by one home and begun with by another."""
+"""Beginning at a checkpoint: files with its state, written by one home and begun with by another.
+
+Whoever signs a checkpoint can sign the root of anything. So what is begun with is not only under a
+root that counts: it has to be a state that the rules can go on from, or nothing is begun.
+"""
 
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from synaptic_crdt.errors import Forged, StoreDamaged, SynapticError, UsageError
 from synaptic_crdt.node.home import Home
@@ -11,6 +18,17 @@ from synaptic_crdt.rules.invariants import check_market
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync.transports.state_file import read_state, write_state
+
+# What rows of the wrong shape come to, wherever they are first looked at.
+_NO_STATE: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    msgspec.ValidationError,
+)
 
 
 def write_state_file(node: Node, *, path: PathText) -> Json:
@@ -33,9 +51,15 @@ def begin_node(home: Home, key: DeviceKey, store: Store, path: Path) -> Node:
     epoch = read_state(path, store)
     try:
         node = Node(home, key, store)
+        _check_begun(node, path, epoch)
     except StoreDamaged as error:
         raise Forged(f"{path}: {error}; nothing of it was taken, get another file") from error
-    _check_begun(node, path, epoch)
+    except _NO_STATE as error:
+        raise Forged(
+            f"{path}: what checkpoint {epoch} claims is no state of a market ({error!a:.120});"
+            " nothing of it was taken. Whoever signed that checkpoint lied, or had a damaged"
+            " program: join without a state, and tell the others"
+        ) from error
     return node
 
 

@@ -115,13 +115,16 @@ class StateAssembly:
         return self._rows
 
     def add(self, chunk: bytes) -> None:
-        """Take the next chunk. Raises ``MalformedInput``."""
+        """Take the next chunk, all keys and rows in it plain values. Raises ``MalformedInput``."""
         rows = decode(chunk, limits.STATE_CHUNK_BYTES + limits.STATE_ROW_BYTES)
         if not isinstance(rows, list) or not rows:
             raise MalformedInput("a chunk of a state without rows")
         for row in rows:
             match row:
                 case [str(table), bytes(key), bytes(value)]:
+                    # They are not looked at again before they are loaded.
+                    decode(key, limits.STATE_ROW_BYTES)
+                    decode(value, limits.STATE_ROW_BYTES)
                     self._append((table, key, value))
                 case _:
                     raise MalformedInput("a row of a state is [table, key, row]")

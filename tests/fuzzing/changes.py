@@ -164,7 +164,7 @@ def join_frames(payloads: Sequence[bytes]) -> bytes:
 
 
 def make_frames_change(
-    head_bytes: int, collect: Callable[[], Sequence[bytes]], repair: Callable[[list[bytes]], None]
+    head_bytes: int, collect: Callable[[], Sequence[bytes]], repair: Callable[[list[bytes]], object]
 ) -> Change:
     """Return a change of what has a head of some bytes, and then frames.
 

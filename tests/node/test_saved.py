@@ -22,9 +22,17 @@ from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.operations import encode_operation
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import decode, encode
+from synaptic_crdt.state.codec import decode, decode_trusted, encode
 from synaptic_crdt.state.feeds import encode_body, seal_bodies
+from synaptic_crdt.state.merkle import compute_state_root, update_tree
 from synaptic_crdt.state.replica import Divergence
+from synaptic_crdt.state.saved import _compute_leaves
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    encode_statement,
+    sign_checkpoint,
+    verify_statement,
+)
 from synaptic_crdt.sync.messages import Bodies, Message, decode_one_of
 from synaptic_crdt.sync.transports.bundle_format import (
     STATE_VERSION,
@@ -45,6 +53,7 @@ from synaptic_crdt.sync.transports.state_file import (
 from tests.node.conftest import carry
 
 Change = Callable[[list[Message]], list[Message]]
+RowChange = Callable[[list[Any]], list[Any]]
 
 SEEN: Final = ("root", "heads", "entries", "pending", "final", "epoch", "time", "diverged")
 
@@ -336,6 +345,65 @@ def test_nothing_is_begun_with_a_file_that_lies(
     founder: Node, state_file: Path, change: Change, says: str | None
 ) -> None:
     rewrite(state_file, change)
+    with pytest.raises((Forged, MalformedInput), match=says):
+        begin(founder, state_file)
+    assert not (founder.home.path.parent / "bob" / "market.db").exists()
+
+
+def claim(founder: Node, change_row: RowChange) -> Change:
+    """Return what alters the first row of a table, under a root that the sequencer then signs."""
+
+    def change_frames(frames: list[Message]) -> list[Message]:
+        frames = alter(ChunkRecord, "rows", change_rows)(frames)
+        rows = [
+            (str(table), bytes(key), bytes(row))
+            for frame in frames
+            if isinstance(frame, ChunkRecord)
+            for table, key, row in decode_trusted(frame.rows)
+        ]
+        place = [n for n, frame in enumerate(frames) if isinstance(frame, StatementRecord)][-1]
+        frame = frames[place]
+        assert isinstance(frame, StatementRecord)
+        old = verify_statement(founder.market.id, frame.statement)
+        assert isinstance(old, Checkpoint)
+        tree = update_tree(None, _compute_leaves(rows))
+        new = sign_checkpoint(
+            founder.market.id,
+            founder.key,
+            view=old.view,
+            index=old.index,
+            previous=old.previous,
+            time=old.time,
+            frontier=old.frontier,
+            root=compute_state_root(founder.market.id, old.index, old.time, tree),
+        )
+        frames[place] = StatementRecord(statement=encode_statement(new))
+        return frames
+
+    def change_rows(chunk: bytes) -> bytes:
+        rows = decode_trusted(chunk)
+        place = next(n for n, (table, _, _) in enumerate(rows) if table == "balances")
+        return encode([*rows[:place], change_row(rows[place]), *rows[place + 1 :]])
+
+    return change_frames
+
+
+MADE_UP: Final[dict[str, tuple[RowChange, str]]] = {
+    "of another shape": (lambda row: [row[0], row[1], encode([])], "no state of a market"),
+    "tokens of nothing": (lambda row: [row[0], row[1], encode([10**12, 0])], "no state of a"),
+    "a number for a key": (lambda row: [row[0], encode(7), row[2]], "no state of a market"),
+    "an unknown table": (lambda row: ["balance", row[1], row[2]], "no state of a market"),
+    # A regular expression, for whoever would decode it as one.
+    "a tag": (lambda row: [row[0], row[1], bytes.fromhex("d8236128")], "semantic tag 35"),
+}
+
+
+@pytest.mark.parametrize("name", MADE_UP)
+def test_a_state_that_the_sequencer_made_up_is_none(
+    founder: Node, state_file: Path, name: str
+) -> None:
+    change_row, says = MADE_UP[name]
+    rewrite(state_file, claim(founder, change_row))
     with pytest.raises((Forged, MalformedInput), match=says):
         begin(founder, state_file)
     assert not (founder.home.path.parent / "bob" / "market.db").exists()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from synaptic_crdt.errors import BodyArchived, StoreDamaged
 from synaptic_crdt.state import limits
-from synaptic_crdt.state.codec import Value
+from synaptic_crdt.state.codec import Value, encode
 from synaptic_crdt.state.feeds import Piece, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash
 from synaptic_crdt.state.keys import DeviceKey
@@ -542,7 +542,8 @@ def test_a_feed_is_cut_behind_the_state_as_any_other(long_home: Home, position: 
 
 def test_a_large_state_is_passed_on_in_chunks() -> None:
     rows: list[SavedRow] = [
-        ("accounts", number.to_bytes(4, "big"), bytes(number % 2000)) for number in range(1000)
+        ("accounts", encode(number.to_bytes(4, "big")), encode(bytes(number % 2000)))
+        for number in range(1000)
     ]
     chunks = list(encode_chunks(rows))
     assert len(chunks) > 2

@@ -23,6 +23,7 @@ from synaptic_crdt.errors import (
     UsageError,
     VersionMismatch,
 )
+from synaptic_crdt.exec.journal import Journal
 from synaptic_crdt.exec.policy import Policy, load_policy, save_policy
 from synaptic_crdt.exec.usage import UsageLog
 from synaptic_crdt.node.commands import COMMANDS
@@ -35,7 +36,7 @@ from synaptic_crdt.node.device_tickets import (
     make_device_ticket,
 )
 from synaptic_crdt.node.founding import found_market
-from synaptic_crdt.node.home import Home
+from synaptic_crdt.node.home import Home, write_privately
 from synaptic_crdt.node.naming import call_named
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import QUERIES
@@ -66,6 +67,7 @@ from tests.sync.conftest import make_key
 
 _DEVICE: Final = make_key(5).public
 _OTHER: Final = make_key(6)
+_JOB: Final = bytes(32)
 _BY: Final = ("day", "task", "requester", "model", "call")
 
 
@@ -288,6 +290,28 @@ def make_read_keys() -> Sequence[bytes]:
     return [b'["' + b"00" * READ_KEY_BYTES + b'"]', b"[]"]
 
 
+def run_journal(data: bytes) -> None:
+    """A record of a job is what its device wrote, or it is set aside."""
+    folder = get_folder() / "journal"
+    folder.mkdir(exist_ok=True)
+    journal = make_journal(folder)
+    journal.get_path(_JOB).write_bytes(data)
+    found = journal.find(_JOB)
+    assert found is not None
+    journal.forget(_JOB)
+    assert journal.find(_JOB) is None
+
+
+def make_journal(folder: Path) -> Journal:
+    return Journal(folder, make_key(5), bytes(32), write_privately)
+
+
+def make_records() -> Sequence[bytes]:
+    """Return records of a job that was begun, and of one that was finished by nobody."""
+    sealed = {"commitment": "A" * 43 + "=", "sealed": "A" * 108}
+    return [b'{"at_ms":5}\n', json.dumps({"at_ms": 5, **sealed}).encode() + b"\n" + bytes(50)]
+
+
 @cache
 def get_folder() -> Path:
     """Return a folder that is there as long as this process."""
@@ -302,5 +326,6 @@ HOME_TARGETS: Final = (
     Target("answer", run_answer, make_answers, change_json),
     Target("policy", run_policy, make_policies, change_text),
     Target("usage", run_usage, make_usages, change_json),
+    Target("journal", run_journal, make_records, change_json),
     Target("read-keys", run_read_keys, make_read_keys, change_text),
 )

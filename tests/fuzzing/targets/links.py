@@ -1,18 +1,16 @@
 """What comes over a link: frames, whole sessions, and the secure channel around them."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Final, cast
 
 import pytest
 
 from synaptic_crdt.errors import (
-    ChannelFailed,
     Forged,
     LinkFailed,
     MalformedInput,
-    NotAdmitted,
     ProtocolViolation,
     VersionMismatch,
     WrongMarket,
@@ -24,25 +22,25 @@ from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.outline import name_content
 from synaptic_crdt.state.statements import encode_statement
-from synaptic_crdt.sync.channel import Channel, Claim
-from synaptic_crdt.sync.membership import Access, Opening
+from synaptic_crdt.sync.blobs import WantedBlob
 from synaptic_crdt.sync.messages import (
     LENGTH_BYTES,
     PREFACE_BYTES,
     Message,
     decode_message,
+    encode_frame,
     encode_payload,
     get_tag,
-    make_preface,
 )
-from synaptic_crdt.sync.noise import MESSAGE_BYTES, TAG_BYTES, Cipher
+from synaptic_crdt.sync.parts.blob_messages import BlobAsk
+from synaptic_crdt.sync.parts.state_messages import StateOffer
+from synaptic_crdt.sync.state_fetch import StateFetch
 from tests.forking import sign_fork
 from tests.fuzzing.changes import change_value, make_frames_change, split_frames
 from tests.fuzzing.target import Target
 from tests.fuzzing.targets.format import sign_again
 from tests.sync.blob_shelf import Shelf, make_content
 from tests.sync.conftest import MARKET, CountingWriter, End, Peer, make_key, pump
-from tests.sync.linking import ToyMembership
 
 # What the other end of a link may be blamed for, by a session or by the gate behind it.
 _BLAMED: Final = (Forged, MalformedInput, ProtocolViolation, VersionMismatch, WrongMarket)
@@ -263,6 +261,59 @@ def _sign_statement(statement: Value) -> Value:
     return encode_trusted(fields)
 
 
+def run_fetch(data: bytes) -> None:
+    """A newcomer fetches a state from whoever offers one: what is kept has the names it asked for."""
+    if not data:
+        return
+    shelf = Shelf()
+
+    def take(offer: StateOffer) -> Shelf:
+        shelf.wanted.extend(WantedBlob(section.blob, section.size) for section in offer.sections)
+        return shelf
+
+    fetch = StateFetch(MARKET, take)
+    try:
+        for chunk in cut(data[1:], is_whole=bool(data[0] & _WHOLE)):
+            fetch.data_to_send()
+            fetch.receive(chunk)
+    except (*_BLAMED, LinkFailed):
+        pass
+    fetch.close()
+    assert not shelf.under_way
+    assert all(name_content(content) == name for name, content in shelf.whole.items())
+
+
+@cache
+def make_states() -> Sequence[bytes]:
+    """Return what an honest end sends to a newcomer, and to one who asks in vain."""
+    states: list[bytes] = []
+    for sections in ((_WANTED,), ()):
+        shelf = Shelf(*sections)
+        shelf.offered = list(sections)
+        end, here = End(make_source(), blobs=shelf), Shelf().want(*sections)
+        fetch = StateFetch(MARKET, lambda _, here=here: here)
+        with suppress(LinkFailed):
+            while not fetch.is_finished:
+                end.receive(fetch.data_to_send())
+                fetch.receive(end.take_output())
+        states.append(b"\0" + b"".join(end.sent))
+    return states
+
+
+def make_asks() -> Sequence[bytes]:
+    """Return what newcomers say to a session."""
+    ask = StateFetch(MARKET, lambda _: Shelf()).data_to_send()
+    wants = [
+        BlobAsk(blob=name_content(_HELD), first=first, count=count)
+        for first, count in ((0, 0), (1, 1))
+    ]
+    return [bytes([_BLOBS | state]) + ask + b"".join(map(encode_frame, wants)) for state in (0, 2)]
+
+
+def make_session_seeds() -> Sequence[bytes]:
+    return [*make_streams(), *make_asks()]
+
+
 def run_message(data: bytes) -> None:
     """Every kind of message there is, one frame each."""
     try:
@@ -287,99 +338,14 @@ def make_messages() -> Sequence[bytes]:
     return list(found.values())
 
 
-def run_channel(data: bytes) -> None:
-    """Feed an end of the secure channel; it opens for nobody but who showed a device.
-
-    An input is [is the end the one that dialled, is the handshake done, [item, ...]]: an item that
-    is bytes comes as a record that decrypts, bytes in an array come as they are, and anything else
-    stands for an honest claim.
-    """
-    match read_script(data):
-        case [bool(dials), bool(is_shaken), [*items]]:
-            pass
-        case _:
-            return
-    end, other = make_channel(1, dials=dials), make_channel(2, dials=not dials)
-    try:
-        if is_shaken:
-            shake(end, other)
-        for item in items:
-            feed(end, other, item)
-            assert not end.is_open or end.peer.device == make_key(2).public
-            assert len(end.take(64)) <= 64
-        end.receive_end()
-    except (ChannelFailed, LinkFailed, NotAdmitted, *_BLAMED):
-        end.data_to_send()
-
-
-def read_script(data: bytes) -> Value:
-    try:
-        return decode(data, limits.MIB)
-    except MalformedInput:
-        return None
-
-
-def make_channel(number: int, *, dials: bool) -> Channel:
-    membership = ToyMembership(make_key(number), {make_key(2).public: Access.MEMBER})
-    return Channel(MARKET, membership, is_initiator=dials)
-
-
-def shake(end: Channel, other: Channel) -> None:
-    """Carry the handshake both ways, and no claim."""
-    claimed: list[bytes] = []
-    cast("Any", other)._take_record = claimed.append
-    cast("Any", other)._say_claim = lambda: None
-    for _ in range(3):
-        end.receive(other.data_to_send())
-        other.receive(end.data_to_send())
-
-
-def feed(end: Channel, other: Channel, item: Value) -> None:
-    ciphers: tuple[Cipher, Cipher] | None = cast("Any", other)._ciphers
-    match item:
-        case [bytes(raw), *_]:
-            end.receive(raw)
-        case bytes(record) if ciphers is not None and len(record) < MESSAGE_BYTES - TAG_BYTES:
-            end.receive(wrap(ciphers[0].encrypt(record)))
-        case _ if ciphers is not None:
-            end.receive(wrap(ciphers[0].encrypt(make_claim(other))))
-        case _:
-            end.receive(b"")
-
-
-def wrap(message: bytes) -> bytes:
-    return len(message).to_bytes(2, "big") + message
-
-
-def make_claim(other: Channel) -> bytes:
-    key = make_key(2)
-    internals = cast("Any", other)
-    message = internals._make_message(is_initiator=internals._is_initiator)
-    claim = Claim(device=key.public, signature=key.sign("link", message), openings=())
-    return b"\0" + encode_payload(claim)
-
-
-def make_scripts() -> Sequence[bytes]:
-    claim = Claim(device=bytes(32), signature=bytes(64), openings=(Opening(bytes(32), b"x"),))
-    records: Sequence[Sequence[object]] = (
-        [None, b"\1data", b"\2"],
-        [b"\0" + encode_payload(claim)],
-        [b"\3\1"],
-        [None, b"\1data", [b"\0\x10" + bytes(16)]],
-    )
-    scripts = [[dials, True, items] for dials in (True, False) for items in records]
-    raw = [[make_preface(MARKET) + bytes([0, size]) + bytes(size)] for size in (32, 96, 64)]
-    return list(map(encode_trusted, [*scripts, *([False, False, [each]] for each in raw)]))
-
-
 LINK_TARGETS: Final = (
     Target("message", run_message, make_messages, change_value),
     Target(
         "session",
         run_session,
-        make_streams,
-        make_frames_change(_HEAD_BYTES, make_streams, repair_frames),
+        make_session_seeds,
+        make_frames_change(_HEAD_BYTES, make_session_seeds, repair_frames),
         weight=20,
     ),
-    Target("channel", run_channel, make_scripts, change_value, weight=3),
+    Target("fetch", run_fetch, make_states, make_frames_change(_HEAD_BYTES, make_states, len)),
 )
