@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from synaptic_crdt.exec.executors.base import (
     Tell,
     Usage,
 )
+from synaptic_crdt.exec.journal import Journal
 from synaptic_crdt.exec.payloads import ContentKey
 from synaptic_crdt.exec.policy import Policy
 from synaptic_crdt.exec.usage import UsageLog
@@ -28,6 +28,7 @@ from synaptic_crdt.exec.worker import Tally, run_worker
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.contents import get_blob_store, open_payload
 from synaptic_crdt.node.desk import NodeDesk
+from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.rules.task_form import make_payload
@@ -209,9 +210,13 @@ def test_a_large_result_of_a_worker_travels_by_its_name(
     policy = Policy(opted_in=True, kinds=("text.answer",), approval="auto")
     events: list[Event] = []
     log = UsageLog(paul.home.usage_path)
-    work = partial(
-        run_worker, desk, lambda: policy, Writing(), log, once=True, on_event=events.append
-    )
+    journal = Journal(paul.home.journal_path, paul.key, paul.market.id, write_privately)
+
+    async def work() -> Tally:
+        return await run_worker(
+            desk, lambda: policy, Writing(), log, journal, once=True, on_event=events.append
+        )
+
     assert trio.run(work) == Tally(delivered=1)
     desk.close()
     delivered = events[-1]
