@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.fuzzing.choosing import choose
 from tests.fuzzing.corpora import read_corpus, write_corpus
 from tests.fuzzing.target import Target
 from tests.fuzzing.targets import TARGETS
@@ -129,17 +130,11 @@ def shrink(target: Target, path: Path) -> str:
 
 
 def keep(target: Target) -> int:
-    """Choose the inputs that reach all that is known to be reached, and keep them with the tests."""
+    """Choose anew, of all inputs that are known, what is kept with the tests; return how many."""
     corpus, _, _ = prepare(target)
-    chosen = corpus.with_name("chosen")
-    chosen.mkdir(exist_ok=True)
-    for path in chosen.iterdir():
-        path.unlink()
-    subprocess.run(
-        [*_make_command(target.name), "-merge=1", *_OPTIONS, str(chosen), str(corpus)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, cwd=ROOT,
-    )  # fmt: skip
-    return write_corpus(target, [path.read_bytes() for path in chosen.iterdir()])
+    chosen = choose(target, [path.read_bytes() for path in corpus.iterdir()])
+    write_corpus(target, chosen)
+    return len(chosen)
 
 
 def say(line: str) -> None:

@@ -112,7 +112,9 @@ def change_item(value: Value, random: Random) -> Value:
         case bytes():
             return change_bytes(value, random)
         case str():
-            return change_bytes(value.encode(), random).decode(errors="replace")
+            return change_bytes(value.encode(errors="surrogatepass"), random).decode(
+                errors="replace"
+            )
         case _:
             return make_item(random)
 

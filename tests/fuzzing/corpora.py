@@ -1,6 +1,9 @@
-"""The kept inputs: one file a target, one input a line, in hexadecimal."""
+"""The kept inputs: one file a target, one input a line, in hexadecimal.
 
-from collections.abc import Iterable, Sequence
+What once was a failure is in a file of its own, which nobody chooses anew.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +16,10 @@ _WEIGHT: Final = 4
 
 
 def read_corpus(name: str) -> Sequence[bytes]:
-    """Return the kept inputs of a target, those that once were failures among them."""
-    path = FOLDER / f"{name}.txt"
-    return [bytes.fromhex(line) for line in path.read_text("ascii").splitlines()]
+    """Return the kept inputs of a target, and those that once were failures; none if it is new."""
+    paths = (FOLDER / f"{name}.txt", FOLDER / "failures" / f"{name}.txt")
+    texts = [path.read_text("ascii") for path in paths if path.exists()]
+    return [bytes.fromhex(line) for text in texts for line in text.splitlines()]
 
 
 def get_room(target: Target) -> int:
@@ -23,16 +27,8 @@ def get_room(target: Target) -> int:
     return _KEPT_BYTES * min(target.weight, _WEIGHT)
 
 
-def write_corpus(target: Target, inputs: Iterable[bytes]) -> int:
-    """Keep inputs of a target, the shortest first, as far as there is room; return how many."""
-    kept: list[bytes] = []
-    size = 0
-    for data in sorted(set(inputs), key=lambda each: (len(each), each)):
-        size += len(data)
-        if size > get_room(target):
-            break
-        kept.append(data)
+def write_corpus(target: Target, inputs: Sequence[bytes]) -> None:
+    """Keep inputs of a target in place of those that were kept."""
     FOLDER.mkdir(exist_ok=True)
-    text = "".join(f"{data.hex()}\n" for data in kept)
+    text = "".join(f"{data.hex()}\n" for data in inputs)
     (FOLDER / f"{target.name}.txt").write_text(text, "ascii")
-    return len(kept)
