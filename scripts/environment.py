@@ -127,6 +127,9 @@ def install(project: dict[str, Any], groups: Iterable[str]) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     command = [VENV / "bin" / "python", "-m", "pip", "install", *options, "--editable", ROOT]
     subprocess.run([*command, *requirements], check=True, env=environment, cwd=ROOT)
+    # Where Python is told to keep no compiled modules, every command would compile all of ours.
+    compiling = [VENV / "bin" / "python", "-m", "compileall", "-q", PACKAGE.parent]
+    subprocess.run(compiling, check=True, env=environment)
 
 
 def write_stamp(key: str, groups: list[str]) -> None:
