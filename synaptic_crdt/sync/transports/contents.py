@@ -125,5 +125,7 @@ def _find_common(replica: Replica, contents: Contents) -> Iterator[tuple[bytes, 
     """Yield the stretches (device, first, last) of a file that are the same here."""
     for device, stretch in contents.feeds.items():
         feed = replica.get_feed(device)
-        if stretch.last <= feed.position and feed.get_id(stretch.last) == stretch.id:
+        # What was remembered of a file may be damaged: a stretch is one of positions there are.
+        is_stretch = 1 <= stretch.first <= stretch.last <= feed.position
+        if is_stretch and feed.get_id(stretch.last) == stretch.id:
             yield device, stretch.first, stretch.last
