@@ -3,13 +3,17 @@
 from collections import Counter
 from typing import get_args
 
+import pytest
+
 from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.rows import Reason
 from synaptic_crdt.rules.verdicts import Verdict
 from tests.simulation.agreement import find_differences
 from tests.simulation.judged import Judged
 
-SEEDS = 40
+SEEDS = 30
+# Where chance has left something out, it gets more of them.
+SEEDS_AT_MOST = 200
 LENGTH = 160
 # The operations that this program is for.
 JUDGING = {
@@ -36,7 +40,14 @@ def test_the_second_ledger_agrees_on_every_judged_market() -> None:
     applied: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     refused: Counter[Verdict] = Counter()
-    for seed in range(SEEDS):
+    for seed in range(SEEDS_AT_MOST):
+        missing = [
+            JUDGING - set(applied),
+            set(get_args(Reason)) - set(reasons),
+            KEYS - set(refused),
+        ]
+        if seed >= SEEDS and not any(missing):
+            return
         played = Judged(seed)
         played.run(LENGTH)
         played.scenario.check_converged()
@@ -49,6 +60,4 @@ def test_the_second_ledger_agrees_on_every_judged_market() -> None:
             refused[Verdict(outcome.verdict)] += 1
         rows = get_rows(market.contract.market.assignments, "provider")
         reasons.update(row.reason for _, row in rows)
-    assert JUDGING - set(applied) == set()
-    assert set(get_args(Reason)) - set(reasons) == set()
-    assert KEYS - set(refused) == set()
+    pytest.fail(f"{SEEDS_AT_MOST} programs never came to {missing}")
