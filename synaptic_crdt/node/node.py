@@ -33,7 +33,6 @@ from synaptic_crdt.rules.operations import (
     parse_operation,
 )
 from synaptic_crdt.rules.verdicts import Verdict
-from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms, next_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.contract import Timers
@@ -111,10 +110,7 @@ class Market:
         # Who replays takes everything; and in a sandbox nothing ever counts, so that what is left
         # out there would be for ever.
         is_bounded = own_device is not None and not self.genesis.sandbox
-        # The founder opens without an invitation too, beside as many as the rules let in a day.
-        rate = self.genesis.openings_per_day
-        openings = rate + 1 if rate else limits.QUOTA_FEEDS
-        quota = Quota(openings=openings) if is_bounded else None
+        quota = Quota() if is_bounded else None
         return Gate(self.replica, writer, find_issuer, own_device, quota)
 
     def _make_contract(self, tables: Tables, timers: Timers) -> MarketContract:

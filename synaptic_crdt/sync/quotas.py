@@ -5,8 +5,9 @@ quota delays what is provisional and never parts what is decided. A device has a
 is named of its feed. Feeds of which nothing is named yet share one more, by their *sponsor*: the
 nearest device in their line of issuers of which something is named. So one member that invites a
 crowd, which invites crowds of its own, uses up its own quota and no other's. Who opens an account
-in an open market without an invitation shares one with all who do, and they are as many a day of
-market time as the rules would let in.
+in an open market without an invitation shares one with all who do. It is far above what the rules
+let in a day: they refuse the rest, everywhere the same, while a gate that counted as strictly would
+leave out other strangers here than there.
 
 A home takes all of its own feed back. Judges by what is held and by sizes alone, before anything
 is hashed or verified. What is left out is asked for again when more of its feed is named. No clock
