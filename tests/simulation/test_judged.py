@@ -60,4 +60,4 @@ def test_the_second_ledger_agrees_on_every_judged_market() -> None:
             refused[Verdict(outcome.verdict)] += 1
         rows = get_rows(market.contract.market.assignments, "provider")
         reasons.update(row.reason for _, row in rows)
-    pytest.fail(f"{SEEDS_AT_MOST} programs never came to {missing}")
+    pytest.fail(f"{SEEDS_AT_MOST} programs left something out: {applied}, {reasons}, {refused}")
