@@ -6,7 +6,6 @@ ours; being stopped ends all of them. What waiting does not cure is left to whoe
 stands on the board with its error.
 """
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
@@ -15,13 +14,13 @@ import trio
 from synaptic_crdt.errors import SynapticError, UsageError
 from synaptic_crdt.node.board import Board
 from synaptic_crdt.node.wire import Emit
+from synaptic_crdt.sync.pauses import LONGEST_SECONDS, Pauses
 
 Part = Callable[[], Awaitable[None]]
 
 FAILED: Final = "service failed"
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 async def supervise(
@@ -32,7 +31,7 @@ async def supervise(
     With ``is_strict``, raises the ``UsageError`` of its first run: then it was asked for what
     cannot be.
     """
-    pause = _FIRST_PAUSE_SECONDS
+    pauses = Pauses(_FIRST_PAUSE_SECONDS)
     with board.running(name) as service:
         while True:
             began = trio.current_time()
@@ -50,13 +49,12 @@ async def supervise(
                 error = describe_failure(failure)
             else:
                 return
-            if trio.current_time() - began > _LONGEST_PAUSE_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
-            seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, hides nothing
+            if trio.current_time() - began > LONGEST_SECONDS:
+                pauses.begin_anew()
+            seconds = pauses.take_seconds()
             board.note_failure(service, error, seconds)
             emit({"event": FAILED, "service": name, "error": error, "retry_seconds": seconds})
             await trio.sleep(seconds)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def describe_failure(failure: BaseException) -> str:

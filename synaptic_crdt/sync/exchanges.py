@@ -5,7 +5,6 @@ here, and from time to time; never more often than its looks take a small share 
 large or hostile place costs no more than a quiet one.
 """
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -14,6 +13,7 @@ import trio
 from synaptic_crdt.errors import SynapticError, UsageError
 from synaptic_crdt.sync import addresses
 from synaptic_crdt.sync.links import Lost
+from synaptic_crdt.sync.pauses import Pauses
 from synaptic_crdt.sync.transports.exchange import Exchange, FileEnd, Passed
 from synaptic_crdt.sync.transports.file import FileExchange
 from synaptic_crdt.sync.transports.folder import FolderExchange
@@ -21,7 +21,7 @@ from synaptic_crdt.sync.transports.folder import FolderExchange
 _LOOK_SECONDS: Final = 1.0  # between two looks at a place where nothing happens
 _LEAST_SECONDS: Final = 0.2  # in which what happens here is gathered
 _BUSY_FACTOR: Final = 20  # a look may take this part of the time
-_LONGEST_PAUSE_SECONDS: Final = 60.0
+_FIRST_PAUSE_SECONDS: Final = 2.0
 
 _EXCHANGES: Final[Mapping[str, Callable[[str, FileEnd], Exchange]]] = {
     addresses.FILE: FileExchange,
@@ -54,7 +54,7 @@ async def keep_exchange(address: str, end: FileEnd, *, on_event: ExchangeHandler
     """
     exchange = _open(address, end)
     news = _News(end)
-    failures = 0
+    pauses = Pauses(_FIRST_PAUSE_SECONDS)
     try:
         while True:
             began = trio.current_time()
@@ -64,12 +64,10 @@ async def keep_exchange(address: str, end: FileEnd, *, on_event: ExchangeHandler
                 on_event(address, passed)
                 if passed.error is not None:
                     raise passed.error
-                failures = 0
+                pauses.begin_anew()
             except SynapticError as error:
                 # One more, whatever it is: a stick comes back, a file is replaced.
-                failures += 1
-                pause = min(2.0**failures, _LONGEST_PAUSE_SECONDS)
-                seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311
+                seconds = pauses.take_seconds()
                 on_event(address, Lost(error, seconds))
                 await trio.sleep(seconds)
                 continue

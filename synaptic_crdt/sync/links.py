@@ -1,10 +1,9 @@
 """Making links by address: once, for as long as it runs, or for whoever comes.
 
-Randomness and waiting live here, at the edge: a lost live link is dialled again after a time that
-doubles and differs from peer to peer. One bad link never ends another.
+Waiting lives here, at the edge: a lost live link is dialled again after a time that doubles and
+differs from peer to peer. One bad link never ends another.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -27,6 +26,7 @@ from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.guests import Guest, Guests
 from synaptic_crdt.sync.membership import Membership, Refusal
+from synaptic_crdt.sync.pauses import Pauses
 from synaptic_crdt.sync.peer import IDLE_SECONDS, LinkEvent, SyncReport, run_link
 from synaptic_crdt.sync.state_fetch import StateFetch
 from synaptic_crdt.sync.transports import streams
@@ -35,7 +35,6 @@ from synaptic_crdt.sync.transports.secured import SecuredStream, secure
 from synaptic_crdt.sync.transports.stdio import Pipes
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 60.0
 _RECEIVE_BYTES: Final = 256 * 1024
 
 
@@ -89,13 +88,12 @@ async def keep_link(address: str, end: LocalEnd, *, on_event: EventHandler) -> N
     A link that the other end made by starting this program cannot be made again: it ends. Raises
     ``UsageError``, ``WrongMarket`` or ``VersionMismatch``, which waiting does not cure.
     """
-    pause = _FIRST_PAUSE_SECONDS
+    pauses = Pauses(_FIRST_PAUSE_SECONDS)
 
     def handle(name: str, event: Happening) -> None:
-        nonlocal pause
         on_event(name, event)
         if isinstance(event, Reconciled):
-            pause = _FIRST_PAUSE_SECONDS
+            pauses.begin_anew()
 
     if is_started_by_other(address):
         await _run_dialled(address, end, live=True, on_event=handle)
@@ -108,11 +106,9 @@ async def keep_link(address: str, end: LocalEnd, *, on_event: EventHandler) -> N
             raise
         except SynapticError as failure:
             error = failure
-        # Spread out, so that peers who lost the same one do not all come back at once.
-        seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311
+        seconds = pauses.take_seconds()
         on_event(address, Lost(error, seconds))
         await trio.sleep(seconds)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 async def fetch_state(address: str, end: LocalEnd, fetch: StateFetch) -> None:
