@@ -83,14 +83,19 @@ def make_links(size: int) -> tuple[Peer, list[tuple[End, End]]]:
     return reader, links
 
 
-def test_a_link_waits_while_another_holds_the_memory() -> None:
-    reader, links = make_links(3000)
-    (one, ours), (other, others) = links
+def ask_for_all(links: list[tuple[End, End]]) -> None:
+    """Let all pass up to the wants of the reader, so that what comes next are pieces."""
     for source, target in links:
         target.receive(source.take_output())
         source.receive(target.take_output())
         target.receive(source.take_output())
         source.receive(target.take_output())
+
+
+def test_a_link_waits_while_another_holds_the_memory() -> None:
+    reader, links = make_links(3000)
+    (one, ours), (other, others) = links
+    ask_for_all(links)
     # Of the first link half a piece comes, which reserves what its header says.
     data = one.take_output()
     ours.receive(data[:300])
@@ -112,11 +117,7 @@ def test_a_link_waits_while_another_holds_the_memory() -> None:
 def test_a_link_that_ends_gives_back_what_it_had_reserved() -> None:
     reader, links = make_links(3000)
     (one, ours), (other, others) = links
-    for source, target in links:
-        target.receive(source.take_output())
-        source.receive(target.take_output())
-        target.receive(source.take_output())
-        source.receive(target.take_output())
+    ask_for_all(links)
     ours.receive(one.take_output()[:300])
     others.receive(other.take_output())
     told: list[bool] = []
@@ -132,11 +133,7 @@ def test_a_link_that_ends_gives_back_what_it_had_reserved() -> None:
 def test_a_link_that_ends_while_it_waits_leaves_the_row() -> None:
     reader, links = make_links(3000)
     (one, ours), (other, others) = links
-    for source, target in links:
-        target.receive(source.take_output())
-        source.receive(target.take_output())
-        target.receive(source.take_output())
-        source.receive(target.take_output())
+    ask_for_all(links)
     ours.receive(one.take_output()[:300])
     others.receive(other.take_output())
     others.session.close()

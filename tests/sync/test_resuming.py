@@ -1,6 +1,6 @@
 """Links that break anywhere, and frames that come twice, late or in part: resumed, all is equal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -94,38 +94,34 @@ def assert_resumes(peers: tuple[Peer, Peer]) -> None:
         assert ends[number].session.counts.entries_sent == lacked
 
 
+def count_cuts(
+    make: Callable[[], tuple[Peer, Peer]], order: tuple[int, int], *, by_frame: bool
+) -> int:
+    """Cut a sync in every place in turn, and let each resume; return in how many."""
+    cut = 0
+    while True:
+        peers = make()
+        ends = open_ends(peers)
+        carried = carry(ends, cut, by_frame=by_frame, order=order)
+        close(ends)
+        assert_resumes(peers)
+        if carried < cut:
+            return cut
+        cut += 1
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_cut_at_any_byte_resumes_without_a_verified_piece_sent_again(
     order: tuple[int, int],
 ) -> None:
-    cut = 0
-    while True:
-        peers = make_small()
-        ends = open_ends(peers)
-        carried = carry(ends, cut, by_frame=False, order=order)
-        close(ends)
-        assert_resumes(peers)
-        if carried < cut:
-            break
-        cut += 1
-    assert cut > 1000
+    assert count_cuts(make_small, order, by_frame=False) > 1000
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_cut_at_any_frame_resumes_without_a_verified_piece_sent_again(
     order: tuple[int, int],
 ) -> None:
-    cut = 0
-    while True:
-        peers = make_large()
-        ends = open_ends(peers)
-        carried = carry(ends, cut, by_frame=True, order=order)
-        close(ends)
-        assert_resumes(peers)
-        if carried < cut:
-            break
-        cut += 1
-    assert cut > 20
+    assert count_cuts(make_large, order, by_frame=True) > 20
 
 
 def test_a_link_may_be_cut_again_and_again() -> None:
