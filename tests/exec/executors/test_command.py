@@ -1,7 +1,7 @@
 """Real programs under a real supervisor: what they do, and what is left of them afterwards."""
 
 import os
-import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -322,28 +322,34 @@ async def test_a_killed_supervisor_takes_the_session_with_it(
     assert find_marked(mark) == []
 
 
+WORKER: Final = """
+import sys, trio
+from pathlib import Path
+from synaptic_crdt.exec.executors.command import CommandExecutor, Program
+from synaptic_crdt.exec.executors.workplace import Workplace
+from tests.exec.executors.conftest import Heard, make_job
+arguments = (sys.executable, "-I", "-c", sys.argv[1])
+program = Program(arguments=arguments, takes=("text/plain",), gives="text/plain")
+trio.run(CommandExecutor(program, Workplace(Path(sys.argv[2]))).run, make_job(), Heard())
+"""
+
+
 def test_a_killed_worker_leaves_nothing(mark: str, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    os.mkfifo(tmp_path / "end")
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - killed
-        lines = LEAVES_BEHIND.format(mark=mark) + (
-            # Held open by all that is left, so its end is theirs.
-            f"end = os.open({str(tmp_path / 'end')!r}, os.O_WRONLY)\n"
-            f"os.set_inheritable(end, True)\n"
-            f"subprocess.Popen(stay, start_new_session=True, close_fds=False)\n"
-            f"open({str(tmp_path / 'fifo')!r}, 'w').close()\n" + FOREVER
-        )
-        program = Program(
-            arguments=(sys.executable, "-I", "-c", lines), takes=("text/plain",), gives="text/plain"
-        )
-        trio.run(run, CommandExecutor(program, Workplace(tmp_path / "work")))
-        os._exit(0)
-    with (tmp_path / "end").open("rb") as end:
-        (tmp_path / "fifo").read_bytes()
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        assert end.read() == b""
+    fifo, end = tmp_path / "fifo", tmp_path / "end"
+    os.mkfifo(fifo)
+    os.mkfifo(end)
+    lines = LEAVES_BEHIND.format(mark=mark) + (
+        # Held open by all that is left, so its end is theirs.
+        f"os.set_inheritable(os.open({str(end)!r}, os.O_WRONLY), True)\n"
+        "subprocess.Popen(stay, start_new_session=True, close_fds=False)\n"
+        f"open({str(fifo)!r}, 'w').close()\n" + FOREVER
+    )
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, lines, str(tmp_path / "work")])
+    with end.open("rb") as held:
+        fifo.read_bytes()
+        worker.kill()
+        worker.wait()
+        assert held.read() == b""
     # What it left on the disk goes when the place is opened again.
     assert len(list((tmp_path / "work").iterdir())) == 1
     Workplace(tmp_path / "work")
