@@ -308,17 +308,27 @@ async def test_a_program_that_ignores_signals_is_ended_all_the_same(
 
 
 async def test_a_killed_supervisor_takes_the_session_with_it(
-    make: Make, mark: str, clock: trio.testing.MockClock
+    make: Make, mark: str, clock: trio.testing.MockClock, tmp_path: Path
 ) -> None:
     assert clock
+    fifo = tmp_path / "end"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     lines = (
         "import os, subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(10_000)', {mark!r}])\n"
+        # Held open by all that is left, so its end is theirs: what is killed takes a moment to go.
+        f"end = os.open({str(fifo)!r}, os.O_WRONLY)\n"
+        "os.set_inheritable(end, True)\n"
+        f"stay = [sys.executable, '-c', 'import time; time.sleep(10_000)', {mark!r}]\n"
+        "subprocess.Popen(stay, close_fds=False)\n"
         "os.kill(os.getppid(), 9)\n"
     )
     outcome = await run(make(lines + FOREVER))
     assert isinstance(outcome, Failure)
     assert "supervisor was killed" in outcome.detail
+    os.set_blocking(reader, True)
+    assert await trio.to_thread.run_sync(os.read, reader, 1) == b""
+    os.close(reader)
     assert find_marked(mark) == []
 
 
