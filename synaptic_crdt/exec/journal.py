@@ -27,6 +27,7 @@ import msgspec
 from synaptic_crdt.errors import Forged, MalformedInput, StoreFailed
 from synaptic_crdt.exec.executors.base import Result
 from synaptic_crdt.exec.payloads import ContentKey, Context, open_key
+from synaptic_crdt.folders import make_folder
 from synaptic_crdt.rules.task_operations import SealedKey
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.limits import HASH_BYTES, KIB, MIB
@@ -80,7 +81,7 @@ class Journal:
     def begin(self, assignment: bytes, at_ms: int) -> None:
         """Put on record that a run begins; durable on return. Raises ``StoreFailed``."""
         try:
-            self._folder.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            make_folder(self._folder, _PRIVATE_DIRECTORY)
         except OSError as error:
             raise StoreFailed(f"{self._folder}: {error.strerror}; nothing was begun") from error
         self._keep(assignment, _Header(at_ms), b"")

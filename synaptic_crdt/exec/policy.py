@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, get_type_hints
 import msgspec
 
 from synaptic_crdt.errors import UsageError
+from synaptic_crdt.folders import sync_folder
 from synaptic_crdt.rules.fields import is_media_type, is_slug
 from synaptic_crdt.rules.limits import OPEN_ASSIGNMENTS, PRICE_MAX
 from synaptic_crdt.state.limits import HASH_BYTES, KIB
@@ -144,6 +145,7 @@ def save_policy(path: Path, policy: Policy) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    sync_folder(path.parent)
 
 
 def explain_refusal(

@@ -23,6 +23,7 @@ from msgspec import Meta
 from synaptic_crdt.errors import StoreFailed, UsageError
 from synaptic_crdt.exec.display import clean_text
 from synaptic_crdt.exec.executors.base import Job, Usage
+from synaptic_crdt.folders import make_folders, sync_folder
 
 INTERRUPTED: Final = "interrupted"
 DONE: Final = "done"
@@ -163,7 +164,7 @@ class UsageLog:
     def _write(self, record: Begun | Ended, at_ms: int) -> None:
         path = self._path / f"{get_day(at_ms)}{_SUFFIX}"
         try:
-            self._path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            make_folders(self._path, _PRIVATE_DIRECTORY)
             _append_line(path, msgspec.json.encode(record))
         except OSError as error:
             raise StoreFailed(
@@ -201,6 +202,8 @@ def _append_line(path: Path, line: bytes) -> None:
         while data:
             data = data[os.write(descriptor, data) :]
         os.fsync(descriptor)
+        if size == 0:
+            sync_folder(path.parent)
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import MalformedInput, StoreDamaged, StoreFailed
+from synaptic_crdt.folders import make_folder
 from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.rules.limits import BLOB_BYTES
 from synaptic_crdt.rules.task_form import compute_payload_hash
@@ -33,7 +34,7 @@ class BlobStore:
         path = self.get_path(name)
         if not path.exists():
             try:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
+                make_folder(self._folder, 0o700)
             except OSError as error:
                 raise StoreFailed(f"{self._folder}: {error.strerror}") from error
             write_privately(path, data)

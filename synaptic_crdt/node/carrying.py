@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import StoreFailed, UsageError
+from synaptic_crdt.folders import make_folder
 from synaptic_crdt.node.contents import get_blob_store
 from synaptic_crdt.node.lookup import get_assignments, get_tasks
 from synaptic_crdt.node.naming import PathText
@@ -51,7 +52,7 @@ def write_blobs(node: Node, *, path: PathText) -> Json:
     folder, store = Path(path), get_blob_store(node)
     written = size = 0
     try:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise StoreFailed(f"{folder}: {error.strerror}") from error
     for name in dict.fromkeys(payload.hash for _, _, payload in _find_named(node)):

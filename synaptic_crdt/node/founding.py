@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import UsageError
+from synaptic_crdt.folders import sync_folder
 from synaptic_crdt.node.cold_start import begin_node
 from synaptic_crdt.node.device_tickets import (
     DeviceRequest,
@@ -270,4 +271,5 @@ def _new_node(
     finally:
         store.close()
     new.replace(home.store_path)
+    sync_folder(home.path)
     PlaceGuard(home, key.public)

@@ -16,6 +16,7 @@ from typing import Final, Self
 import platformdirs
 
 from synaptic_crdt.errors import KeyLocked, StoreFailed, UsageError
+from synaptic_crdt.folders import make_folders, sync_folder, sync_if_there, sync_name
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.keys import DeviceKey, is_locked, lock_seed, make_seed, unlock_seed
 
@@ -72,7 +73,30 @@ class Home:
 
     def make(self) -> None:
         """Make the directory, readable by its owner alone."""
-        self.path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        make_folders(self.path, _PRIVATE_DIRECTORY)
+        # Also when an attempt that was killed has left it there.
+        sync_name(self.path)
+
+    def sync_what_is_left(self) -> None:
+        """Make durable what an earlier process wrote and was killed before it synced.
+
+        Programs see it all the same, and what is shown to others must not be gone after the next
+        power cut: its device would sign another history in its place. Raises ``StoreFailed``.
+        """
+        # SQLite takes over what it finds in its log, and syncs that with the next write alone.
+        log = self.store_path.with_name(f"{self.store_path.name}-wal")
+        folders = (
+            self.path,
+            self.blobs_path,
+            self.journal_path,
+            self.keys_path,
+            self.places_path,
+            self.usage_path,
+        )
+        try:
+            sync_if_there(log, *folders)
+        except OSError as error:
+            raise StoreFailed(f"{self.path}: {error}; nothing of it was used") from error
 
     def make_key(self, passphrase: str) -> DeviceKey:
         """Make and keep a new device key, or return the one an interrupted attempt left."""
@@ -174,8 +198,4 @@ def _write_privately(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(path.parent)

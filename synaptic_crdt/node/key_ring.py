@@ -11,6 +11,7 @@ from typing import Final
 
 from synaptic_crdt.errors import StoreDamaged, StoreFailed
 from synaptic_crdt.exec.payloads import ContentKey, open_key
+from synaptic_crdt.folders import make_folder
 from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.rules.task_operations import SEALED_KEY_BYTES, SealedKey
 from synaptic_crdt.state.keys import DeviceKey
@@ -28,7 +29,7 @@ class KeyRing:
         device = self._device
         (sealed,) = key.seal({device.public: device.get_exchange_public()})
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self._folder, 0o700)
         except OSError as error:
             raise StoreFailed(f"{self._folder}: {error.strerror}") from error
         write_privately(self._get_path(key.commitment), sealed.sealed)

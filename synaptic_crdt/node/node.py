@@ -156,6 +156,7 @@ class Node:
         """Open a complete home whose lock this process holds."""
         home.check_complete()
         key = home.read_key(passphrase)
+        home.sync_what_is_left()
         store = Store.open(home.store_path)
         try:
             return cls(home, key, store)

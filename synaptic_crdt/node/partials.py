@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from synaptic_crdt.errors import StoreFailed
+from synaptic_crdt.folders import make_folder, sync_folder
 from synaptic_crdt.state.limits import BLOB_PIECE_BYTES, HASH_BYTES
 from synaptic_crdt.state.outline import hash_piece
-from synaptic_crdt.sync.files import sync_folder
 
 _SUFFIX: Final = ".part"
 
@@ -50,7 +50,7 @@ class Partials:
         """Append the piece of this number. Raises ``StoreFailed``."""
         path = self._get_path(name)
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self._folder, 0o700)
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
             with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
                 file.seek(number * BLOB_PIECE_BYTES)

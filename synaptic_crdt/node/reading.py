@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from synaptic_crdt.errors import StoreDamaged, StoreFailed, UsageError
+from synaptic_crdt.folders import make_folder
 from synaptic_crdt.node.home import Home, write_privately
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.wire import Json
@@ -45,7 +46,7 @@ class PlaceMemory:
     def keep(self, address: str, data: bytes) -> None:
         """Keep what is known of an address. Raises ``StoreFailed``."""
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self._folder, 0o700)
         except OSError as error:
             raise StoreFailed(f"{self._folder}: {error.strerror}") from error
         write_privately(self._get_path(address), data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from synaptic_crdt.errors import StoreFailed, UsageError
+from synaptic_crdt.folders import sync_folder
 
 
 def check_readable(path: Path) -> None:
@@ -40,12 +41,3 @@ def write_whole(path: Path) -> Generator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         raise StoreFailed(f"{path}: {error}; nothing was written") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which files a folder has. Raises ``OSError``."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
