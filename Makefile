@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long mutation fuzz check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long mutation fuzz crash check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check for-fuzz
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -35,6 +35,14 @@ SECONDS := 60
 
 fuzz: for-fuzz  ## every way in, under a coverage-guided fuzzer; takes an hour
 	@$(python) -m tests.fuzzing $(TARGET) $(if $(filter keep,$(TARGET)),,$(SECONDS))
+
+# Not a gate: the tests make some dozens. SEED chooses which; `COUNT=each` dies after every call that
+# matters, and `COUNT=plants` shows that mistakes are found.
+COUNT := 2000
+SEED :=
+
+crash: for-test  ## kill -9 and power cuts, at random and at chosen points; takes ten minutes
+	@$(python) -m tests.crashing $(COUNT) $(SEED)
 
 check: format lint types contracts coverage vectors  ## every gate
 
