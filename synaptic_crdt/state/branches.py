@@ -1,27 +1,40 @@
 """Which branch of a feed counts: what forks suspend, what checkpoints fix, and what gives way.
 
 A fork at or below a feed's fixed head changes nothing. Above it, the device's entries from there
-on are suspended: held and not folded, until a checkpoint fixes one of the branches. A replica on
-another one lets its entries go, to be kept apart, and takes the fixed branch up to the fixed id.
-What is folded is then a matter of the entries and statements held, not of the order in which they
-came.
+on are suspended: held and not folded, until a checkpoint fixes one of the branches. What is folded
+is then a matter of the entries and statements held, not of the order in which they came.
+
+A replica on another branch than a checkpoint fixed folds that feed only up to where the two are
+known to agree, and goes on to hold its own until it is offered the other one: no checkpoint takes
+away what a device has sealed, and of every entry that is held there is a seal that vouches for it,
+so it can be passed on. Only then is one branch replaced by the other, at once.
 
 Answers devices that sign two histories: they delay their own provisional entries and nobody
-else's, and what is final never moves.
+else's, and what is final never moves. Answers sequencers that fix what nobody was shown, or what
+nobody wrote: honest peers fold the same without it, and have all of it if it comes out.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
+from synaptic_crdt.state.awaited import Awaited, Named, is_held
 from synaptic_crdt.state.checkpoints import CheckpointChain, Judgement
-from synaptic_crdt.state.feeds import Entry, Piece, Truncation
+from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.forks import ForkBook
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.statements import Checkpoint, ForkProof, FrontierItem
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """How often a feed was cut, and the lowest position that it was cut to."""
+
+    count: int
+    position: int
 
 
 class Branches:
@@ -34,18 +47,24 @@ class Branches:
         chain: CheckpointChain,
         get_machine: Callable[[], Machine],
     ) -> None:
-        self.forks: Final = ForkBook(chain.get_fixed_position)
+        self.forks: Final = ForkBook(
+            chain.get_fixed_position, lambda device: get_machine().get_settled_position(device)
+        )
         self._market: Final = market
         self._feeds: Final = feeds
         self._chain: Final = chain
         self._get_machine: Final = get_machine
-        # The counted checkpoints that were followed, by id; and by device, ascending, what those
-        # among them name of it that did not take effect yet.
+        # The counted checkpoints that were followed, by id; and by device what those among them
+        # name of it that did not take effect yet.
         self._followed: Final[list[bytes]] = []
-        self._awaited: Final[dict[bytes, list[FrontierItem]]] = {}
+        self._awaited: Final[dict[bytes, Awaited]] = {}
         # What the one candidate for the next checkpoint names of suspended devices.
         self._proposed: Final[dict[bytes, FrontierItem]] = {}
+        # By device: from where on what is held is given up as soon as another branch is offered.
+        self._yielding: Final[dict[bytes, int]] = {}
         self._truncations: Final[list[Truncation]] = []
+        # By device: how its feed was cut in this process.
+        self.cuts: Final[dict[bytes, Cut]] = {}
 
     # -- what goes in ------------------------------------------------------------------------
 
@@ -69,10 +88,18 @@ class Branches:
             self._fix(checkpoint)
         self._follow_candidate()
 
+    def follow_feed(self, device: bytes) -> None:
+        """Follow a feed that has grown."""
+        if device in self._awaited:
+            self._limit(device)
+
     def settle(self, checkpoint: Checkpoint) -> None:
-        """Follow a counted checkpoint that takes effect: nothing of it is awaited any more."""
+        """Follow a counted checkpoint that took effect: nothing of it is awaited any more."""
         for item in checkpoint.frontier:
-            self._awaited[item.device].remove(item)
+            self._awaited[item.device].settle()
+            self._yielding.pop(item.device, None)
+            self.forks.prune(item.device)
+            self._limit(item.device)
 
     def begin_at(self, closed: Sequence[bytes]) -> None:
         """Begin with a machine in which the checkpoints of these ids are in effect already."""
@@ -83,17 +110,45 @@ class Branches:
         self._followed[:] = closed
         self._reopen()
 
-    def give_way(self, device: bytes, position: int) -> bool:
-        """Let go of a feed from ``position`` on if another branch of it is awaited; was it so?
+    def yield_from(self, device: bytes, position: int) -> bool:
+        """Give a feed up from ``position`` on once another branch of it is offered; may that be?
 
-        For whoever has seen that the awaited branch parts from what is held there. Nothing that a
-        checkpoint in effect fixed is let go; what is let go waits in ``take_truncations``.
+        For whoever was told that the branch that is awaited parts there from what is held.
+        """
+        may_yield = self._may_yield(device, position)
+        if may_yield:
+            self._yielding[device] = position
+        return may_yield
+
+    def is_to_yield(self, piece: Piece, position: int) -> bool:
+        """Is what is held to give way to a piece that parts from it at ``position``?
+
+        So it is for a piece that reaches the id that is awaited, and for what ``yield_from`` said.
+        """
+        if not self._may_yield(piece.device, position):
+            return False
+        yields_from = self._yielding.get(piece.device)
+        return self._is_awaited(piece) or (yields_from is not None and position >= yields_from)
+
+    def give_way(self, device: bytes, position: int) -> None:
+        """Let go of a feed from ``position`` on, for a verified piece of another branch.
+
+        The piece comes next: until then no seal vouches for the end of what is left. What is let
+        go waits in ``take_truncations``.
         """
         feed = self._get_feed(device)
-        if not self.is_awaiting(device) or not self._get_agreed(feed) < position <= feed.position:
-            return False
-        self._truncate(feed, position - 1, self._chain.head)
-        return True
+        assert self._may_yield(device, position)
+        void = feed.truncate(position - 1)
+        before = self.cuts.get(device, Cut(0, position - 1))
+        self.cuts[device] = Cut(before.count + 1, min(before.position, position - 1))
+        self._truncations.append(Truncation(device, position - 1, feed.head, void))
+        self._get_machine().forget(device, position - 1, self._chain.head)
+        # It was told of what has gone now; whoever leads on says so again.
+        self._yielding.pop(device, None)
+        if device in self._awaited:
+            self._awaited[device].note_cut()
+        if position == 1:
+            del self._feeds[device]
 
     def take_truncations(self) -> list[Truncation]:
         """Return what feeds lost since the last call; whoever stores them must follow."""
@@ -105,7 +160,11 @@ class Branches:
     def held_branches(self) -> Generator[None]:
         """Fold the held branch of every suspended feed as if nothing else were known."""
         machine = self._get_machine()
-        suspended = [device for device in self._feeds if self.get_suspended_from(device)]
+        suspended = [
+            device
+            for device in self._feeds
+            if self.get_suspended_from(device) and self._find_contest(device) is None
+        ]
         for device in suspended:
             machine.limit(device, None, b"")
         try:
@@ -124,67 +183,64 @@ class Branches:
             return 0
         return proof.position
 
+    def get_limit(self, device: bytes) -> int | None:
+        """Return up to where a device's feed is folded at most; None when it may be to its end."""
+        found = self._find_limit(device)
+        return None if found is None else found[0]
+
     def get_counted_position(self, device: bytes) -> int:
-        """Return up to where a device's feed is folded: to its end, or to before its fork."""
+        """Return up to where a device's feed is folded: to its end, or to where it is limited."""
         position = self._get_feed(device).end
-        suspended_from = self.get_suspended_from(device)
-        return min(position, suspended_from - 1) if suspended_from else position
+        limit = self.get_limit(device)
+        return position if limit is None else min(position, limit)
+
+    def has_branch(self, device: bytes) -> bool:
+        """Is it proved that a feed has two branches where it is limited, and is one held?"""
+        limit = self.get_limit(device)
+        return (
+            limit is not None
+            and self._get_feed(device).position > limit
+            and any(proof.position > limit for proof in self.forks.get_proofs(device))
+        )
 
     def get_awaited(self, device: bytes) -> FrontierItem | None:
-        """Return the end of the branch that is awaited: fixed or, while suspended, proposed."""
-        awaited = self._get_awaited(device)
-        return awaited[-1] if awaited else None
+        """Return the next end of a feed that is fixed, or proposed, and not held; None for none."""
+        feed = self._get_feed(device)
+        named = self._find_missing(feed)
+        if named is not None:
+            return named.item
+        proposed = self._proposed.get(device)
+        return None if proposed is None or is_held(feed, proposed) else proposed
 
     def is_awaiting(self, device: bytes) -> bool:
         """Is there more of a feed, or another branch, that checkpoints name and that is missing?"""
-        awaited = self.get_awaited(device)
-        return awaited is not None and not self.holds(awaited)
-
-    def is_awaited(self, piece: Piece) -> bool:
-        """Does a piece reach an id that is awaited? Its seal is not looked at."""
-        items = _find_between(self._get_awaited(piece.device), piece.first, piece.last)
-        if not items:
-            return False
-        bodies = piece.bodies[: items[-1].position - piece.first + 1]
-        ids = compute_chain(piece.predecessor, [compute_body_hash(body) for body in bodies])
-        return ids[-1] == items[-1].id
-
-    def is_void(self, entries: Sequence[Entry]) -> bool:
-        """Do consecutive entries of a feed contradict what is awaited of it?"""
-        first = entries[0].position
-        awaited = self._get_awaited(entries[0].device)
-        items = _find_between(awaited, first, entries[-1].position)
-        return any(entries[item.position - first].id != item.id for item in items)
+        return self.get_awaited(device) is not None
 
     def holds(self, item: FrontierItem) -> bool:
         """Is a feed held up to what an item names, on the same branch?"""
         feed = self._feeds.get(item.device)
-        if feed is None:
-            return False
-        # No more of a closed feed can be expected; the epoch leaves it out.
-        if feed.closed_position is not None:
-            return True
-        return feed.position >= item.position and feed.get_id(item.position) == item.id
+        return feed is not None and is_held(feed, item)
 
     # -- fixing and giving way ---------------------------------------------------------------
 
     def _reopen(self) -> None:
         """Judge every fork anew: what was fixed is so no more, and nothing of it is awaited."""
+        devices = dict.fromkeys((*self.forks.get_devices(), *self._awaited))
         self._awaited.clear()
-        for device in self.forks.get_devices():
+        self._yielding.clear()
+        for device in devices:
             self.forks.prune(device)
             self._limit(device)
 
     def _fix(self, checkpoint: Checkpoint) -> None:
         """Follow a checkpoint that now counts: it settles forks, and makes a branch void."""
         for item in checkpoint.frontier:
-            self._let_go_of_other(item, checkpoint.id)
-            self._awaited.setdefault(item.device, []).append(item)
+            self._awaited.setdefault(item.device, Awaited()).add(item, checkpoint.id)
             self.forks.prune(item.device)
             self._limit(item.device)
 
     def _follow_candidate(self) -> None:
-        """Make room for the branch of a suspended feed that waits to be fixed.
+        """Ask for the branch of a suspended feed that waits to be fixed.
 
         A witness can only cosign what it holds. Whatever branch is held is not folded anyway.
         """
@@ -194,54 +250,61 @@ class Branches:
             return
         for item in candidates[0].frontier:
             if 0 < self.get_suspended_from(item.device) <= item.position:
-                self._let_go_of_other(item, candidates[0].id)
                 self._proposed[item.device] = item
 
-    def _let_go_of_other(self, item: FrontierItem, cause: bytes) -> None:
-        feed = self._get_feed(item.device)
-        if feed.position >= item.position and not self.holds(item):
-            self._truncate(feed, self._find_parting(feed, item), cause)
+    def _find_limit(self, device: bytes) -> tuple[int, bytes] | None:
+        """Return up to where a feed is folded at most, and the statement that does it."""
+        if self._get_feed(device).closed_position is not None:
+            return None
+        # What is fixed lies below every fork that is open.
+        contest = self._find_contest(device)
+        proof = self.forks.get_open(device)
+        if contest is not None or proof is None:
+            return contest
+        return proof.position - 1, proof.id
 
-    def _find_parting(self, feed: Feed, item: FrontierItem) -> int:
-        """Return up to where a feed may agree with a branch that it is not on.
+    def _find_contest(self, device: bytes) -> tuple[int, bytes] | None:
+        """Return what limits a feed that is, or may be, on another branch than is fixed.
 
-        Where a fork is proved there may be others below it, but none that anybody showed. Where
-        none is proved, only what was fixed before is known to agree.
+        It may be where it goes on up to what is fixed, and where a fork is known before that.
         """
-        agreed = self._get_agreed(feed)
-        for proof in self.forks.get_proofs(feed.device):
-            before = proof.position - 1
-            is_between = agreed <= before < item.position
-            if is_between and feed.get_id(before) == proof.predecessor:
-                return before
-        return agreed
+        feed = self._get_feed(device)
+        named = self._find_missing(feed)
+        if named is None:
+            return None
+        agreed, fixed = self._get_agreed(feed), named.item.position
+        proofs = self.forks.get_proofs(device)
+        if feed.position >= fixed or any(agreed < each.position <= fixed for each in proofs):
+            return agreed, named.checkpoint
+        return None
 
     def _get_agreed(self, feed: Feed) -> int:
-        """Return the highest fixed position whose id is that of the feed as it is held."""
-        agreed = self._get_machine().get_settled_position(feed.device)
-        for item in self._awaited.get(feed.device, ()):
-            if self.holds(item):
-                agreed = item.position
-        return agreed
+        """Return the highest fixed position up to which a feed is known to be the fixed one."""
+        awaited = self._awaited.get(feed.device)
+        agreed = 0 if awaited is None else awaited.get_agreed(feed)
+        return max(agreed, self._get_machine().get_settled_position(feed.device))
 
-    def _truncate(self, feed: Feed, position: int, cause: bytes) -> None:
-        void = feed.truncate(position)
-        self._truncations.append(Truncation(feed.device, position, feed.head, void))
-        self._get_machine().forget(feed.device, position, cause)
-        if position == 0:
-            del self._feeds[feed.device]
+    def _find_missing(self, feed: Feed) -> Named | None:
+        awaited = self._awaited.get(feed.device)
+        return None if awaited is None else awaited.find_missing(feed)
+
+    def _may_yield(self, device: bytes, position: int) -> bool:
+        """May what is held from ``position`` on give way? Nothing that is fixed and held may."""
+        feed = self._get_feed(device)
+        return self.is_awaiting(device) and self._get_agreed(feed) < position <= feed.position
+
+    def _is_awaited(self, piece: Piece) -> bool:
+        """Does a piece reach the id that is awaited? Its seal is not looked at."""
+        item = self.get_awaited(piece.device)
+        if item is None or not piece.first <= item.position <= piece.last:
+            return False
+        bodies = piece.bodies[: item.position - piece.first + 1]
+        ids = compute_chain(piece.predecessor, [compute_body_hash(body) for body in bodies])
+        return ids[-1] == item.id
 
     def _limit(self, device: bytes) -> None:
-        proof = self.forks.get_open(device)
-        if proof is None:
-            self._get_machine().limit(device, None, b"")
-        else:
-            self._get_machine().limit(device, proof.position - 1, proof.id)
-
-    def _get_awaited(self, device: bytes) -> Sequence[FrontierItem]:
-        awaited = self._awaited.get(device, ())
-        proposed = self._proposed.get(device)
-        return awaited if proposed is None else (*awaited, proposed)
+        end, cause = self._find_limit(device) or (None, b"")
+        self._get_machine().limit(device, end, cause)
 
     def _get_feed(self, device: bytes) -> Feed:
         return self._feeds.get(device) or Feed(self._market, device)
@@ -249,13 +312,3 @@ class Branches:
     def _is_counted(self, index: int) -> bool:
         checkpoint = self._chain.get(index)
         return checkpoint is not None and checkpoint.id == self._followed[index - 1]
-
-
-def _find_between(items: Sequence[FrontierItem], first: int, last: int) -> Sequence[FrontierItem]:
-    """Return the items, which ascend, at positions from ``first`` to ``last``."""
-    start = bisect_left(items, first, key=_get_position)
-    return items[start : bisect_left(items, last + 1, key=_get_position)]
-
-
-def _get_position(item: FrontierItem) -> int:
-    return item.position

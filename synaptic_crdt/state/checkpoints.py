@@ -290,11 +290,13 @@ class CheckpointChain:
         """Judge a cosignature of an index that is counted already."""
         if cosignature.checkpoint == self.head:
             return "kept"
-        if cosignature.checkpoint == self.get_id(cosignature.index):
-            return "known"
         if self._rival is not None and cosignature.checkpoint == self._rival.id:
             return "kept"
-        return "conflict" if self.cosignatures.is_new_lie(cosignature) else "void"
+        # Whichever of the two came first.
+        if self.cosignatures.is_new_lie(cosignature):
+            return "conflict"
+        is_counted = cosignature.checkpoint == self.get_id(cosignature.index)
+        return "known" if is_counted else "void"
 
     def _judge_handover(self, handover: Handover) -> Judgement:
         if self.views.is_known(handover):

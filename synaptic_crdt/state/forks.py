@@ -1,9 +1,10 @@
 """Forks as one replica knows them: proved from what it holds, and kept as far as they matter.
 
-``ForkBook`` keeps of each device the lowest fork above its fixed head, which suspends it, and the
-lowest at or below, which is evidence alone. So whatever order proofs and checkpoints came in, two
-replicas that show each other their proofs end with the same ones, and a device that forks again
-and again fills nobody's disk.
+``ForkBook`` keeps of each device the lowest fork above its fixed head, which suspends it; the lowest
+below that and above what is in effect, which says that a branch that is held may not be the fixed
+one; and the lowest of the rest, which is evidence alone. So whatever order proofs and checkpoints
+came in, two replicas that show each other their proofs end with the same ones, and a device that
+forks again and again fills nobody's disk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,8 @@ from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.statements import Branch, ForkProof, make_fork_proof
 
-FixedPosition = Callable[[bytes], int]
+# Up to where something is so of the feed of a device.
+PositionGetter = Callable[[bytes], int]
 
 
 def get_branch(feed: Feed, position: int) -> Branch | None:
@@ -43,26 +45,35 @@ def find_fork(feed: Feed, piece: Piece) -> int | None:
     )
 
 
-def prove_fork(market: bytes, feed: Feed, piece: Piece) -> ForkProof | None:
-    """Return the proof that a piece parts from a held feed.
+def cut_piece(piece: Piece, first: int) -> Piece:
+    """Return what a piece has from a position within it on."""
+    start = first - piece.first
+    hashes = [compute_body_hash(body) for body in piece.bodies[:start]]
+    predecessor = compute_chain(piece.predecessor, hashes)[-1] if hashes else piece.predecessor
+    return Piece(piece.device, first, predecessor, piece.bodies[start:], piece.signature)
 
-    None when they part before the piece, or when no seal covers what is held from there on.
+
+def prove_fork(market: bytes, feed: Feed, piece: Piece, position: int) -> ForkProof | None:
+    """Return the proof that a piece parts from a held feed at ``position``.
+
+    None when no seal covers what is held from there on.
     """
-    position = find_fork(feed, piece)
-    ours = None if position is None else get_branch(feed, position)
-    if position is None or ours is None:
+    ours = get_branch(feed, position)
+    if ours is None:
         return None
     theirs = _make_branch(piece, position)
     return make_fork_proof(market, feed.device, position, feed.get_id(position - 1), ours, theirs)
 
 
 class ForkBook:
-    """The proofs that one replica keeps: of each device at most two."""
+    """The proofs that one replica keeps: of each device at most three."""
 
-    __slots__ = ("_dropped", "_get_fixed", "_proofs")
+    __slots__ = ("_dropped", "_get_fixed", "_get_settled", "_proofs")
 
-    def __init__(self, get_fixed: FixedPosition) -> None:
+    def __init__(self, get_fixed: PositionGetter, get_settled: PositionGetter) -> None:
+        """Checkpoints fix a feed up to ``get_fixed``; those in effect up to ``get_settled``."""
         self._get_fixed: Final = get_fixed
+        self._get_settled: Final = get_settled
         self._proofs: Final[dict[bytes, tuple[ForkProof, ...]]] = {}
         self._dropped: Final[list[bytes]] = []
 
@@ -91,12 +102,20 @@ class ForkBook:
         kept = self.get_proofs(proof.device)
         return proof.id not in _get_ids(kept) and proof in self._choose((*kept, proof))
 
+    def covers(self, device: bytes, position: int) -> bool:
+        """Is a proof kept that makes another one at ``position`` superfluous?"""
+        place = self._get_place(device, position)
+        return any(
+            proof.position <= position and self._get_place(device, proof.position) == place
+            for proof in self.get_proofs(device)
+        )
+
     def add(self, proof: ForkProof) -> None:
         """Keep a verified proof that is news, in place of those that it makes superfluous."""
         self._keep(proof.device, (*self.get_proofs(proof.device), proof))
 
     def prune(self, device: bytes) -> None:
-        """Drop what a device's new fixed head makes superfluous."""
+        """Drop what a device's new fixed head, or what took effect, makes superfluous."""
         if device in self._proofs:
             self._keep(device, self._proofs[device])
 
@@ -112,11 +131,14 @@ class ForkBook:
         self._proofs[device] = chosen
 
     def _choose(self, proofs: Sequence[ForkProof]) -> tuple[ForkProof, ...]:
-        fixed = self._get_fixed(proofs[0].device)
-        ascending = sorted(proofs, key=lambda proof: (proof.position, proof.id))
-        settled = [proof for proof in ascending if proof.position <= fixed]
-        above = [proof for proof in ascending if proof.position > fixed]
-        return (*settled[:1], *above[:1])
+        lowest: dict[tuple[bool, bool], ForkProof] = {}
+        for proof in sorted(proofs, key=lambda proof: (proof.position, proof.id)):
+            lowest.setdefault(self._get_place(proof.device, proof.position), proof)
+        return tuple(lowest.values())
+
+    def _get_place(self, device: bytes, position: int) -> tuple[bool, bool]:
+        """Return whether a position is beyond what is in effect, and beyond what is fixed."""
+        return position > self._get_settled(device), position > self._get_fixed(device)
 
 
 def _get_ids(proofs: Sequence[ForkProof]) -> list[bytes]:

@@ -124,19 +124,23 @@ class Feed:
     def truncate(self, position: int) -> list[Entry]:
         """Take away and return the entries after ``position``, and the seals over them.
 
-        What is left may end in entries that no kept seal covers; they are offered to nobody
-        until the feed goes on.
+        What is left may end in entries that no kept seal covers, until the feed goes on: so it
+        does at once.
         """
+        self.tip = self.get_tip(position)
         taken = self.entries.cut(position)
         for end in [end for end in self.seals if end > position]:
             del self.seals[end]
         self.sealed_position = max(self.seals, default=0)
         del self._window_ends[bisect_right(self._window_ends, position) :]
-        start = self._window_ends[-1] if self._window_ends else 0
-        size = sum(map(len, self.entries.get_bodies(start, position)))
-        time = self.entries[position - 1].time if position else -1
-        self.tip = Tip(self.device, position, self.get_id(position), time, size)
         return taken
+
+    def get_tip(self, position: int) -> Tip:
+        """Return the end of the feed as it would be if it were no longer than to ``position``."""
+        ends = self._window_ends[: bisect_right(self._window_ends, position)]
+        size = sum(map(len, self.entries.get_bodies(ends[-1] if ends else 0, position)))
+        time = self.entries[position - 1].time if position else -1
+        return Tip(self.device, position, self.get_id(position), time, size)
 
     def get_passing_seal(self) -> int | None:
         """Return the position of the seal that the next one makes superfluous, if any."""

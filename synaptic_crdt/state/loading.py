@@ -6,9 +6,6 @@ of their feed stays usable, the rest waits until a peer repairs it. Nothing is d
 
 Answers torn writes, bit rot and edited files. A tail that is gone together with its seals cannot
 be seen from the store alone: peers that hold it show it.
-
-A feed that was truncated may end in entries that no seal covers until its fixed branch arrives.
-What vouches for them meanwhile is the entry that followed them, which is kept as void.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +29,7 @@ from synaptic_crdt.state.statements import (
     ForkProof,
     verify_statement,
 )
-from synaptic_crdt.state.store import Store, VoidEntry
+from synaptic_crdt.state.store import Store
 
 # Bodies by device and position.
 Archived = Mapping[tuple[bytes, int], bytes]
@@ -78,7 +75,6 @@ class _Stored(msgspec.Struct, frozen=True):
     bodies: Sequence[bytes]
     body_hashes: Sequence[bytes]
     seals: Mapping[int, bytes]
-    void: Sequence[VoidEntry]
     end: str | None
 
 
@@ -137,10 +133,9 @@ def _load_rest(
         Damage("feed", b"", number, "the store has lost the device whose entries these are")
         for number in store.read_nameless_feeds()
     ]
-    void = store.read_void_entries()
     damages += [
         Damage("void", entry.device, entry.position, "what a fork made void is altered")
-        for entry in void
+        for entry in store.read_void_entries()
         if not entry.is_sound
     ]
     for device in store.get_devices():
@@ -148,20 +143,16 @@ def _load_rest(
         if base is not None:
             state, shelf = base
             state.place(shelf, feed, store.read_seals(device))
-        own_void = [entry for entry in void if entry.device == device]
-        stored = _read_feed(store, feed, own_void, archived or {})
+        stored = _read_feed(store, feed, archived or {})
         damages += _load_feed(replica, feed, stored)
     replica.follow()
     # What a fork means depends on all that counts.
     for proof in forks:
         replica.add_statement(proof)
-    # A crash may have come between a checkpoint and what became void by it.
-    if truncations := replica.branches.take_truncations():
-        store.write(truncations=truncations)
     return damages
 
 
-def _read_feed(store: Store, feed: Feed, void: Sequence[VoidEntry], archived: Archived) -> _Stored:
+def _read_feed(store: Store, feed: Feed, archived: Archived) -> _Stored:
     """Read what is stored of a feed beyond what is held of it already."""
     start, device = feed.position, feed.device
     bodies: list[bytes] = []
@@ -187,7 +178,7 @@ def _read_feed(store: Store, feed: Feed, void: Sequence[VoidEntry], archived: Ar
         end = str(error)
     if end is None and start + len(bodies) < max(seals, default=0):
         end = "the entry is missing"
-    return _Stored(start, bodies, body_hashes, seals, void, end)
+    return _Stored(start, bodies, body_hashes, seals, end)
 
 
 def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
@@ -199,7 +190,7 @@ def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
     sound = start + len(ids)
     damages: list[Damage] = []
     # What a saved state includes is vouched for by its root.
-    is_vouched = sound in seals or 0 < sound == start or _ends_before_void(feed, ids, stored.void)
+    is_vouched = sound in seals or 0 < sound == start
     if stored.end is not None or not is_vouched:
         sound, reason = _find_front(
             replica.market, feed, stored, altered, max(seals, default=start)
@@ -216,17 +207,6 @@ def _load_feed(replica: Replica, feed: Feed, stored: _Stored) -> list[Damage]:
     if feed.position:
         replica.hold(feed, entries)
     return damages
-
-
-def _ends_before_void(feed: Feed, ids: Sequence[bytes], void: Sequence[VoidEntry]) -> bool:
-    """Was a feed truncated to the entries ``ids``: is what followed them kept as void?"""
-    end = ids[-1] if ids else feed.head
-    return any(
-        entry.position == feed.position + len(ids) + 1
-        and entry.predecessor == end
-        and entry.is_sound
-        for entry in void
-    )
 
 
 def _find_front(
@@ -295,7 +275,14 @@ def _load_chain(store: Store, replica: Replica) -> tuple[list[Damage], list[Fork
     # A view may wait for a checkpoint that never came, and what was signed in it with it; the chain
     # says so itself, and nothing is signed meanwhile.
     awaited = replica.chain.awaited
-    lost = [item for item in waiting if awaited is None or item[1].view < awaited.number]
+    # So may what a sequencer signed beside other checkpoints, of which only some are kept.
+    stored = {replica.market, *(statement.id for _, statement in verified)}
+    lost = [
+        (number, statement)
+        for number, statement in waiting
+        if (awaited is None or statement.view < awaited.number)
+        and not (isinstance(statement, Checkpoint) and statement.previous in stored)
+    ]
     if lost:
         number, statement = lost[0]
         damages.append(Damage("statement", b"", number, _explain_waiting(statement)))

@@ -145,6 +145,7 @@ class Replica:
         self._feeds[feed.device] = feed
         if feed.closed_position is None:
             self._machine.add(entries)
+            self.branches.follow_feed(feed.device)
             self._settle()
 
     def add_statement(self, statement: Statement) -> Judgement:
@@ -228,8 +229,8 @@ class Replica:
     def get_leaves(self) -> list[tuple[bytes, int, bytes]]:
         """Return (device, position, chain id) of what counts of every feed, sorted by device.
 
-        Of a closed feed it is where it ends, whatever more of it is held here, and of a suspended
-        one where its fork is.
+        Of a closed feed it is where it ends, whatever more of it is held here; of a suspended one
+        where its fork is; and of one that is not on the fixed branch up to where it is known to be.
         """
         leaves: list[tuple[bytes, int, bytes]] = []
         for device in sorted(self._feeds):
@@ -339,13 +340,13 @@ class Replica:
         while (checkpoint := self.chain.get(self._machine.epoch + 1)) is not None:
             if not all(self.branches.holds(item) for item in checkpoint.frontier):
                 return
-            self.branches.settle(checkpoint)
             frontier = {item.device: item.position for item in checkpoint.frontier}
             computed = self._machine.stage_epoch(frontier, checkpoint.time)
             if self._keeper is not None:
                 self._to_keep.append(self._describe_staged(checkpoint, computed))
             for device in self._machine.commit_epoch():
                 self._feeds[device].closed_position = self._machine.get_closed_position(device)
+            self.branches.settle(checkpoint)
             self._closed.append(checkpoint.id)
             if computed != checkpoint.root:
                 self._divergences.append(Divergence(checkpoint.index, checkpoint.root, computed))
@@ -385,9 +386,10 @@ class Replica:
         if state is not None:
             assert self._keeper is not None
             self.begin_at(state, self._keeper)
-        self.branches.start_over(self._closed)
         for feed in self._feeds.values():
             feed.closed_position = self._machine.get_closed_position(feed.device)
+        self.branches.start_over(self._closed)
+        for feed in self._feeds.values():
             if feed.closed_position is None:
                 self._machine.add(feed.entries[self._machine.get_settled_position(feed.device) :])
         self._follow_chain()

@@ -12,7 +12,7 @@ A feed whose end turns out to be damaged in storage waits, alone, until the home
 
 Two histories of one feed are never both held. What shows a second one becomes a fork proof, which
 is kept and passed on like any statement; where a checkpoint fixed the other history, the one that
-is held gives way to it, and its entries are kept apart.
+is held gives way to it once it is offered, in one transaction, and its entries are kept apart.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from synaptic_crdt.errors import StoreDamaged
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT
 from synaptic_crdt.state.feeds import Piece, Truncation
-from synaptic_crdt.state.forks import prove_fork
+from synaptic_crdt.state.forks import find_fork, prove_fork
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
 from synaptic_crdt.sync.budget import Budget
@@ -122,9 +122,8 @@ class Gate:
                 judged = self._inspect(inspection, piece)
                 if judged is Admission.FORK:
                     self._take_pieces(batch.take())
-                    self._prove_fork(piece)
                     inspection = self.inspect()
-                    judged = self._inspect(inspection, piece)
+                    judged = self._judge_fork(inspection, piece)
                 if isinstance(judged, Found):
                     batch.add(judged)
                     judged = Admission.ACCEPT
@@ -167,15 +166,6 @@ class Gate:
         over = None if self.quotas is None else self.quotas.left_out.get(device)
         return self.flaws.get(device, None if over is None else f"it is over its quota: {over}")
 
-    def give_way(self, device: bytes, position: int) -> bool:
-        """Let go of a feed from ``position`` on if a fixed branch of it is awaited; was it so?
-
-        Its entries are kept apart, and the fixed branch can be asked for.
-        """
-        is_given = self.replica.branches.give_way(device, position)
-        self._follow_statements()
-        return is_given
-
     def _inspect(self, inspection: Inspection, piece: Piece) -> Found | Admission:
         try:
             return inspection.inspect_piece(piece)
@@ -183,15 +173,22 @@ class Gate:
             self.flaws[piece.device] = str(error)
             return Admission.HOLD
 
-    def _prove_fork(self, piece: Piece) -> None:
-        """Keep the proof that a piece parts from what is held; give way if it is to stay."""
+    def _judge_fork(self, inspection: Inspection, piece: Piece) -> Found | Admission:
+        """Keep the proof that a piece parts from what is held, which gives way if it is to stay."""
         feed = self.replica.get_feed(piece.device)
-        proof = prove_fork(self.replica.market, feed, piece)
-        if proof is None:
-            return
-        self._admit_proof(proof, encode_statement(proof))
-        if self.replica.branches.is_awaited(piece):
-            self.give_way(proof.device, proof.position)
+        position = find_fork(feed, piece)
+        if position is None:
+            return Admission.FORK
+        proof = prove_fork(self.replica.market, feed, piece, position)
+        if proof is not None:
+            self._admit_proof(proof, encode_statement(proof))
+        if not self.replica.branches.is_to_yield(piece, position):
+            return Admission.FORK
+        judged = inspection.inspect_replacement(piece, position)
+        # Nothing is let go for what cannot be taken.
+        if isinstance(judged, Found):
+            self.replica.branches.give_way(piece.device, position)
+        return judged
 
     def _admit_proof(self, proof: ForkProof, data: bytes) -> Admission:
         if proof.device not in self.replica.feeds:
@@ -205,14 +202,14 @@ class Gate:
 
     def _follow_statements(self) -> None:
         """Make durable what follows from what was taken, and tell of it."""
-        truncations = self.replica.branches.take_truncations()
-        dropped = self.replica.branches.forks.take_dropped()
-        if truncations or dropped:
-            self._writer.write(truncations=truncations, dropped_statements=dropped)
-            if self.quotas is not None:
-                self.quotas.forget()
+        self._drop_statements()
         self.replica.keep_closed()
-        self.news.publish(tuple(each.device for each in truncations))
+        self.news.publish(())
+
+    def _drop_statements(self) -> None:
+        """Forget what became superfluous."""
+        if dropped := self.replica.branches.forks.take_dropped():
+            self._writer.write(dropped_statements=dropped)
 
     def _take_pieces(self, batch: Sequence[Found]) -> None:
         if not batch:
@@ -223,13 +220,22 @@ class Gate:
             position = self.replica.get_feed(device).get_passing_seal()
             if position is not None:
                 replaced.append((device, position))
-        self._writer.write(pieces=[item.piece for item in found], replaced_seals=replaced)
+        # What gave way to them leaves with them, so that a seal vouches for all that is held.
+        truncations = self.replica.branches.take_truncations()
+        self._writer.write(
+            pieces=[item.piece for item in found],
+            replaced_seals=replaced,
+            truncations=truncations,
+        )
+        if truncations and self.quotas is not None:
+            self.quotas.forget()
         for item in found:
             feed = self.replica.get_feed(item.piece.device)
             self.replica.extend(feed, item.entries, item.tip, item.piece.signature)
             self.entries_admitted += len(item.entries)
             if self.quotas is not None:
                 self.quotas.note_taken(feed, item.issuer, begins=item.before.position == 0)
+        self._drop_statements()
         self.replica.keep_closed()
         devices = tuple(dict.fromkeys(item.piece.device for item in found))
         self.news.publish(devices)

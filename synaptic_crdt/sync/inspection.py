@@ -17,6 +17,7 @@ from synaptic_crdt.errors import Forged, MalformedInput
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain, Judgement
 from synaptic_crdt.state.feeds import Entry, Piece, Tip, make_seal_message, verify_piece
+from synaptic_crdt.state.forks import cut_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_entry_id
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import verify_signature
@@ -103,9 +104,22 @@ class Inspection:
             self._check_sealed(piece)
             return Admission.FORK
         entries, new_tip = verify_piece(self._replica.market, tip, piece)
-        if self._replica.branches.is_void(entries):
-            return Admission.FORK
         found = Found(piece, entries, tip, new_tip, None)
+        judged = found if tip.position else self._judge_opening(found)
+        if isinstance(judged, Found):
+            self._tips[piece.device] = new_tip
+        return judged
+
+    def inspect_replacement(self, piece: Piece, position: int) -> Found | Admission:
+        """Return what a piece brings in place of what is held from ``position`` in it on.
+
+        Raises ``MalformedInput`` or ``Forged`` when whoever sent it lied.
+        """
+        market = self._replica.market
+        rest = cut_piece(piece, position)
+        tip = self._replica.get_feed(piece.device).get_tip(position - 1)
+        entries, new_tip = verify_piece(market, tip, rest)
+        found = Found(rest, entries, tip, new_tip, None)
         judged = found if tip.position else self._judge_opening(found)
         if isinstance(judged, Found):
             self._tips[piece.device] = new_tip

@@ -24,25 +24,30 @@ def make_leaves(replica: Replica) -> list[Leaf]:
 def encode_leaves(replica: Replica, leaves: Sequence[Leaf]) -> list[bytes]:
     """Return of each leaf the bytes that two sides compare.
 
-    Of a suspended feed they say whether a branch is held, not which one: none is needed before
-    one of them is fixed, save by whoever has none, or not the one that waits to be fixed.
+    Of a forked feed they say whether a branch is held, not which one: none is needed before one of
+    them is fixed, save by whoever has none, or not the one that is, or waits to be, fixed. Of one
+    that is not on the fixed branch, while no fork is proved, they say all that is held.
     """
     return [_encode_leaf(replica, leaf) for leaf in leaves]
 
 
 def _make_leaf(replica: Replica, feed: Feed, rank: int) -> Leaf:
-    suspended_from = replica.branches.get_suspended_from(feed.device)
-    if not suspended_from:
+    limit = replica.branches.get_limit(feed.device)
+    if limit is None:
         end = min(feed.sealed_position, feed.end)
         return Leaf(feed.device, end, feed.get_id(end), rank, None)
-    counted = min(suspended_from - 1, feed.sealed_position)
+    counted = min(limit, feed.sealed_position)
     beyond = feed.sealed_position - counted
     return Leaf(feed.device, counted, feed.get_id(counted), rank, beyond)
 
 
 def _encode_leaf(replica: Replica, leaf: Leaf) -> bytes:
-    standing = 0
-    if leaf.beyond is not None:
-        is_enough = leaf.beyond > 0 and not replica.branches.is_awaiting(leaf.device)
-        standing = 1 + is_enough
-    return leaf.device + leaf.position.to_bytes(8, "big") + leaf.id + bytes([standing])
+    code = leaf.device + leaf.position.to_bytes(8, "big") + leaf.id
+    if leaf.beyond is None:
+        return code + b"\0"
+    if leaf.beyond == 0:
+        return code + b"\1"
+    if replica.branches.has_branch(leaf.device):
+        return code + (b"\3" if replica.branches.is_awaiting(leaf.device) else b"\2")
+    feed = replica.get_feed(leaf.device)
+    return code + b"\4" + feed.get_id(leaf.end)

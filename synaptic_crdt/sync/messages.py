@@ -99,8 +99,9 @@ class Nodes(Message, frozen=True, tag="nodes"):
 class Leaf(Row, frozen=True):
     """One feed that the sender has: its sealed end, never a position without its id.
 
-    Of a suspended feed it is the end of what counts, before the fork, and ``beyond`` the number
-    of entries held behind it, of whichever branch; null where nothing is suspended.
+    Of a feed that does not count to its end, for a fork or since another branch of it is fixed, it
+    is the end of what counts, and ``beyond`` the number of entries held behind it, of whichever
+    branch; null where all counts.
     ``rank`` is its place in the sender's order of admission: a hint, so that issuers are asked
     for before those they invited.
     """

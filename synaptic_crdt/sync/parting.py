@@ -16,7 +16,12 @@ from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.forks import get_branch
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Branch, encode_statement, make_fork_proof
+from synaptic_crdt.state.statements import (
+    Branch,
+    FrontierItem,
+    encode_statement,
+    make_fork_proof,
+)
 from synaptic_crdt.sync.messages import Marks, Probe, Trace, Traced
 
 
@@ -24,7 +29,8 @@ class Parted(msgspec.Struct, frozen=True):
     """Both histories agree before ``position`` and not there.
 
     ``proof`` is the proof of it unless one is known; ``is_fixed`` says that the other side's
-    branch has the id that a checkpoint fixes and that is awaited here.
+    branch has the id that a checkpoint fixes and that is awaited here. Then ``position`` may be
+    the one behind our end: theirs goes on from there.
     """
 
     device: bytes
@@ -34,13 +40,20 @@ class Parted(msgspec.Struct, frozen=True):
 
 
 class _Search(msgspec.Struct):
-    """Ids agree at ``low`` and differ at ``high``; ``asked`` is what the other side is asked."""
+    """Ids agree at ``low`` and differ at ``high``; ``asked`` is what the other side is asked.
+
+    Unless they ``is_parted``: then it is not known yet whether they differ.
+    """
 
     device: bytes
     low: int
     high: int
+    is_parted: bool
+    # Is the other side on the branch that was awaited when it was asked? None: it was not asked.
     is_fixed: bool | None = None
+    awaited: FrontierItem | None = None
     asked: Probe | Trace | None = None
+    proof: bytes | None = None
 
 
 class Partings:
@@ -48,7 +61,7 @@ class Partings:
 
     def __init__(self, replica: Replica) -> None:
         self._replica: Final = replica
-        self._waiting: Final[dict[bytes, int]] = {}
+        self._waiting: Final[dict[bytes, tuple[int, bool]]] = {}
         self._search: _Search | None = None
 
     @property
@@ -66,13 +79,18 @@ class Partings:
 
     def add(self, device: bytes, position: int) -> None:
         """Search where a feed parts, whose ids were seen to differ at ``position``."""
-        self._waiting[device] = position
+        self._waiting[device] = position, True
+
+    def look(self, device: bytes, position: int) -> None:
+        """Search where a feed parts if its ids differ at a held position, or theirs is awaited."""
+        self._waiting.setdefault(device, (position, False))
 
     def take_request(self) -> Probe | Trace | None:
         """Return the next question to the other side; None while one is open or none is left."""
         if self._search is None and self._waiting:
             device = next(iter(self._waiting))
-            self._search = _Search(device, 0, self._waiting.pop(device))
+            position, is_parted = self._waiting.pop(device)
+            self._search = _Search(device, 0, position, is_parted)
         search = self._search
         if search is None or search.asked is not None:
             return None
@@ -96,6 +114,8 @@ class Partings:
         feed = self._replica.get_feed(search.device)
         marks = dict(zip(positions, message.ids, strict=False))
         self._note_fixed(search, marks)
+        if not search.is_parted:
+            return self._compare_ends(search, marks)
         between = [position for position in positions if position < search.high]
         if feed.position < search.high or any(position not in marks for position in between):
             return self._give_up()
@@ -104,8 +124,8 @@ class Partings:
                 search.high = position
                 break
             search.low = position
-        if search.high - search.low == 1 and self._is_known(search):
-            return self._end(search, None)
+        if search.high - search.low == 1 and (search.proof or self._is_known(search)):
+            return self._end(search)
         return None
 
     def take_traced(self, message: Traced) -> Parted | None:
@@ -117,37 +137,56 @@ class Partings:
         assert search is not None
         if (message.device, message.position) != (search.device, search.high):
             raise ProtocolViolation("a branch that nobody asked for")
-        ours = get_branch(self._replica.get_feed(search.device), search.high)
-        theirs = Branch(message.hashes, message.signature)
-        if ours is None or not theirs.hashes or ours.first == theirs.first:
+        feed = self._replica.get_feed(search.device)
+        ours, theirs = get_branch(feed, search.high), Branch(message.hashes, message.signature)
+        is_misfit = not theirs.hashes or (ours is not None and ours.first == theirs.first)
+        if is_misfit or feed.position < search.high:
             return self._give_up()
-        before = self._replica.get_feed(search.device).get_id(search.low)
-        market = self._replica.market
-        proof = make_fork_proof(market, search.device, search.high, before, ours, theirs)
-        return self._end(search, encode_statement(proof))
+        if ours is not None:
+            before, market = feed.get_id(search.low), self._replica.market
+            proof = make_fork_proof(market, feed.device, search.high, before, ours, theirs)
+            search.proof = encode_statement(proof)
+        elif not search.is_fixed:
+            # No seal vouches for what is held, which is damaged: without one there is no proof.
+            return self._give_up()
+        return self._end(search)
 
     def _choose_positions(self, search: _Search) -> tuple[int, ...]:
         """Choose what to ask next; and once whether the other side is on the fixed branch."""
-        positions = _choose(search.low, search.high)
+        positions = {search.high}
+        if search.is_parted:
+            positions = set(_choose(search.low, search.high))
         if search.is_fixed is None:
             search.is_fixed = False
-            awaited = self._replica.branches.get_awaited(search.device)
-            if awaited is not None and awaited.position > search.high:
-                return (*positions, awaited.position)
-        return positions
+            search.awaited = self._replica.branches.get_awaited(search.device)
+            if search.awaited is not None:
+                positions.add(search.awaited.position)
+        return tuple(sorted(positions))
+
+    def _compare_ends(self, search: _Search, marks: dict[int, bytes]) -> Parted | None:
+        """Take the ids at the ends of what both hold: is there anything to search for?"""
+        feed = self._replica.get_feed(search.device)
+        if feed.position < search.high or search.high not in marks:
+            return self._give_up()
+        if marks[search.high] == feed.get_id(search.high):
+            if not search.is_fixed:
+                return self._give_up()
+            # Ours is the beginning of theirs.
+            search.high += 1
+            return self._end(search)
+        if not search.is_fixed and self._replica.branches.has_branch(search.device):
+            return self._give_up()
+        search.is_parted = True
+        return None
 
     def _note_fixed(self, search: _Search, marks: dict[int, bytes]) -> None:
-        awaited = self._replica.branches.get_awaited(search.device)
+        awaited = search.awaited
         if awaited is not None and marks.get(awaited.position) == awaited.id:
             search.is_fixed = True
 
     def _is_known(self, search: _Search) -> bool:
         """Does a proof that is held say it already, or say more?"""
-        proofs = self._replica.branches.forks.get_proofs(search.device)
-        suspended_from = self._replica.branches.get_suspended_from(search.device)
-        return any(proof.position == search.high for proof in proofs) or (
-            0 < suspended_from < search.high
-        )
+        return self._replica.branches.forks.covers(search.device, search.high)
 
     def _give_up(self) -> None:
         """Leave a search whose answers do not fit, since one of the feeds was cut meanwhile.
@@ -156,9 +195,15 @@ class Partings:
         """
         self._search = None
 
-    def _end(self, search: _Search, proof: bytes | None) -> Parted:
+    def _end(self, search: _Search) -> Parted | None:
+        """Return what was found, unless there is one thing more to ask."""
+        awaited = self._replica.branches.get_awaited(search.device)
+        if not search.is_fixed and awaited not in {None, search.awaited}:
+            # A checkpoint came meanwhile.
+            search.is_fixed = None
+            return None
         self._search = None
-        return Parted(search.device, search.high, proof, bool(search.is_fixed))
+        return Parted(search.device, search.high, search.proof, bool(search.is_fixed))
 
 
 def make_marks(replica: Replica, probe: Probe) -> Marks:

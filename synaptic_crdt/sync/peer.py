@@ -260,7 +260,7 @@ class _Link:
             self._on_event(self.report)
             return
         if isinstance(event, ForkFound) and event.is_fixed:
-            self._gate.give_way(event.device, event.position)
+            self._gate.replica.branches.yield_from(event.device, event.position)
         if isinstance(event, Greeted):
             self._is_greeted = True
         elif isinstance(event, Reconciled):

@@ -53,6 +53,12 @@ class Wants:
         self._over: Final[dict[bytes, tuple[int, bytes]]] = {}
         # By device: up to where its feed was held, was fixed, and was awaited, when left out.
         self._left_out: Final[dict[bytes, tuple[int, int, FrontierItem | None]]] = {}
+        # By device: from where on to ask for the branch that is awaited, which the other side has.
+        self._followed: Final[dict[bytes, int]] = {}
+        # By device: how often its feed was cut here, as far as it was noted.
+        self._cuts: Final[dict[bytes, int]] = {
+            device: cut.count for device, cut in replica.branches.cuts.items()
+        }
 
     @property
     def is_settled(self) -> bool:
@@ -90,6 +96,11 @@ class Wants:
         """Remember that the other side is told that we have a feed up to ``position``."""
         self._announced[device] = position
 
+    def note_asked(self, device: bytes, first: int) -> None:
+        """Remember that the other side asks for a feed from ``first`` on, so it has no more."""
+        if self._theirs.get(device, 0) >= first:
+            self._theirs[device] = first - 1
+
     def get_announced(self, device: bytes) -> int:
         """Return up to where the other side may ask for a feed, even if it is cut since."""
         return self._announced.get(device, 0)
@@ -106,6 +117,19 @@ class Wants:
         self._held.pop(device, None)
         self._over.pop(device, None)
         self._lacking.pop(device, None)
+        self._followed.pop(device, None)
+
+    def follow(self, device: bytes, position: int, end: int) -> None:
+        """Ask for a feed from ``position`` on: up to ``end`` theirs is the branch that is awaited."""
+        for waiting in (self._left_out, self._held, self._over):
+            waiting.pop(device, None)
+        self._followed[device] = position
+        self.note_theirs(device, end)
+        self.add(device)
+
+    def is_stale(self, piece: Piece) -> bool:
+        """Was a piece asked for before it was known which branch is awaited?"""
+        return self._followed.get(piece.device, piece.first) != piece.first
 
     def readmit(self) -> list[bytes]:
         """Exchange feeds again that were cut or decided since they were left out; return them."""
@@ -128,6 +152,13 @@ class Wants:
             and device not in self._left_out
         ):
             self._lacking[device] = None
+
+    def note_cut(self, device: bytes) -> None:
+        """Take note that the other side may have no more of what is held here than a cut left."""
+        cut = self._replica.branches.cuts.get(device)
+        if cut is not None and cut.count != self._cuts.get(device, 0):
+            self._cuts[device] = cut.count
+            self._theirs[device] = min(self._theirs.get(device, 0), cut.position)
 
     def note_feeds(self) -> None:
         """Ask again for what had to wait if feeds came since: one of them may be an issuer's."""
@@ -181,12 +212,19 @@ class Wants:
     def settle(self, piece: Piece, admission: Admission) -> None:
         """Take note of what became of a piece that the other side sent."""
         device = piece.device
+        is_stale = self.is_stale(piece)
+        if not is_stale and device in self._followed:
+            if admission in {Admission.ACCEPT, Admission.IGNORE}:
+                self._followed[device] = piece.last + 1
+            else:
+                del self._followed[device]
         if admission is Admission.ACCEPT:
             # More of a feed that was there vouches for nobody.
             if piece.first == 1:
                 self._release()
         elif admission is Admission.FORK:
-            self.leave_out(device)
+            if not is_stale:
+                self.leave_out(device)
         elif admission is Admission.OVER:
             self._over[device] = self._get_standing(device)
         elif admission is Admission.HOLD and not self.has_gap(piece):
@@ -201,12 +239,19 @@ class Wants:
             self.add(device)
 
     def _lacks(self, device: bytes) -> bool:
-        feed = self._replica.get_feed(device)
-        # Of a suspended feed one branch is enough, whichever, until one of them is to be fixed.
+        feed, theirs = self._replica.get_feed(device), self._theirs.get(device, 0)
         branches = self._replica.branches
-        is_held = 0 < branches.get_suspended_from(device) <= feed.position
-        is_enough = is_held and not branches.is_awaiting(device)
-        return feed.lacks(self._theirs.get(device, 0)) and not is_enough
+        first = self._find_followed(device)
+        if first is not None:
+            return theirs >= first
+        # Of a forked feed one branch is enough, whichever, until theirs is known to be awaited.
+        return feed.lacks(theirs) and not branches.has_branch(device)
+
+    def _find_followed(self, device: bytes) -> int | None:
+        """Return from where on the branch that is awaited is to be asked for, if it is theirs."""
+        if device in self._followed and not self._replica.branches.is_awaiting(device):
+            del self._followed[device]
+        return self._followed.get(device)
 
     def _get_standing(self, device: bytes) -> tuple[int, bytes]:
         chain = self._replica.chain
@@ -226,7 +271,7 @@ class Wants:
         return is_awaited or self._replica.chain.get_fixed_position(device) > fixed
 
     def _ask(self, device: bytes) -> Wanted:
-        first = self._replica.get_feed(device).position + 1
+        first = self._find_followed(device) or self._replica.get_feed(device).position + 1
         last = self._theirs[device]
         # Pieces end where windows do, so this many are needed at least, and exist.
         windows = (last - 1) // limits.WINDOW_ENTRIES - (first - 1) // limits.WINDOW_ENTRIES + 1

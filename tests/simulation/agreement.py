@@ -120,9 +120,10 @@ def read_ledger(market: Market, epochs: int | None = None) -> Ledger:
 
 
 def _get_end(market: Market, device: bytes) -> int:
-    """Return up to where a feed takes part: not beyond a fork that nothing settled."""
-    suspended_from = market.replica.branches.get_suspended_from(device)
-    return suspended_from - 1 if suspended_from else market.replica.get_feed(device).position
+    """Return up to where a feed takes part: not beyond a fork, nor on another branch than fixed."""
+    position = market.replica.get_feed(device).position
+    limit = market.replica.branches.get_limit(device)
+    return position if limit is None else min(position, limit)
 
 
 def get_closings(market: Market) -> list[Closing]:

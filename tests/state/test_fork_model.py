@@ -132,8 +132,6 @@ def offer(replica: Replica, source: Feed) -> bool:
     if piece is None:
         return False
     entries, tip = verify_piece(MARKET, feed.tip, piece)
-    if replica.branches.is_void(entries):
-        return False
     replica.extend(feed, entries, tip, piece.signature)
     return True
 
@@ -167,8 +165,9 @@ def meet_at(replica: Replica, source: Replica, device: bytes) -> None:
         awaited = replica.branches.get_awaited(device)
         if awaited is None or not source.branches.holds(awaited):
             return
-        if not replica.branches.give_way(device, parting):
+        if not replica.branches.yield_from(device, parting):
             return
+        replica.branches.give_way(device, parting)
     while offer(replica, theirs):
         pass
 

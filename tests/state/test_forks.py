@@ -62,7 +62,9 @@ def make_fork(common: int, ours: int, theirs: int) -> tuple[Writer, Writer]:
 
 
 def prove(one: Writer, other: Writer) -> ForkProof:
-    proof = prove_fork(MARKET, one.feed, get_piece(other.feed))
+    position = find_fork(one.feed, get_piece(other.feed))
+    assert position is not None
+    proof = prove_fork(MARKET, one.feed, get_piece(other.feed), position)
     assert proof is not None
     return proof
 
@@ -94,7 +96,6 @@ def test_a_proof_of_two_full_windows_is_within_its_limit() -> None:
 def test_what_is_no_fork_is_not_proved() -> None:
     one, other = make_fork(2, 2, 0)
     assert find_fork(one.feed, get_piece(other.feed)) is None
-    assert prove_fork(MARKET, one.feed, get_piece(other.feed)) is None
     # A fork before the piece is none that the piece can show.
     write(other, 3, 4)
     later = Piece(other.device, 5, other.feed.get_id(4), (other.feed.entries[4].body,), bytes(64))
@@ -102,7 +103,7 @@ def test_what_is_no_fork_is_not_proved() -> None:
     # And what no seal covers cannot be shown.
     one.feed.truncate(3)
     assert get_branch(one.feed, 3) is None
-    assert prove_fork(MARKET, one.feed, get_piece(other.feed)) is None
+    assert prove_fork(MARKET, one.feed, get_piece(other.feed), 3) is None
 
 
 def fields_of(proof: ForkProof) -> list[Any]:
@@ -163,7 +164,7 @@ def make_third(position: int) -> ForkProof:
 
 def test_the_lowest_above_the_fixed_head_and_the_lowest_below() -> None:
     fixed = {KEY.public: 0}
-    book = ForkBook(lambda device: fixed[device])
+    book = ForkBook(lambda device: fixed[device], lambda device: fixed[device])
     at = {position: sign_fork(MARKET, KEY, position) for position in (2, 5, 7)}
     assert list(book) == []
     assert book.get_open(KEY.public) is None
@@ -195,7 +196,7 @@ def test_of_two_at_one_place_the_same_one_is_kept_whatever_came_first() -> None:
         (sign_fork(MARKET, KEY), make_third(1)),
         (make_third(1), sign_fork(MARKET, KEY)),
     ):
-        book = ForkBook(lambda _: 0)
+        book = ForkBook(lambda _: 0, lambda _: 0)
         for proof in proofs:
             if book.is_news(proof):
                 book.add(proof)
@@ -314,22 +315,24 @@ def test_the_losing_branch_is_let_go_and_the_fixed_one_taken(
     if proved:
         loser.add_statement(prove(one, other))
     loser.add_statement(checkpoint)
-    kept = common if proved else 0
-    [truncation] = loser.branches.take_truncations()
-    assert (truncation.device, truncation.position) == (one.device, kept)
-    assert list(truncation.void) == one.feed.entries[kept:]
-    assert loser.branches.take_truncations() == []
-    assert loser.get_feed(one.device).position == kept
+    # The losing branch is held, and folded up to where it is known to agree with the fixed one.
+    assert loser.get_feed(one.device).position == common + 3
+    assert loser.branches.get_counted_position(one.device) == 0
+    assert loser.root == make_replica(SEQUENCER.device).root
     assert loser.branches.is_awaiting(one.device)
-    # Of the other branch nothing is taken again; the fixed one brings the same state.
-    assert loser.branches.is_void(one.feed.entries[kept:])
-    assert not loser.branches.is_void(other.feed.entries[kept:])
-    assert loser.branches.is_awaited(get_piece(other.feed))
-    assert not loser.branches.is_awaited(get_piece(one.feed))
-    admit(loser, [get_piece(other.feed, kept + 1)])
+    assert loser.branches.has_branch(one.device) is proved
+    # It gives way to the fixed one, which brings the same state, and to no other.
+    assert loser.branches.is_to_yield(get_piece(other.feed), common + 1)
+    assert not loser.branches.is_to_yield(get_piece(one.feed), common + 1)
+    loser.branches.give_way(one.device, common + 1)
+    [truncation] = loser.branches.take_truncations()
+    assert (truncation.device, truncation.position) == (one.device, common)
+    assert list(truncation.void) == one.feed.entries[common:]
+    assert loser.branches.take_truncations() == []
+    admit(loser, [get_piece(other.feed, common + 1)])
     assert loser.root == replica.root
     assert not loser.branches.is_awaiting(one.device)
-    assert not loser.branches.is_awaited(get_piece(other.feed))
+    assert not loser.branches.is_to_yield(get_piece(other.feed), common + 1)
 
 
 def test_only_what_is_awaited_gives_way(replica: Replica) -> None:
@@ -338,14 +341,17 @@ def test_only_what_is_awaited_gives_way(replica: Replica) -> None:
     admit(source, [get_piece(other.feed)])
     close_epoch(source)
     admit(replica, [get_piece(one.feed)])
-    assert not replica.branches.give_way(one.device, 3)
+    assert not replica.branches.yield_from(one.device, 3)
     checkpoint = source.chain.get(1)
     assert checkpoint is not None
     replica.add_statement(checkpoint)
     # The replica is shorter than what is fixed, so it cannot know by itself.
-    assert replica.branches.take_truncations() == []
-    assert not replica.branches.give_way(one.device, 4)
-    assert replica.branches.give_way(one.device, 3)
+    assert replica.branches.get_limit(one.device) is None
+    assert not replica.branches.yield_from(one.device, 4)
+    assert replica.branches.yield_from(one.device, 3)
+    # From now on for whatever parts there, though it may not lead to what is awaited.
+    assert replica.branches.is_to_yield(get_piece(copy_writer(other, 3).feed, 3), 3)
+    replica.branches.give_way(one.device, 3)
     assert replica.get_feed(one.device).position == 2
     admit(replica, [get_piece(other.feed, 3)])
     assert replica.root == source.root
@@ -364,8 +370,8 @@ def test_a_proof_of_other_branches_does_not_say_where_ours_parts(replica: Replic
     checkpoint = source.chain.get(1)
     assert checkpoint is not None
     replica.add_statement(checkpoint)
-    [truncation] = replica.branches.take_truncations()
-    assert truncation.position == 0
+    assert replica.get_feed(one.device).position == ours.feed.position
+    assert replica.branches.get_counted_position(one.device) == 0
 
 
 def test_two_checkpoints_on_the_way_are_followed_in_order(replica: Replica) -> None:
@@ -385,8 +391,9 @@ def test_two_checkpoints_on_the_way_are_followed_in_order(replica: Replica) -> N
     admit(replica, [get_piece(one.feed, 2)])
     assert replica.machine.epoch == 1
     # What is in effect is never given up.
-    assert not replica.branches.give_way(one.device, 1)
-    assert replica.branches.give_way(one.device, 2)
+    assert not replica.branches.yield_from(one.device, 1)
+    assert replica.branches.yield_from(one.device, 2)
+    replica.branches.give_way(one.device, 2)
     admit(replica, [get_piece(other.feed, 2)])
     assert replica.root == source.root
 
@@ -427,9 +434,9 @@ def test_a_witness_gets_the_branch_that_it_is_asked_to_cosign() -> None:
     # The fork is not settled yet, so nothing that is folded has changed.
     assert witness.root == root
     assert witness.branches.is_awaiting(one.device)
-    assert [truncation.position for truncation in witness.branches.take_truncations()] == [2]
     assert witness.examine(candidate) is None
-    assert witness.branches.is_void(other.feed.entries[2:])
+    assert witness.branches.is_to_yield(get_piece(one.feed), 3)
+    witness.branches.give_way(one.device, 3)
     admit(witness, [get_piece(one.feed, 3)])
     assert witness.root == root
     examination = witness.examine(candidate)
@@ -527,8 +534,9 @@ def test_what_a_checkpoint_on_the_way_fixed_is_not_let_go_for_the_next(replica: 
         replica.add_statement(checkpoint)
     # The first waits for the stranger, and what it names of the forker is held all the same.
     assert replica.machine.epoch == 0
-    [truncation] = replica.branches.take_truncations()
-    assert truncation.position == 2
+    assert replica.branches.get_counted_position(one.device) == 2
+    assert not replica.branches.yield_from(one.device, 2)
+    replica.branches.give_way(one.device, 3)
     admit(replica, [get_piece(stranger.feed), get_piece(other.feed, 3)])
     assert replica.root == source.root
 
@@ -544,7 +552,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def lose(store: Store, common: int) -> tuple[Replica, Writer, Writer]:
-    """Store a losing branch, and let it go in favour of one that is not held yet."""
+    """Store a losing branch, and what says that another one is fixed."""
     one, other = make_fork(common, 3, 3)
     source, loser = make_replica(SEQUENCER.device), make_replica(SEQUENCER.device)
     admit(source, [get_piece(other.feed)])
@@ -571,38 +579,32 @@ def test_what_lost_is_kept_apart_and_the_rest_is_loaded(
 ) -> None:
     loser, one, other = lose(store, common)
     if is_written:
-        store.write(truncations=loser.branches.take_truncations())
-    # Where a crash came before that was written, it is found out again, and more is let go: the
-    # proof, which says where they part, is only looked at once it is known what counts.
-    kept = common if is_written else 0
-    for _ in range(2):
-        opened, damages = load(store)
-        assert damages == ()
-        assert opened.get_feed(one.device).position == kept
-        assert not is_written or opened.root == loser.root
-        void = store.read_void_entries()
-        assert [entry.id for entry in void] == [e.id for e in one.feed.entries[kept:]]
-        assert [entry.position for entry in void] == list(range(kept + 1, common + 4))
-        assert all(entry.is_sound for entry in void)
-    store.write(pieces=[get_piece(other.feed, kept + 1)])
+        give_way(store, loser, other, common + 1)
     opened, damages = load(store)
     assert damages == ()
-    assert opened.get_feed(one.device).head == other.feed.head
+    assert opened.root == loser.root
+    held, kept = (other, common) if is_written else (one, common + 3)
+    assert opened.get_feed(one.device).head == held.feed.head
+    void = store.read_void_entries()
+    assert [entry.id for entry in void] == [e.id for e in one.feed.entries[kept:]]
+    assert [entry.position for entry in void] == list(range(kept + 1, common + 4))
+    assert all(entry.is_sound for entry in void)
+
+
+def give_way(store: Store, loser: Replica, winner: Writer, position: int) -> None:
+    loser.branches.give_way(winner.device, position)
+    piece = get_piece(winner.feed, position)
+    store.write(truncations=loser.branches.take_truncations(), pieces=[piece])
+    admit(loser, [piece])
 
 
 def test_a_void_entry_that_is_altered_is_named(store: Store) -> None:
-    loser, one, _ = lose(store, 3)
-    store.write(truncations=loser.branches.take_truncations())
+    loser, one, other = lose(store, 3)
+    give_way(store, loser, other, 4)
     store._connection.execute("UPDATE void_entries SET body = x'00' WHERE position = 5")
     _, damages = load(store)
     assert [(each.kind, each.position) for each in damages] == [("void", 5)]
     assert not damages[0].forbids_writing(one.device)
-    # The first of them vouches for what is left of the feed.
-    store._connection.execute("UPDATE void_entries SET body = x'00' WHERE position = 4")
-    opened, damages = load(store)
-    assert [(each.kind, each.position) for each in damages][:2] == [("void", 4), ("void", 5)]
-    assert damages[2].kind == "entry"
-    assert opened.get_feed(one.device).position < 3
 
 
 def test_a_proof_that_became_superfluous_is_dropped(store: Store) -> None:

@@ -244,7 +244,7 @@ class End:
                 pieces = self.peer.gate.admit_pieces(event.pieces)
                 self.session.settle(pieces, statements)
             elif isinstance(event, ForkFound) and event.is_fixed:
-                self.peer.gate.give_way(event.device, event.position)
+                self.peer.replica.branches.yield_from(event.device, event.position)
         self.events.extend(self.session.take_events())
 
     def take_output(self) -> bytes:

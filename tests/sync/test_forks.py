@@ -245,13 +245,15 @@ def test_a_bundle_brings_the_fixed_branch() -> None:
     assert [proof.position for proof in get_proofs(other)] == [3]
 
 
-def test_what_a_checkpoint_made_void_is_not_taken() -> None:
+def test_what_a_checkpoint_made_void_is_held_out_of_the_fold_and_gives_way() -> None:
     one, other = part(2, 4, 4)
     newcomer = Peer(FOUNDER)
     newcomer.gate.admit_statement(encode_statement(one.close_epoch()))
-    assert newcomer.gate.admit_piece(take_piece(other)) is Admission.FORK
-    assert get_position(newcomer) == 0
+    assert newcomer.gate.admit_piece(take_piece(other)) is Admission.ACCEPT
+    assert newcomer.replica.branches.get_counted_position(DEVICE) == 0
     assert newcomer.gate.admit_piece(take_piece(one)) is Admission.ACCEPT
+    assert newcomer.replica.root == one.replica.root
+    assert newcomer.gate.admit_piece(take_piece(other)) is Admission.FORK
 
 
 def test_bundles_of_both_histories(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -439,16 +441,17 @@ def test_leaves_that_cannot_be(leaf: Leaf, message: str) -> None:
 
 
 def test_what_was_announced_and_cut_since_is_gone() -> None:
-    one, other = part(2, 4, 4)
+    one, other = part(2, 1, 4)
     end = End(other)
     end.receive(End(other).take_output()[:PREFACE_BYTES])
     tell(end, make_hello(other))
     end.take_output()
-    # The fixed branch is another one, so what was announced is let go.
+    # The fixed branch is another one, and shorter, so what was announced is let go.
     other.gate.admit_statement(encode_statement(one.close_epoch()))
-    assert get_position(other) == 0
+    assert other.gate.admit_piece(take_piece(one)) is Admission.ACCEPT
+    assert get_position(other) == 3
     end.sent.clear()
-    tell(end, Want(feeds=(Wanted(DEVICE, 3, 1),)))
+    tell(end, Want(feeds=(Wanted(DEVICE, 4, 1),)))
     end.take_output()
     assert count_frames(b"".join(end.sent), Gone) == 1
 

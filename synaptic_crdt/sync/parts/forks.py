@@ -71,6 +71,22 @@ class Forks(Part):
             self._wants.leave_out(device)
             self._partings.add(device, position)
 
+    def look(self, device: bytes) -> None:
+        """Find out whether the other side has the branch that is awaited, where ours is another."""
+        branches = self._replica.branches
+        awaited = branches.get_awaited(device)
+        is_there = awaited is not None and self._wants.get_theirs(device) >= awaited.position
+        if awaited is not None and is_there and branches.has_branch(device):
+            end = min(self._replica.get_feed(device).position, awaited.position)
+            self._partings.look(device, end)
+
+    def compare(self, device: bytes, end: int) -> None:
+        """Find out whether both sides hold the same, up to ``end``, of what does not count."""
+        branches = self._replica.branches
+        is_open = branches.get_limit(device) is not None and not branches.has_branch(device)
+        if is_open and end <= self._replica.get_feed(device).position:
+            self._partings.look(device, end)
+
     def meet(self, piece: Piece) -> None:
         """Leave a feed out that parts from what is held here, and find out where if need be."""
         feed = self._replica.get_feed(piece.device)
@@ -83,13 +99,21 @@ class Forks(Part):
             proved = (p.position for p in proofs if piece.first <= p.position <= piece.last)
             position = next(proved, piece.first)
             self._intake.events.append(ForkFound(piece.device, position, is_fixed=False))
+            self.look(piece.device)
 
     def _take_parted(self, parted: Parted | None) -> None:
         if parted is None:
             return
+        device, position = parted.device, parted.position
         if parted.proof is not None:
             self._intake.statements.append(parted.proof)
-        self._intake.events.append(ForkFound(parted.device, parted.position, parted.is_fixed))
+        awaited = self._replica.branches.get_awaited(device)
+        if parted.is_fixed and awaited is not None:
+            self._wants.follow(device, position, awaited.position)
+        elif not self._wants.is_left_out(device):
+            self._wants.leave_out(device)
+        if position <= self._replica.get_feed(device).position:
+            self._intake.events.append(ForkFound(device, position, parted.is_fixed))
 
     def _answer(self, question: Probe | Trace) -> Marks | Traced:
         if isinstance(question, Probe):

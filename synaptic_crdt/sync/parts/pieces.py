@@ -114,9 +114,13 @@ class Pieces(Part):
 
     def note_news(self, devices: Sequence[bytes]) -> None:
         """Take note that feeds moved here, or statements came, whoever brought them."""
-        self.note_moved(self._wants.readmit())
+        readmitted = self._wants.readmit()
+        self.note_moved(readmitted)
+        for device in readmitted:
+            self._forks.look(device)
         if devices:
             for device in devices:
+                self._wants.note_cut(device)
                 self._wants.add(device)
             self._wants.note_feeds()
             self.note_moved(devices)
@@ -132,7 +136,8 @@ class Pieces(Part):
             if admission is Admission.ACCEPT:
                 self.received += len(piece.bodies)
             elif admission is Admission.FORK:
-                self._forks.meet(piece)
+                if not self._wants.is_stale(piece):
+                    self._forks.meet(piece)
             elif admission is Admission.IGNORE or self._wants.has_gap(piece):
                 self._useless += len(piece.bodies)
             self._wants.settle(piece, admission)
@@ -159,6 +164,7 @@ class Pieces(Part):
                     f"feed {row.device.hex()[:16]}: asked from position {row.first} on, which"
                     " nobody announced"
                 )
+            self._wants.note_asked(row.device, row.first)
         self._asked.extend(rows)
 
     def _take_header(self, header: Header) -> None:

@@ -185,6 +185,9 @@ class Reconciling(Part):
             if leaf.position == 0:
                 raise MalformedInput(f"feed {leaf.device.hex()[:16]}: it begins elsewhere")
             self._forks.search(leaf.device, leaf.position)
+        elif leaf.beyond:
+            self._forks.compare(leaf.device, leaf.end)
+        self._forks.look(leaf.device)
 
 
 def _make_node_pages(nodes: Sequence[Node]) -> Iterator[Nodes]:
