@@ -7,10 +7,13 @@ may share it behind one router; it is left a few places at a time, for a time th
 
 Links: a device has a few, of which a new one replaces the one that moved least recently, as after
 a connection that only one end knows to be dead. Of too many, a device of which something counts
-takes the place of one of which nothing does, and everybody that of one which moved nothing for a
-minute; where there is none, who comes is turned away. A device that lied waits.
+takes the place of one of which nothing does; else one goes that moved nothing for a while, but of
+no host that has fewer than who comes; else one of the host that has the most, if who comes has
+fewer. Where there is none, who comes is turned away. So a host that fills all places, with whatever
+devices, keeps nobody else out, and puts nobody else out. A device that lied waits.
 
-Answers floods of connections, silent and half-open ones, and devices that come back to lie again.
+Answers floods of connections, silent and half-open ones, members that hold places and do nothing,
+and devices that come back to lie again.
 """
 
 from collections import Counter
@@ -37,6 +40,7 @@ STRANGERS: Final = 64  # at a time, of those who come and have not shown whose t
 STRANGERS_OF_BAD_HOST: Final = 2
 
 _SILENT_SECONDS: Final = 60
+_STALLED_SECONDS: Final = 10  # of a link whose ends are not done
 _LONGEST_HOST_SECONDS: Final = 60.0
 _LONGEST_DEVICE_SECONDS: Final = 3_600.0
 _LIES: Final = (Forged, MalformedInput, ProtocolViolation, ChannelFailed)
@@ -51,6 +55,14 @@ class Guest:
         self.is_known: Final = is_known
         self.scope: Final = trio.CancelScope()
         self.moved_at = trio.current_time()
+        # Are both ends done, so that it is in order that nothing moves?
+        self.is_at_rest = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Did nothing come or go for so long that others may have its place?"""
+        allowed = _SILENT_SECONDS if self.is_at_rest else _STALLED_SECONDS
+        return trio.current_time() - self.moved_at >= allowed
 
     def note_moved(self) -> None:
         """Take note that something came or went."""
@@ -140,12 +152,17 @@ class Guests:
             self._turn_out(next(each for each in self._strangers if each.host == most))
 
     def _find_dispensable(self, guest: Guest) -> Guest | None:
-        now = trio.current_time()
+        """Return whose place a link may have, or None when it may have nobody's."""
+        hosts = Counter(each.host for each in self._links)
+        own = hosts[guest.host]
         found = [
             each
             for each in self._links
-            if guest.is_known > each.is_known or now - each.moved_at >= _SILENT_SECONDS
+            if guest.is_known > each.is_known or (each.is_idle and hosts[each.host] >= own)
         ]
+        [(most, count)] = hosts.most_common(1)
+        if not found and count > own + 1:
+            found = [each for each in self._links if each.host == most]
         return min(found, key=lambda each: (each.is_known, each.moved_at), default=None)
 
     def _turn_out(self, guest: Guest) -> None:

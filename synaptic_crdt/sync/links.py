@@ -196,6 +196,7 @@ async def _serve_one(
 
 def _handle(guest: Guest, on_event: EventHandler, name: str, event: Happening) -> None:
     guest.note_moved()
+    guest.is_at_rest = guest.is_at_rest or isinstance(event, Reconciled)
     on_event(name, event)
 
 

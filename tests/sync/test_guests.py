@@ -44,8 +44,8 @@ def is_known(device: bytes) -> bool:
 
 
 @contextmanager
-def take(guests: Guests, device: bytes) -> Generator[Guest]:
-    guest = guests.make_guest("host", device)
+def take(guests: Guests, device: bytes, host: str = "host") -> Generator[Guest]:
+    guest = guests.make_guest(host, device)
     assert isinstance(guest, Guest)
     try:
         with guests.keep_link(guest):
@@ -133,6 +133,7 @@ async def test_who_moved_nothing_for_a_minute_makes_room(
     monkeypatch.setattr(module, "LINKS", 2)
     guests = Guests(is_known)
     with take(guests, MEMBER) as silent, take(guests, OTHER) as busy:
+        silent.is_at_rest = busy.is_at_rest = True
         jump(59)
         busy.note_moved()
         assert guests.make_guest("host", NEWCOMER) is Refusal.FULL
@@ -140,6 +141,58 @@ async def test_who_moved_nothing_for_a_minute_makes_room(
         with take(guests, NEWCOMER):
             assert silent.scope.cancel_called
             assert not busy.scope.cancel_called
+
+
+async def test_who_is_not_done_and_moves_nothing_makes_room_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LINKS", 2)
+    guests = Guests(is_known)
+    with take(guests, MEMBER) as stalled, take(guests, OTHER) as done:
+        done.is_at_rest = True
+        jump(10)
+        with take(guests, THIRD):
+            assert stalled.scope.cancel_called
+            assert not done.scope.cancel_called
+
+
+async def test_a_host_that_holds_all_places_keeps_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LINKS", 4)
+    guests = Guests(is_known)
+    async with AsyncExitStack() as stack:
+        crowd = [
+            stack.enter_context(take(guests, bytes([number]) * 32, "crowd"))
+            for number in range(10, 14)
+        ]
+        honest = stack.enter_context(take(guests, MEMBER, "home"))
+        another = stack.enter_context(take(guests, OTHER, "home"))
+        assert [each.scope.cancel_called for each in crowd] == [True, True, False, False]
+        # Each has its share, and those who came do not push each other out.
+        assert guests.make_guest("crowd", bytes([14]) * 32) is Refusal.FULL
+        assert guests.make_guest("home", THIRD) is Refusal.FULL
+        assert not honest.scope.cancel_called
+        assert not another.scope.cancel_called
+
+
+async def test_a_crowd_takes_no_place_of_others_that_say_nothing_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LINKS", 3)
+    guests = Guests(is_known)
+    with (
+        take(guests, MEMBER, "home") as honest,
+        take(guests, OTHER, "crowd") as first,
+        take(guests, THIRD, "crowd") as second,
+    ):
+        honest.is_at_rest = True
+        jump(3_600)
+        first.note_moved()
+        with take(guests, bytes([10]) * 32, "crowd"):
+            assert second.scope.cancel_called
+            assert not first.scope.cancel_called
+            assert not honest.scope.cancel_called
 
 
 async def test_who_lied_waits_longer_each_time() -> None:
