@@ -110,6 +110,11 @@ def _describe(event: Json) -> str:
             )
         case "alarm":
             return f"{address}: {event['explanation']}"
+        case "untold":
+            return (
+                f"{address}: so many links come and go that {event['lines']:,} lines about them"
+                f" are left out, {event['of_address']:,} of them about this address"
+            )
         case _:
             return _describe_place(event)
 
@@ -128,4 +133,4 @@ def _describe_place(event: Json) -> str:
             return ""
 
 
-_TROUBLES: Final = frozenset({"greeted", "lost", "fork", "alarm", "left-out", "skipped"})
+_TROUBLES: Final = frozenset({"greeted", "lost", "fork", "alarm", "left-out", "skipped", "untold"})

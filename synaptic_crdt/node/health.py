@@ -19,6 +19,7 @@ from synaptic_crdt.state.limits import CLOCK_SKEW_MS
 
 _SILENCE_MS: Final = 60_000
 _MS_PER_SECOND: Final = 1_000
+_FLOOD_MS: Final = 600_000  # for so long it is told of
 _TOLD: Final = 16  # of a flood of feeds
 
 
@@ -226,6 +227,18 @@ def _find_clock_ahead(node: Node) -> Iterator[Finding]:
         yield Finding("own-clock-ahead", "no checkpoint is made: " + objection)
 
 
+def _find_flood(node: Node) -> Iterator[Finding]:
+    flood = node.links.flood
+    if flood is not None and node.get_wall_ms() - flood.at_ms < _FLOOD_MS:
+        yield Finding(
+            "flooded",
+            f"so many links come and go that {flood.lines:,} lines about them were left out in a"
+            f" minute, most of them about {flood.host}",
+            "nothing, if others are served: `peers` tells; else close the way for that address in"
+            " front of this machine",
+        )
+
+
 def _name(device: bytes | None) -> str:
     return "-" if device is None else device.hex()[:12]
 
@@ -246,4 +259,5 @@ _CHECKS: Final[tuple[Callable[[Node], Iterator[Finding]], ...]] = (
     _find_clock,
     _find_ahead,
     _find_clock_ahead,
+    _find_flood,
 )

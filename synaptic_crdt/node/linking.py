@@ -1,13 +1,16 @@
 """What links do, as events and as one running report for a person.
 
-Whoever dials us, however often, costs this report no more memory or time than one link does.
+Whoever dials us, however often, costs this report no more memory or time than one link does, and
+has no more told of it than somebody can read.
 """
 
+import time
 from types import TracebackType
 from typing import Final, Self
 
 from synaptic_crdt.errors import SynapticError
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.sieve import Sieve
 from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
@@ -24,6 +27,7 @@ class LinkBook:
     def __init__(self, node: Node, emit: Emit, report: Json) -> None:
         self._node: Final = node
         self._emit: Final = emit
+        self._sieve: Final = Sieve(self._emit_passed, time.monotonic)
         self._report: Final = report
         # Of links that ended together, and of the newest one by each address.
         self._ended: Final = {"sent": 0, "received": 0, "rejected": 0, "bytes": 0}
@@ -43,6 +47,7 @@ class LinkBook:
         trace: TracebackType | None,
     ) -> None:
         # Not while things come: each look at the root folds, and what comes next rolls it back.
+        self._sieve.close()
         self._node.keep_reversals()
         self._report["root"] = self._node.replica.root.hex()
 
@@ -59,6 +64,7 @@ class LinkBook:
                 self._tell_failure(address, error, pause_seconds)
             case Left():
                 self._was_equal = self._end(address)
+                self._sieve.end_progress(address, is_over=True)
             case Greeted():
                 self._note_skew(address, event.skew_ms)
                 self._tell("greeted", address, role=event.role, skew_ms=event.skew_ms)
@@ -86,7 +92,7 @@ class LinkBook:
                 )
             case SyncReport():
                 self._running[address] = event
-                self._tell_progress(address, event)
+                self._sieve.pass_progress(_make_progress(address, event))
         self._write_report()
 
     def note_failure(
@@ -104,6 +110,7 @@ class LinkBook:
         if len(self._failures) > _FAILURES:
             del self._failures[next(iter(self._failures))]
         self._tell("lost", address, error=str(error), retry_seconds=pause_seconds)
+        self._sieve.end_progress(address, is_over=True)
         self._write_report()
 
     def note_pass(self, address: str, event: Passed | Lost) -> None:
@@ -115,18 +122,13 @@ class LinkBook:
         self._running[address] = event.report
         self._failures.pop(address, None)
         for skipped in event.skipped:
-            self._tell("skipped", address, file=skipped.name, why=skipped.why)
+            self._emit(_make_event("skipped", address, file=skipped.name, why=skipped.why))
         if event.has_moved or is_first:
             self._node.keep_reversals()
-            self._tell_progress(address, event.report)
+            self._emit(_make_progress(address, event.report))
             root = None if event.report.root is None else event.report.root.hex()
-            self._tell("exchanged", address, equal=event.report.equal, root=root)
+            self._emit(_make_event("exchanged", address, equal=event.report.equal, root=root))
         self._write_report()
-
-    def _tell_progress(self, address: str, report: SyncReport) -> None:
-        counts = report.counts
-        moved = {"sent": counts.entries_sent, "received": counts.entries_received}
-        self._tell("progress", address, **moved, bytes=_count_bytes(report))
 
     def _end(self, address: str) -> bool | None:
         """Add up what a link has moved; return whether both ends were the same."""
@@ -144,8 +146,14 @@ class LinkBook:
         if len(skews) > _FAILURES:
             del skews[next(iter(skews))]
 
+    def _emit_passed(self, event: Json) -> None:
+        """Tell what passed the sieve; ``doctor`` tells of what did not."""
+        if event["event"] == "untold":
+            self._node.links.note_untold(event, self._node.get_wall_ms())
+        self._emit(event)
+
     def _tell(self, event: str, address: str, **fields: object) -> None:
-        self._emit({"event": event, "address": address, **fields})
+        self._sieve.pass_on(_make_event(event, address, **fields))
 
     def _write_report(self) -> None:
         running = self._running.values()
@@ -160,6 +168,16 @@ class LinkBook:
             equal=all(known) if known else self._was_equal,
             failed=dict(self._failures),
         )
+
+
+def _make_event(event: str, address: str, **fields: object) -> Json:
+    return {"event": event, "address": address, **fields}
+
+
+def _make_progress(address: str, report: SyncReport) -> Json:
+    counts = report.counts
+    moved = {"sent": counts.entries_sent, "received": counts.entries_received}
+    return _make_event("progress", address, **moved, bytes=_count_bytes(report))
 
 
 def _count(report: SyncReport) -> dict[str, int]:

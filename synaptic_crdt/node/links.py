@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from synaptic_crdt.node.wire import Json
 from synaptic_crdt.sync.events import Greeted, Reconciled
 from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
 from synaptic_crdt.sync.peer import SyncReport
@@ -39,11 +40,24 @@ class LinkState(msgspec.Struct):
     waits_until_ms: int | None = None
 
 
+class Flood(msgspec.Struct, frozen=True):
+    """So many links came and went by a moment that lines about them were left out.
+
+    ``lines`` of them, most of them about ``host``.
+    """
+
+    at_ms: int
+    lines: int
+    host: str
+
+
 class LinkTable:
     """The newest state of each address that was dialled or that somebody came from."""
 
     def __init__(self) -> None:
         self._states: Final[dict[str, LinkState]] = {}
+        # The newest one, if there was any since this process began.
+        self.flood: Flood | None = None
 
     def __iter__(self) -> Iterator[LinkState]:
         return iter(self._states.values())
@@ -56,6 +70,10 @@ class LinkTable:
             self._note_lost(address, event, now_ms)
         elif (state := self._states.get(address)) is not None:
             _follow(state, event, now_ms)
+
+    def note_untold(self, event: Json, now_ms: int) -> None:
+        """Take note of what was not told of links."""
+        self.flood = Flood(now_ms, event["lines"], event["address"])
 
     def _note_lost(self, address: str, event: Lost, now_ms: int) -> None:
         state = self._states.get(address)

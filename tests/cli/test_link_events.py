@@ -87,6 +87,7 @@ def test_of_a_crowd_of_addresses_only_some_are_remembered(now: list[float]) -> N
         ),
         (make_event("fork", device="ab" * 32, position=3), "two histories from position 3 on"),
         (make_event("alarm", explanation="no shrinking"), "no shrinking"),
+        (make_event("untold", lines=1_234, of_address=1_000), "1,000 of them about this address"),
     ],
 )
 def test_trouble_is_told_to_everybody(event: Json, words: str) -> None:

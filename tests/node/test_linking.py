@@ -5,6 +5,7 @@ import pytest
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation
 from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.node import Node
+from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.sync.events import Counts
 from synaptic_crdt.sync.links import Left, Linked, Lost
 from synaptic_crdt.sync.peer import SyncReport
@@ -55,6 +56,16 @@ def test_a_flood_of_links_is_not_kept(book: LinkBook, report: Json) -> None:
     assert report["rejected"] == 1_000
     assert next(iter(report["failed"])) == "tcp://127.0.0.1:937"
     assert len(report["failed"]) == 64
+
+
+def test_a_flood_of_links_is_told_by_doctor(founder: Node) -> None:
+    told: list[Json] = []
+    book = LinkBook(founder, told.append, {})
+    for number in range(1_000):
+        book.note(f"tcp://10.0.0.1:{number}", Lost(LinkFailed("cut"), None))
+    assert len(told) < 100
+    findings = {each["name"]: each for each in run_query(founder, "doctor", {})["findings"]}
+    assert "most of them about 10.0.0.1" in findings["flooded"]["explanation"]
 
 
 def test_a_failure_is_over_when_the_link_is_made(book: LinkBook, report: Json) -> None:
