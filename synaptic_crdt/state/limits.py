@@ -69,6 +69,11 @@ REMEMBERED_STATEMENTS: Final = 1024  # that came over a link, so that they are n
 USELESS_ENTRIES: Final = 65_536  # over a link, beyond twice what is held: links cross
 LINKS_BYTES: Final = 64 * MIB  # of pieces that all links of a process have begun to bring
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
+# Feeds and statements that one link names and nobody here has heard of take some 500 bytes each. So
+# many each link has to itself, and so many more all links share: a newcomer learns of a market of
+# 100,000 feeds over one of them.
+LINK_NAMES: Final = 1024
+SHARED_NAMES: Final = 131_072
 PROBE_POSITIONS: Final = 32  # compared at a time in the search for a fork
 OPENINGS: Final = 16  # that an end of a link shows for its membership: its own, its inviter's, ...
 OPENING_BYTES: Final = 2 * KIB  # each; the largest honest one has about 700

@@ -27,7 +27,7 @@ from synaptic_crdt.errors import LinkFailed, ProtocolViolation
 from synaptic_crdt.state import limits
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
-from synaptic_crdt.sync.budget import Budget
+from synaptic_crdt.sync.budget import Budget, Names
 from synaptic_crdt.sync.events import NOBODY, Counts, Event, Greeted, Reconciled, Role
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import (
@@ -81,10 +81,11 @@ class Session:
         self._intake: Final = Intake()
         # The parts. Those that are asked first what they have to say are few words each; those
         # that move much take turns.
-        self._wants: Final = Wants(replica)
+        self._names: Final = Names(budget)
+        self._wants: Final = Wants(replica, self._names)
         forks = Forks(replica, self._wants, self._intake)
         reconciling = Reconciling(replica, self._wants, forks, nonce)
-        self._statements: Final = StatementExchange(replica, self._intake)
+        self._statements: Final = StatementExchange(replica, self._intake, self._names)
         self._pieces: Final = Pieces(replica, self._wants, forks, self._intake, budget)
         self._urgent: Final[tuple[Part, ...]] = (reconciling, self._statements, forks)
         self._fetching: Final = BlobFetching(blobs)
@@ -173,7 +174,8 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take bytes from the other side; answer the ``Offered`` event before the next ones.
 
-        Raises ``MalformedInput``, ``ProtocolViolation``, ``WrongMarket`` or ``VersionMismatch``.
+        Raises ``MalformedInput``, ``ProtocolViolation``, ``WrongMarket``, ``VersionMismatch``, or
+        ``LinkFailed`` when too much that is new is announced over all links.
         """
         self._bytes_received += len(data)
         self._reader.feed(data)
@@ -216,6 +218,7 @@ class Session:
         """Give back what is reserved: the link has ended, well or not."""
         for part in self._parts:
             part.close()
+        self._names.close()
 
     def note_wanted(self) -> None:
         """Take note that more blobs may be wanted here."""

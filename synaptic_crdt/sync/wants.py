@@ -6,7 +6,7 @@ asked for from our own end.
 
 What is over quota is asked for again once more of its feed is named.
 
-Answers withheld bodies, differences that never shrink (what was refused is not asked for again
+Answers feeds announced without end, withheld bodies, differences that never shrink (what was refused is not asked for again
 while nothing changes), and one bad feed stopping the others (a forked feed is left out, alone).
 """
 
@@ -20,6 +20,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import FrontierItem
+from synaptic_crdt.sync.budget import Names
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import Want, Wanted
 from synaptic_crdt.sync.named import get_named_position
@@ -39,8 +40,9 @@ class _Asked(msgspec.Struct):
 class Wants:
     """Compares what the other side is known to have with what the replica holds."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, names: Names) -> None:
         self._replica: Final = replica
+        self._names: Final = names
         # By device: what the other side is known to have, and what it was told that we have.
         self._theirs: Final[dict[bytes, int]] = {}
         self._announced: Final[dict[bytes, int]] = {}
@@ -78,10 +80,15 @@ class Wants:
     def check_room(self, device: bytes) -> None:
         """Check that the other side may name this feed.
 
-        Raises ``ProtocolViolation`` when it is one more than a link remembers.
+        Raises ``ProtocolViolation`` when it is one more than a link remembers, ``LinkFailed`` when
+        nobody here has heard of it, and of too many others that links announce.
         """
-        if device not in self._theirs and len(self._theirs) >= limits.LINK_FEEDS:
+        if device in self._theirs:
+            return
+        if len(self._theirs) >= limits.LINK_FEEDS:
             raise ProtocolViolation(f"more than {limits.LINK_FEEDS} feeds on one link")
+        if device not in self._replica.feeds:
+            self._names.add()
 
     def get_theirs(self, device: bytes) -> int:
         """Return up to where the other side is known to hold a feed."""

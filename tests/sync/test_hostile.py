@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from synaptic_crdt.errors import (
     Forged,
+    LinkFailed,
     MalformedInput,
     ProtocolViolation,
     SynapticError,
@@ -47,6 +48,7 @@ from tests.sync.conftest import (
     Peer,
     make_key,
     make_pieces,
+    sync,
 )
 
 FOUNDER = make_key(1)
@@ -362,6 +364,50 @@ def test_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0, None) for number in range(1, 5)]
     with pytest.raises(ProtocolViolation, match="more than 3 feeds"):
         run(End(Peer()), (make_hello(), Leaves(leaves=tuple(leaves), last=False)))
+
+
+def announce_unknown(peer: Peer, count: int) -> End:
+    """Return an end to which so many feeds are announced that nobody here has heard of."""
+    end = End(peer)
+    leaves = [Leaf(number.to_bytes(32, "big"), 1, bytes(32), 0, None) for number in range(count)]
+    leaves.sort(key=lambda leaf: compute_place(KEY, leaf.device))
+    run(end, (make_hello(beside=bytes(32)), Leaves(leaves=tuple(leaves), last=False)))
+    return end
+
+
+def test_all_links_together_remember_no_more_of_what_nobody_knows_than_they_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "LINK_NAMES", 2)
+    monkeypatch.setattr(limits, "SHARED_NAMES", 5)
+    peer = Peer(FOUNDER)
+    first, second = announce_unknown(peer, 6), announce_unknown(peer, 3)
+    assert peer.gate.budget.names_shared == 5
+    with pytest.raises(LinkFailed, match="too much at a time"):
+        announce_unknown(peer, 3)
+    # Whoever announces little is served all the same.
+    third = announce_unknown(peer, 2)
+    with pytest.raises(LinkFailed):
+        third.receive(encode_frame(Ids(ids=(bytes(32),), last=True)))
+    for end in (first, second, third):
+        end.session.close()
+    assert peer.gate.budget.names_shared == 0
+    announce_unknown(peer, 7)
+
+
+def test_feeds_that_are_held_here_may_be_announced_by_everybody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "LINK_NAMES", 0)
+    monkeypatch.setattr(limits, "SHARED_NAMES", 1)
+    one, other = Peer(), Peer()
+    for number in range(3):
+        one.note(make_key(number))
+    other.copy_from(one)
+    one.note(make_key(0))
+    sync(one, other)
+    assert one.gate.budget.names_shared == other.gate.budget.names_shared == 0
+    assert one.replica.get_leaves() == other.replica.get_leaves()
 
 
 def test_pushes_of_too_many_feeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from synaptic_crdt.state.statements import (
     encode_statement,
     stands_before_checkpoints,
 )
+from synaptic_crdt.sync.budget import Names
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import Hello, Ids, Message, Statements
 from synaptic_crdt.sync.pages import cut_pages
@@ -29,8 +30,9 @@ class StatementExchange(Part):
 
     kinds: ClassVar[Kinds] = (Ids, Statements)
 
-    def __init__(self, replica: Replica, intake: Intake) -> None:
+    def __init__(self, replica: Replica, intake: Intake, names: Names) -> None:
         self._replica: Final = replica
+        self._names: Final = names
         self._intake: Final = intake
         self.beside: Final = compute_ids_digest(replica)
         self._view: int = replica.chain.view.number
@@ -148,6 +150,7 @@ class StatementExchange(Part):
     def _take_ids(self, message: Ids) -> None:
         if not self._owes_ids or not (message.ids or message.last):
             raise ProtocolViolation("ids after the last ones, or none")
+        self._names.add(len(message.ids))
         self._their_ids.update(message.ids)
         if len(self._their_ids) > limits.LINK_IDS:
             raise ProtocolViolation(f"more than {limits.LINK_IDS} statements")
