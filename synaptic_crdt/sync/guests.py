@@ -31,7 +31,7 @@ from synaptic_crdt.errors import (
     ProtocolViolation,
     SynapticError,
 )
-from synaptic_crdt.sync.backoff import Backoff
+from synaptic_crdt.sync.backoff import REMEMBERED, Backoff
 from synaptic_crdt.sync.membership import Refusal
 
 LINKS: Final = 64  # at a time, of those who come; each may hold about two pieces in memory
@@ -80,6 +80,12 @@ class Guests:
         self._links: Final[dict[Guest, None]] = {}
         self._hosts: Final[Backoff[str]] = Backoff(_LONGEST_HOST_SECONDS)
         self._devices: Final[Backoff[bytes]] = Backoff(_LONGEST_DEVICE_SECONDS)
+        # From where devices of the market came, the newest at the end.
+        self._good: Final[dict[str, None]] = {}
+
+    def is_good(self, host: str) -> bool:
+        """Did a device of the market come from a host, as far as is remembered?"""
+        return host in self._good
 
     @contextmanager
     def keep_stranger(self, host: str) -> Generator[None]:
@@ -134,6 +140,7 @@ class Guests:
                 return Refusal.FULL
             self._turn_out(silent)
         self._links[guest] = None
+        self._note_good(host)
         return guest
 
     def get_wait_seconds(self, host: str, device: bytes | None) -> float:
@@ -141,6 +148,12 @@ class Guests:
         now = trio.current_time()
         seconds = 0.0 if device is None else self._devices.get_seconds(device, now)
         return max(seconds, self._hosts.get_seconds(host, now))
+
+    def _note_good(self, host: str) -> None:
+        self._good.pop(host, None)
+        self._good[host] = None
+        if len(self._good) > REMEMBERED:
+            del self._good[next(iter(self._good))]
 
     def _make_room_for_stranger(self, host: str) -> None:
         if self._hosts.get_seconds(host, trio.current_time()):

@@ -19,6 +19,7 @@ from synaptic_crdt.errors import (
     VersionMismatch,
     WrongMarket,
 )
+from synaptic_crdt.sync.anteroom import Anteroom
 from synaptic_crdt.sync.addresses import get_host, is_started_by_other
 from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.channel import Channel
@@ -169,18 +170,26 @@ async def serve(
                 await stack.enter_async_context(door.listener)
             doors.extend(opened)
         task_status.started([door.address for door in doors])
+        anteroom = Anteroom(guests.is_good)
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(anteroom.run)
             for door in doors:
-                serve_one = partial(_serve_one, door, end, guests, on_event)
+                serve_one = partial(_serve_one, door, end, guests, anteroom, on_event)
                 nursery.start_soon(trio.serve_listeners, serve_one, [door.listener])
 
 
 async def _serve_one(
-    door: Door, end: LocalEnd, guests: Guests, on_event: EventHandler, raw: trio.SocketStream
+    door: Door,
+    end: LocalEnd,
+    guests: Guests,
+    anteroom: Anteroom,
+    on_event: EventHandler,
+    raw: trio.SocketStream,
 ) -> None:
     name = door.name_peer(raw)
     host, device = get_host(name), None
     try:
+        await anteroom.wait(host)
         stream = await _let_in(door, raw, end, guests, host)
         device = stream.peer.device
         guest = guests.make_guest(host, device)

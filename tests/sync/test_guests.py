@@ -264,6 +264,8 @@ async def test_a_crowd_of_silent_connections_keeps_nobody_out() -> None:
     async with serving(Peer(), log) as address, AsyncExitStack() as stack:
         for _ in range(3 * module.STRANGERS):
             silent = await stack.enter_async_context(await tcp.dial(address))
+            # Of who says nothing at all the system does not even tell.
+            await silent.send_all(b"s")
             assert await silent.receive_some(8)
         report = await sync_once(address, make_end(Peer()), on_event=Log())
         assert report.equal

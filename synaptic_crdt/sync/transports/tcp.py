@@ -1,4 +1,7 @@
-"""``tcp://host:port``: streams over TCP, of which only the secure channel makes links."""
+"""``tcp://host:port``: streams over TCP, of which only the secure channel makes links.
+
+Answers connections that say nothing, or are dropped at once: the system keeps them to itself.
+"""
 
 import socket
 from typing import Final
@@ -11,6 +14,8 @@ from synaptic_crdt.sync import addresses
 from synaptic_crdt.sync.transports.door import Door
 
 _DIAL_SECONDS: Final = 10
+# Who dials speaks first, so the system wakes us for nobody who says nothing, for so long.
+_SILENT_SECONDS: Final = 10
 # After a minute of silence, four questions in another minute.
 _KEEP_ALIVE: Final = (
     (socket.TCP_KEEPIDLE, 60),
@@ -46,6 +51,8 @@ async def listen(address: str) -> list[Door]:
         raise LinkFailed(
             f"{address}: {error}; choose another port, or an address of this machine"
         ) from error
+    for listener in listeners:
+        listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT_SECONDS)
     return [
         Door(_name(*listener.socket.getsockname()[:2]), listener, name_peer, keep_alive)
         for listener in listeners
