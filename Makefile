@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long mutation fuzz crash check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long mutation fuzz crash flood check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check for-fuzz
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -43,6 +43,10 @@ SEED :=
 
 crash: for-test  ## kill -9 and power cuts, at random and at chosen points; takes ten minutes
 	@$(python) -m tests.crashing $(COUNT) $(SEED)
+
+# Not a gate: the tests have a short one. SECONDS are for each attack; ATTACKS=name runs some alone.
+flood: for-test  ## a real program under every attack on links, an honest peer beside it; takes an hour
+	@$(python) -m tests.flooding $(SECONDS) $(ATTACKS)
 
 check: format lint types contracts coverage vectors  ## every gate
 

@@ -69,7 +69,7 @@ REMEMBERED_STATEMENTS: Final = 1024  # that came over a link, so that they are n
 USELESS_ENTRIES: Final = 65_536  # over a link, beyond twice what is held: links cross
 LINKS_BYTES: Final = 64 * MIB  # of pieces that all links of a process have begun to bring
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
-# Feeds and statements that one link names and nobody here has heard of take some 500 bytes each. So
+# Feeds and statements that one link names and nobody here has heard of take some 270 bytes each. So
 # many each link has to itself, and so many more all links share: a newcomer learns of a market of
 # 100,000 feeds over one of them.
 LINK_NAMES: Final = 1024

@@ -19,8 +19,8 @@ from synaptic_crdt.errors import (
     VersionMismatch,
     WrongMarket,
 )
-from synaptic_crdt.sync.anteroom import Anteroom
 from synaptic_crdt.sync.addresses import get_host, is_started_by_other
+from synaptic_crdt.sync.anteroom import Anteroom
 from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.events import Reconciled
