@@ -1,5 +1,6 @@
 """Everybody does anything, wisely or not, in any order; all invariants hold after every step."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -170,5 +171,5 @@ class Roles(RuleBasedStateMachine):
         return otherwise if row is None or otherwise == "dot" else self.stage.names[row.provider]
 
 
-TestRoles = Roles.TestCase
+TestRoles = pytest.mark.untraced(Roles.TestCase)
 TestRoles.settings = settings(max_examples=60, stateful_step_count=50)

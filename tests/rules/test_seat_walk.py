@@ -388,6 +388,7 @@ def walk_judged(
     return walk
 
 
+@pytest.mark.untraced
 def test_every_reachable_state_ends_by_deadlines_alone() -> None:
     """Every row of the table is taken, and from every state silence ends with nothing locked."""
     events: Counter[tuple[str, str]] = Counter()
@@ -404,6 +405,7 @@ def test_every_reachable_state_ends_by_deadlines_alone() -> None:
 LIVING = {"OPEN", "ASSIGNED", "STARTED", "DELIVERED", "HELD", "DISPUTED"}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("privacy", ["public", "private", "confidential"])
 @pytest.mark.parametrize("release", ["requester", "evaluator", "quorum", "both"])
 def test_whoever_releases_and_whoever_reads_every_state_ends_by_deadlines_alone(
@@ -417,11 +419,13 @@ def test_whoever_releases_and_whoever_reads_every_state_ends_by_deadlines_alone(
     assert ("TIMELOCKED" in reached) == (privacy == "private")
 
 
+@pytest.mark.untraced
 def test_with_the_key_in_the_post_nothing_waits_for_it_and_every_state_ends() -> None:
     walk = walk_judged("requester", 0, is_keyed=True)
     assert {state for state, _ in walk.events} == LIVING | {"PENDING"}
 
 
+@pytest.mark.untraced
 def test_without_checkpoints_nothing_waits_for_them_and_every_state_ends() -> None:
     walk = walk_judged("evaluator", 0, "private", sandbox=True)
     assert {state for state, _ in walk.events} == LIVING | {"KEYWAIT"}

@@ -36,6 +36,7 @@ KEYS = {
 }
 
 
+@pytest.mark.untraced
 def test_the_second_ledger_agrees_on_every_judged_market() -> None:
     applied: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

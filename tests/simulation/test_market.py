@@ -6,6 +6,7 @@
 from functools import partial
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def check_end(played: Play) -> None:
     assert founder.replica.machine.get_next_deadline() is None
 
 
+@pytest.mark.untraced
 @settings(max_examples=max(EXAMPLES // 4, 1))
 @given(st.integers(0, 5), programs, st.booleans())
 def test_peers_agree_with_each_other_and_with_the_second_ledger(
@@ -135,6 +137,7 @@ def play_to_the_end(genesis: int, program: list[Step], *, is_private: bool = Fal
     return played
 
 
+@pytest.mark.untraced
 def test_long_programs_of_private_work_share_keys_rightly_and_wrongly() -> None:
     refused = {Verdict.KEY_DEVICE_UNKNOWN, Verdict.NO_KEY, Verdict.NOT_A_PARTY}
     needed = {"key.share", "task.start", "task.deliver"}
@@ -216,6 +219,7 @@ def find_unwritten(reached: Reached) -> set[str]:
     return set(OPERATIONS) - set(reached.applied) - (JUDGING - {"task.approve"})
 
 
+@pytest.mark.untraced
 def test_long_programs_reach_every_operation_and_every_verdict() -> None:
     def find_wanted(reached: Reached) -> set[str]:
         work = WORKING if find_unended(reached) else set[str]()

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import pytest
 from hypothesis import settings
 
 from tests.simulation.agreement import find_differences, replay_all
@@ -23,7 +24,9 @@ from tests.simulation.scenario import make_key
 
 # The profile says how much time there is.
 EXAMPLES: Final = settings.default.max_examples if settings.default else 100
-RUNS: Final = max(EXAMPLES // 5, 1)
+RUNS: Final = max(EXAMPLES // 20, 1)
+# Where chance has left a situation out, it gets more of them.
+RUNS_AT_MOST: Final = 10 * RUNS
 STEPS: Final = 120
 SITUATIONS: Final = 11
 
@@ -87,14 +90,17 @@ def find_situations(mix: Mix) -> Iterator[str]:
         yield from ["a late entry"] * (times != sorted(times))
 
 
+@pytest.mark.untraced
 def test_all_homes_end_up_equal(tmp_path: Path) -> None:
     reached: Counter[str] = Counter()
-    for seed in range(RUNS):
+    for seed in range(RUNS_AT_MOST):
+        # It was worth it when everything that is to be withstood has happened.
+        if seed >= RUNS and len(reached) == SITUATIONS:
+            return
         folder = tmp_path / str(seed)
         folder.mkdir()
         reached += check(seed, folder)
-    # It was worth it: everything that is to be withstood has happened.
-    assert len(reached) == SITUATIONS, reached
+    pytest.fail(f"{RUNS_AT_MOST} runs left something out: {reached}")
 
 
 def main(runs: int, start: int) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
+import pytest
+
 from synaptic_crdt.node.node import Market
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.feeds import Piece
@@ -117,6 +119,7 @@ def test_three_acceptances_and_a_late_one_in_every_order() -> None:
     assert verdicts[3] is Verdict.NO_FREE_SEAT
 
 
+@pytest.mark.untraced
 def test_overspending_transfers_in_every_order() -> None:
     scenario = Scenario(fund=10_000)
     first, second, third = (scenario.add(1_000) for _ in range(3))
@@ -142,6 +145,7 @@ def test_overspending_transfers_in_every_order() -> None:
     assert min(balances) >= 0
 
 
+@pytest.mark.untraced
 def test_two_seats_their_deadlines_and_a_cancellation_in_every_order() -> None:
     scenario = Scenario(fund=10_000)
     requester = scenario.add(1_000)

@@ -9,6 +9,7 @@ and again as peers offer it, and end equal.
 from collections.abc import Sequence
 from typing import Final
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -210,6 +211,7 @@ def tell(chance: st.DataObject, witnesses: Sequence[DeviceKey]) -> Story:
     return story
 
 
+@pytest.mark.untraced
 @settings(max_examples=150, phases=PHASES)
 @given(st.data())
 def test_any_order_ends_equal(chance: st.DataObject) -> None:
@@ -218,6 +220,7 @@ def test_any_order_ends_equal(chance: st.DataObject) -> None:
     assert describe(first) == describe(second) == describe(story.replica)
 
 
+@pytest.mark.untraced
 @settings(max_examples=50, phases=PHASES)
 @given(st.data())
 def test_replicas_that_counted_others_end_equal_after_a_handover(chance: st.DataObject) -> None:

@@ -233,6 +233,7 @@ def test_a_window_of_exactly_a_mebibyte_is_closed(writer: Writer) -> None:
     assert sum(map(len, piece.bodies)) == limits.WINDOW_BYTES
 
 
+@pytest.mark.untraced
 @given(data=st.data())
 def test_any_cut_of_a_feed_verifies_and_ends_equal(data: st.DataObject) -> None:
     monkey = Writer(1)

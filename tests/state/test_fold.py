@@ -209,6 +209,7 @@ def cut(writer: Writer, start: int, stop: int) -> list[Piece]:
     return list(seal_bodies(MARKET, writer.key, tip, bodies))
 
 
+@pytest.mark.untraced
 @settings(max_examples=150)
 @given(chance=st.randoms(use_true_random=False))
 def test_any_delivery_gives_the_straight_fold(chance: random.Random) -> None:
@@ -235,6 +236,7 @@ def test_any_delivery_gives_the_straight_fold(chance: random.Random) -> None:
     assert replicas[0].compute_digest() == replicas[1].compute_digest()
 
 
+@pytest.mark.untraced
 @settings(max_examples=80)
 @given(chance=st.randoms(use_true_random=False))
 def test_a_staged_epoch_that_is_aborted_leaves_no_trace(chance: random.Random) -> None:
@@ -265,6 +267,7 @@ def test_a_staged_epoch_that_is_aborted_leaves_no_trace(chance: random.Random) -
     check_against_replay(replica)
 
 
+@pytest.mark.untraced
 @settings(max_examples=80)
 @given(chance=st.randoms(use_true_random=False))
 def test_a_preview_is_the_verdict_and_changes_nothing(chance: random.Random) -> None:

@@ -428,6 +428,7 @@ def test_a_truncated_file_never_crashes(home: Home, tmp_path: Path) -> None:
         check_is_survivable(home, cut_path)
 
 
+@pytest.mark.untraced
 def test_flipped_bytes_of_the_file_never_crash(home: Home, tmp_path: Path) -> None:
     chance = random.Random(3)
     whole = home.path.read_bytes()

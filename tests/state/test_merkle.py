@@ -61,6 +61,7 @@ def test_the_first_difference_of_two_trees(
     assert find_first_difference(*trees) == min(differing, default=None)
 
 
+@pytest.mark.untraced
 @given(batches)
 def test_the_hash_depends_on_the_content_alone(
     history: list[dict[bytes, bytes | None]],

@@ -155,6 +155,7 @@ STEPS: Final = st.lists(
 )
 
 
+@pytest.mark.untraced
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
 def test_nobody_can_tell_where_a_replica_began(
@@ -672,6 +673,7 @@ def test_what_was_left_before_a_handover_is_left_when_it_is_final_again(home: Ho
     assert describe(home.replica) == describe(home.replay())
 
 
+@pytest.mark.untraced
 def test_whole_windows_are_left_to_storage_as_such(tmp_path: Path) -> None:
     home = Home(tmp_path / "market.db")
     time_ms = OPENED_MS

@@ -246,6 +246,7 @@ while True:
 """
 
 
+@pytest.mark.untraced
 def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
     chance = random.Random(7)
     Store.create(path, GENESIS).close()

@@ -75,6 +75,7 @@ def test_a_wait_that_grew_for_long_overflows_nothing() -> None:
     assert backoff.get_seconds("who", 0.0) == 3_600
 
 
+@pytest.mark.untraced
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.floats(0, 1_000)), max_size=60))
 def test_no_number_of_liars_is_remembered(told: list[tuple[int, float]]) -> None:
     backoff = Backoff[int](60.0)

@@ -243,6 +243,7 @@ class Flood:
         pump(End(self.honest[number]), End(self.honest[number - 1]))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(8))
 def test_honest_peers_converge_while_a_member_floods(seed: int) -> None:
     """Whatever is left out of the flood, nothing of theirs is; at its end all hold the same."""

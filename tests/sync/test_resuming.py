@@ -110,6 +110,7 @@ def count_cuts(
         cut += 1
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_cut_at_any_byte_resumes_without_a_verified_piece_sent_again(
     order: tuple[int, int],
@@ -117,6 +118,7 @@ def test_a_cut_at_any_byte_resumes_without_a_verified_piece_sent_again(
     assert count_cuts(make_small, order, by_frame=False) > 1000
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_cut_at_any_frame_resumes_without_a_verified_piece_sent_again(
     order: tuple[int, int],
