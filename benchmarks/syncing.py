@@ -20,9 +20,9 @@ from synaptic_crdt.rules.operations import TokenTransfer
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync.events import Reconciled
+from synaptic_crdt.sync.happenings import SyncReport
 from synaptic_crdt.sync.links import LocalEnd, keep_link, serve, sync_once
 from synaptic_crdt.sync.membership import Access, Opening
-from synaptic_crdt.sync.peer import SyncReport
 
 _ENTRIES = 10_000
 _DEVICES = 10

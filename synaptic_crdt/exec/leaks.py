@@ -39,10 +39,13 @@ class Leak(msgspec.Struct, frozen=True):
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """A pattern, and what its match must look like besides."""
+    """A pattern, and what its match must look like besides.
+
+    Compiled when it is first searched for: a command that only reads searches for none.
+    """
 
     kind: str
-    pattern: re.Pattern[bytes]
+    pattern: bytes
     confirm: Callable[[re.Match[bytes]], bool]
 
 
@@ -103,7 +106,7 @@ def _is_allowed(field: str, allowed: Sequence[str]) -> bool:
 
 
 def _apply(rule: _Rule, data: bytes) -> Leak | None:
-    for match in rule.pattern.finditer(data):
+    for match in re.finditer(rule.pattern, data):
         if rule.confirm(match):
             return Leak(rule.kind, match.start())
     return None
@@ -143,7 +146,7 @@ def _is_no_example(match: re.Match[bytes]) -> bool:
 def _is_named_secret(match: re.Match[bytes]) -> bool:
     """Do the words before say that it is secret, and is it random?"""
     before = match.string[max(0, match.start() - _NAME_BYTES) : match.start() + len(match[1])]
-    if _NAMES.search(before) is None:
+    if re.search(_NAMES, before) is None:
         return False
     return _looks_random(match[2])
 
@@ -192,7 +195,7 @@ _PLACEHOLDERS: Final = frozenset(
 
 # What makes a key or a token one that nobody else may see; a public key is none.
 _NAME_BYTES: Final = 16
-_NAMES: Final = re.compile(
+_NAMES: Final = (
     rb"(?i)(?:(?:api|secret|private|access|auth|account|signing|encryption|master|service)[_.-]?key"
     rb"|(?:auth|access|api|bearer|refresh|session|bot|deploy|personal|secret)[_.-]?token"
     rb"|secret|passwd|password|passphrase)$"
@@ -205,7 +208,7 @@ def _rule(
     """Return a rule whose matches begin with ``start``, and not in the midst of a word."""
     # A pattern that begins with plain bytes is searched for many times as fast.
     edge = rb"(?<![A-Za-z0-9_+/=-]" + start + rb")"
-    return _Rule(kind, re.compile(start + edge + rest), confirm)
+    return _Rule(kind, start + edge + rest, confirm)
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
@@ -228,9 +231,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _rule("a Slack token", b"xox", rb"[abeoprs]-([A-Za-z0-9-]{10,250})", _is_varied),
     _Rule(
         "a Slack webhook",
-        re.compile(
-            rb"hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/([A-Za-z0-9]{20,32})"
-        ),
+        rb"hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/([A-Za-z0-9]{20,32})",
         _is_varied,
     ),
     _rule("a Stripe key", b"sk_live_", rb"([A-Za-z0-9]{16,250})", _is_varied),
@@ -256,12 +257,12 @@ _RULES: Final[tuple[_Rule, ...]] = (
     ),
     _Rule(
         "a password in a URL",
-        re.compile(rb"://[A-Za-z0-9_.~%-]{1,64}:([^\s:@/\"'`<>\\]{4,128})@[A-Za-z0-9]"),
+        rb"://[A-Za-z0-9_.~%-]{1,64}:([^\s:@/\"'`<>\\]{4,128})@[A-Za-z0-9]",
         _is_password,
     ),
     _Rule(
         "a secret by its name",
-        re.compile(
+        (
             rb"(key|token|secret|passw(?:or)?d|passphrase"
             rb"|K(?:EY|ey)|T(?:OKEN|oken)|S(?:ECRET|ecret)|P(?:ASS(?:WORD|WD)|ass(?:word|wd)))"
             rb"[\"']?\]?[ \t]{0,4}(?::=|=>|[:=])[ \t]{0,4}[\"'`]?"

@@ -16,7 +16,6 @@ from synaptic_crdt.node.device_tickets import (
 )
 from synaptic_crdt.node.home import Home, HomeLock
 from synaptic_crdt.node.lookup import read_device
-from synaptic_crdt.node.newcomer import fetch_checkpoint, get_incoming_path
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.paper import append_as_paper, find_account, read_paper_key
 from synaptic_crdt.node.peers import keep_addresses
@@ -134,6 +133,8 @@ def join_market(
             proof=proof,
         )
         if from_checkpoint:
+            from synaptic_crdt.node.newcomer import fetch_checkpoint
+
             state = fetch_checkpoint(home, key, ticket.genesis, operation, ticket.addresses)
         with _arrived_dropped(home), _new_node(home, key, ticket.genesis, state) as node:
             # The invitation's own entry arrives with the first sync; until then the contract
@@ -254,7 +255,7 @@ def _arrived_dropped(home: Home) -> Generator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(get_incoming_path(home), ignore_errors=True)
+        shutil.rmtree(home.incoming_path, ignore_errors=True)
 
 
 @contextmanager

@@ -52,6 +52,11 @@ class Home:
         return os.fsencode(self.path).decode(errors="backslashreplace")
 
     @property
+    def incoming_path(self) -> Path:
+        """The folder of what arrives for a new home; to be removed once it is of no more use."""
+        return self.path / "incoming"
+
+    @property
     def is_complete(self) -> bool:
         """Does this home hold a market?"""
         return self.store_path.exists()

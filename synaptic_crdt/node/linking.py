@@ -14,8 +14,7 @@ from synaptic_crdt.node.sieve import Sieve
 from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
-from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
-from synaptic_crdt.sync.peer import LeftOut, SyncReport
+from synaptic_crdt.sync.happenings import Happening, Left, LeftOut, Linked, Lost, SyncReport
 from synaptic_crdt.sync.transports.exchange import Passed
 
 _FAILURES: Final = 64  # the newest, by address; every event was told when it happened

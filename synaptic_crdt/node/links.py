@@ -11,8 +11,7 @@ import msgspec
 
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.sync.events import Greeted, Reconciled
-from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
-from synaptic_crdt.sync.peer import SyncReport
+from synaptic_crdt.sync.happenings import Happening, Left, Linked, Lost, SyncReport
 
 REMEMBERED: Final = 256
 

@@ -32,11 +32,6 @@ from synaptic_crdt.sync.state_fetch import StateFetch
 _COPY_BYTES: Final = 1024 * 1024
 
 
-def get_incoming_path(home: Home) -> Path:
-    """Return the folder of what arrives; to be removed once it is of no more use."""
-    return home.path / "incoming"
-
-
 def fetch_checkpoint(
     home: Home, key: DeviceKey, genesis: bytes, opening: AccountOpen, addresses: Sequence[str]
 ) -> Path:
@@ -79,7 +74,7 @@ async def _fetch(home: Home, end: LocalEnd, address: str) -> Path:
     offered: list[_Incoming] = []
 
     def take(offer: StateOffer) -> _Incoming:
-        offered.append(_Incoming(get_incoming_path(home), offer))
+        offered.append(_Incoming(home.incoming_path, offer))
         return offered[-1]
 
     await fetch_state(address, end, StateFetch(end.gate.replica.market, take))

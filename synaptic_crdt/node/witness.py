@@ -21,7 +21,6 @@ from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
-import trio
 
 from synaptic_crdt.errors import StoreFailed, UsageError
 from synaptic_crdt.node.node import Node
@@ -46,6 +45,8 @@ class Word(msgspec.Struct, frozen=True):
 
 async def run_witness(node: Node) -> None:
     """Cosign what is right until cancelled, as soon as it comes."""
+    import trio
+
     has_news = trio.Event()
 
     def take_note(_: Sequence[bytes]) -> None:

@@ -12,7 +12,7 @@ import trio
 
 from synaptic_crdt.errors import SynapticError, UsageError
 from synaptic_crdt.sync import addresses
-from synaptic_crdt.sync.links import Lost
+from synaptic_crdt.sync.happenings import Lost
 from synaptic_crdt.sync.pauses import Pauses
 from synaptic_crdt.sync.transports.exchange import Exchange, FileEnd, Passed
 from synaptic_crdt.sync.transports.file import FileExchange

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, NamedTuple
 
-import msgspec
 import trio
 
 from synaptic_crdt.errors import (
@@ -26,9 +25,10 @@ from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.events import Reconciled
 from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.guests import Guest, Guests
+from synaptic_crdt.sync.happenings import Happening, Left, Linked, Lost, SyncReport
 from synaptic_crdt.sync.membership import Membership, Refusal
 from synaptic_crdt.sync.pauses import Pauses
-from synaptic_crdt.sync.peer import IDLE_SECONDS, LinkEvent, SyncReport, run_link
+from synaptic_crdt.sync.peer import IDLE_SECONDS, run_link
 from synaptic_crdt.sync.state_fetch import StateFetch
 from synaptic_crdt.sync.transports import streams
 from synaptic_crdt.sync.transports.door import Door
@@ -49,29 +49,7 @@ class LocalEnd(NamedTuple):
     blobs: Blobs = NO_BLOBS
 
 
-class Linked(msgspec.Struct, frozen=True):
-    """A link was made, with a device that showed that it belongs to the market."""
-
-    device: bytes
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """A link could not be made, or broke; it is made again after ``pause_seconds``, if ever.
-
-    ``wait_seconds``: how long whoever came is served less, or not at all, for what it did.
-    """
-
-    error: SynapticError
-    pause_seconds: float | None
-    wait_seconds: float = 0.0
-
-
-class Left(msgspec.Struct, frozen=True):
-    """A link that somebody else had made ended in good order."""
-
-
 # Called with the address of the link, and what happened there.
-Happening = LinkEvent | Linked | Lost | Left
 EventHandler = Callable[[str, Happening], None]
 
 

@@ -25,10 +25,8 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.sync.blobs import NO_BLOBS, Blobs
 from synaptic_crdt.sync.channel import Peer
-from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import (
     NOBODY,
-    Counts,
     Event,
     ForkFound,
     Greeted,
@@ -37,6 +35,7 @@ from synaptic_crdt.sync.events import (
     Role,
 )
 from synaptic_crdt.sync.gate import Gate
+from synaptic_crdt.sync.happenings import LeftOut, LinkEvent, SyncReport
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.membership import Access
 from synaptic_crdt.sync.session import Session
@@ -47,26 +46,6 @@ IDLE_SECONDS: Final = 60
 _RECEIVE_BYTES: Final = 256 * 1024
 
 
-class SyncReport(msgspec.Struct, frozen=True):
-    """What a link has moved so far, and whether both ends hold the same (None: not known).
-
-    ``rejected`` counts the lies that ended the link.
-    """
-
-    counts: Counts
-    rejected: int
-    equal: bool | None
-    root: bytes | None
-
-
-class LeftOut(msgspec.Struct, frozen=True):
-    """More of a device's feed came than can be taken now, and why; once for each feed of a link."""
-
-    device: bytes
-    reason: str
-
-
-LinkEvent = LeftOut | Greeted | ForkFound | Reconciled | Alarm | SyncReport
 EventHandler = Callable[[LinkEvent], None]
 
 

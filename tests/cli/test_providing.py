@@ -253,7 +253,9 @@ WITHOUT_MODEL: Final = (
 
 
 @pytest.mark.parametrize("line", WITHOUT_MODEL, ids=" ".join)
-def test_who_needs_no_model_does_not_load_the_sdk(market: Told, line: tuple[str, ...]) -> None:
+def test_who_needs_no_model_does_not_load_the_sdk_nor_who_links_to_nobody_a_scheduler(
+    market: Told, line: tuple[str, ...]
+) -> None:
     market("paul", "policy", "set", "--command", "/bin/cat")
     program = (
         "import sys; from synaptic_crdt.cli.main import main; code = main(sys.argv[1:]);"
@@ -269,3 +271,4 @@ def test_who_needs_no_model_does_not_load_the_sdk(market: Told, line: tuple[str,
     loaded = set(done.stderr.split())
     assert "synaptic_crdt.cli.main" in loaded
     assert loaded.isdisjoint({"anthropic", "httpx2", "pydantic"})
+    assert line[0] == "provide" or loaded.isdisjoint({"trio", "ssl"})

@@ -7,8 +7,7 @@ from synaptic_crdt.node.linking import LinkBook
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.sync.events import Counts
-from synaptic_crdt.sync.links import Left, Linked, Lost
-from synaptic_crdt.sync.peer import SyncReport
+from synaptic_crdt.sync.happenings import Left, Linked, Lost, SyncReport
 
 Json = dict[str, Any]
 

@@ -10,9 +10,8 @@ from synaptic_crdt.node.queries import run_query
 from synaptic_crdt.node.wire import Json
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import Counts, Greeted, Reconciled
-from synaptic_crdt.sync.links import Happening, Left, Linked, Lost
+from synaptic_crdt.sync.happenings import Happening, Left, LeftOut, Linked, Lost, SyncReport
 from synaptic_crdt.sync.messages import Done
-from synaptic_crdt.sync.peer import LeftOut, SyncReport
 
 ADDRESS = "tcp://127.0.0.1:7700"
 DONE = Done(root=bytes(32), digest=bytes(32), index=0, entries=0)

@@ -19,7 +19,8 @@ from synaptic_crdt.state.feeds import encode_body, seal_bodies
 from synaptic_crdt.state.keys import DeviceKey, make_seed
 from synaptic_crdt.state.limits import WINDOW_ENTRIES
 from synaptic_crdt.state.store import Store
-from synaptic_crdt.sync.peer import LeftOut, SyncReport, run_link
+from synaptic_crdt.sync.happenings import LeftOut, SyncReport
+from synaptic_crdt.sync.peer import run_link
 from tests.node.conftest import carry
 from tests.sync.linking import Log
 

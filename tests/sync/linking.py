@@ -9,9 +9,10 @@ import trio.testing
 from synaptic_crdt.errors import SynapticError
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.channel import Channel
+from synaptic_crdt.sync.happenings import SyncReport
 from synaptic_crdt.sync.links import LocalEnd
 from synaptic_crdt.sync.membership import Access, Opening, Refusal
-from synaptic_crdt.sync.peer import SyncReport, run_link
+from synaptic_crdt.sync.peer import run_link
 from synaptic_crdt.sync.transports.door import Door
 from synaptic_crdt.sync.transports.secured import SecuredStream, secure
 from tests.sync.conftest import CLOCK_MS, Peer, make_key

@@ -9,7 +9,8 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.differences import Alarm
 from synaptic_crdt.sync.events import Reconciled
-from synaptic_crdt.sync.links import Linked, Lost, keep_link, serve, sync_once
+from synaptic_crdt.sync.happenings import Linked, Lost
+from synaptic_crdt.sync.links import keep_link, serve, sync_once
 from synaptic_crdt.sync.peer import GREETING_SECONDS, IDLE_SECONDS
 from synaptic_crdt.sync.transports import tcp
 from tests.sync.conftest import End, Peer, make_key

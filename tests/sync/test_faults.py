@@ -15,9 +15,9 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.limits import WINDOW_ENTRIES
 from synaptic_crdt.sync.channel import Channel
 from synaptic_crdt.sync.gate import Gate, KeepNothing
+from synaptic_crdt.sync.happenings import LeftOut, Linked, Lost
 from synaptic_crdt.sync.inspection import Admission
-from synaptic_crdt.sync.links import Linked, Lost, serve, sync_once
-from synaptic_crdt.sync.peer import LeftOut
+from synaptic_crdt.sync.links import serve, sync_once
 from synaptic_crdt.sync.quotas import Quota
 from synaptic_crdt.sync.session import Session
 from synaptic_crdt.sync.transports import tcp

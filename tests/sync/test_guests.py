@@ -15,7 +15,8 @@ from synaptic_crdt.sync import guests as module
 from synaptic_crdt.sync.addresses import get_host
 from synaptic_crdt.sync.backoff import REMEMBERED, Backoff
 from synaptic_crdt.sync.guests import Guest, Guests
-from synaptic_crdt.sync.links import Lost, serve, sync_once
+from synaptic_crdt.sync.happenings import Lost
+from synaptic_crdt.sync.links import serve, sync_once
 from synaptic_crdt.sync.membership import Refusal
 from synaptic_crdt.sync.transports import tcp
 from tests.sync.conftest import Peer

@@ -7,8 +7,8 @@ import trio.testing
 from synaptic_crdt.errors import Forged, LinkFailed, NotAdmitted, StoreFailed, WrongMarket
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.sync.events import ForkFound, Greeted, Reconciled
-from synaptic_crdt.sync.links import Left, Linked, Lost, keep_link, serve, sync_once
-from synaptic_crdt.sync.peer import SyncReport
+from synaptic_crdt.sync.happenings import Left, Linked, Lost, SyncReport
+from synaptic_crdt.sync.links import keep_link, serve, sync_once
 from synaptic_crdt.sync.transports import tcp
 from tests.sync.conftest import Peer, make_key
 from tests.sync.linking import HERE, LinkEnd, Log, make_end, run_two, wait_until_equal

@@ -17,7 +17,7 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.statements import Statement, encode_statement
 from synaptic_crdt.sync.events import Counts
 from synaptic_crdt.sync.gate import Gate
-from synaptic_crdt.sync.peer import SyncReport
+from synaptic_crdt.sync.happenings import SyncReport
 from synaptic_crdt.sync.read_keys import SEALED_HEAD_BYTES, ReadKeys, is_sealed
 from synaptic_crdt.sync.transports.bundle_format import check_whole, pour_records
 

@@ -15,7 +15,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import Checkpoint
 from synaptic_crdt.sync.exchanges import exchange_once, keep_exchange
-from synaptic_crdt.sync.links import Lost
+from synaptic_crdt.sync.happenings import Lost
 from synaptic_crdt.sync.read_keys import ReadKeys, make_read_key
 from synaptic_crdt.sync.transports.exchange import FileEnd, Passed
 from synaptic_crdt.sync.transports.folder import FolderExchange

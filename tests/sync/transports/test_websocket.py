@@ -16,7 +16,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 
 from synaptic_crdt.errors import LinkFailed, ProtocolViolation, UsageError
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.sync.links import Lost, serve, sync_once
+from synaptic_crdt.sync.happenings import Lost
+from synaptic_crdt.sync.links import serve, sync_once
 from synaptic_crdt.sync.transports import tcp, websocket
 from synaptic_crdt.sync.transports.websocket import WebSocketStream
 from tests.sync.conftest import Peer
