@@ -28,6 +28,7 @@ _FILES: Final = {
     "peers.json",
     "lock",
     "place.json",
+    "places",
     "policy.toml",
     "blobs",
     "keys",
@@ -64,7 +65,7 @@ def _look(home: Home, folder: Path, promises: Promises) -> list[str]:
     node = Node.open(home, "")
     try:
         wrong = [f"damaged: {damage}" for damage in node.damages]
-        wrong += _compare(Records(node, get_files(folder)), promises)
+        wrong += _compare(Records(node, folder), promises)
         store = BlobStore(home.blobs_path)
         for name in store.list():
             store.get(name)

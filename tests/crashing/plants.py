@@ -18,6 +18,7 @@ from synaptic_crdt.node.home import Home
 from synaptic_crdt.state import store
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync import files
+from synaptic_crdt.sync.transports import shelf
 
 
 def acknowledge_early() -> None:
@@ -118,6 +119,11 @@ def leave_bundles_unsynced() -> None:
     _take_sync(files)
 
 
+def leave_shared_unsynced() -> None:
+    """Files in shared folders are renamed into place without ``fsync``."""
+    _take_sync(shelf)
+
+
 def leave_blobs_unsynced() -> None:
     """Fetched blobs are moved into place without ``fsync``."""
     _take_sync(partials)
@@ -154,6 +160,7 @@ PLANTS: Final[dict[str, Callable[[], None]]] = {
         show_what_is_unsynced,
         leave_usage_unsynced,
         leave_bundles_unsynced,
+        leave_shared_unsynced,
         leave_blobs_unsynced,
     )
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,10 @@ from synaptic_crdt.node.contents import get_key_ring
 from synaptic_crdt.node.home import write_privately
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import read_addresses
+from synaptic_crdt.node.reading import make_file_end
+from synaptic_crdt.state.keys import DeviceKey
 from tests.crashing.promises import NOTHING
+from tests.crashing.scenes import Other, get_files, get_shared
 
 
 def digest(data: bytes) -> str:
@@ -25,10 +29,13 @@ def digest(data: bytes) -> str:
 class Records:
     """What an open home holds, by the names that promises use."""
 
-    def __init__(self, node: Node, files: Path) -> None:
+    def __init__(self, node: Node, folder: Path) -> None:
         self._node: Final = node
-        self._files: Final = files
-        self._statements: Final = {each.id.hex() for each in node.replica.walk_statements()}
+        self._files: Final = get_files(folder)
+        self._shared: Final = get_shared(folder)
+        # Of what is stored, the replica holds what matters still.
+        rows = node.store._connection.execute("SELECT id FROM statements")
+        self._statements: Final = {id_.hex() for (id_,) in rows}
         calls = UsageLog(node.home.usage_path).read()
         self._calls: Final = {call.begun.call: call.outcome for call in calls}
 
@@ -46,6 +53,23 @@ class Records:
         if feed is None or not 1 <= int(position) <= feed.end:
             return NOTHING
         return feed.get_id(int(position)).hex()
+
+    def read_shared(self, place: str) -> str:
+        """Return what a newcomer finds in the shared folder; a lie in it is told instead."""
+        device, position = place.split(":")
+        feed = self._newcomer.replica.feeds.get(bytes.fromhex(device))
+        if feed is None or feed.end < int(position):
+            return NOTHING
+        return feed.get_id(int(position)).hex()
+
+    @cached_property
+    def _newcomer(self) -> Other:
+        newcomer = Other(self._node.market.genesis_bytes, DeviceKey(bytes(32)))
+        keys = make_file_end(self._node, in_the_clear=True).keys
+        passed = newcomer.share(self._shared, keys)
+        # What stands on others may wait for them; what is there is whole and true.
+        assert not passed.skipped, passed.skipped
+        return newcomer
 
     def read_statement(self, id_: str) -> str:
         return "here" if id_ in self._statements else NOTHING
@@ -90,6 +114,7 @@ class Records:
 
 _READERS: Final[Mapping[str, Callable[[Records, str], str]]] = {
     "entry": Records.read_entry,
+    "shared": Records.read_shared,
     "statement": Records.read_statement,
     "blob": Records.read_blob,
     "key": Records.read_key,

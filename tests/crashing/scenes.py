@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
+import trio
 
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.founding import found_market, join_market, make_device
@@ -26,6 +27,9 @@ from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import encode_statement, sign_cosignature
 from synaptic_crdt.sync.gate import Gate, KeepNothing
+from synaptic_crdt.sync.read_keys import ReadKeys
+from synaptic_crdt.sync.transports.exchange import FileEnd, Passed
+from synaptic_crdt.sync.transports.folder import FolderExchange
 from tests.node.conftest import carry
 from tests.sync.conftest import sync
 
@@ -49,6 +53,11 @@ class Other:
     def meet(self, node: Node) -> None:
         """Exchange everything with a home in one real session."""
         sync(cast("Any", self), cast("Any", node))
+
+    def share(self, folder: Path, keys: ReadKeys) -> Passed:
+        """Bring a folder in step, as its owner does who does not encrypt."""
+        end = FileEnd(self.gate, self.market.genesis_bytes, self.key.public, keys, seals=False)
+        return trio.run(FolderExchange(f"dir://{folder}", end).run_pass)
 
     def write(self, operations: list[Operation]) -> None:
         """Write a batch of entries."""
@@ -93,10 +102,15 @@ def get_files(folder: Path) -> Path:
     return folder / "files"
 
 
+def get_shared(folder: Path) -> Path:
+    """Return the folder that others are to find what is held here in."""
+    return get_files(folder) / "shared"
+
+
 def make_scene(name: str, folder: Path) -> Scene:
     """Make one of ``SCENES`` below a folder."""
     place = folder / name
-    get_files(place).mkdir(parents=True)
+    get_shared(place).mkdir(parents=True)
     return Scene(name, place, SCENES[name](place))
 
 

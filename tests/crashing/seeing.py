@@ -13,8 +13,8 @@ _AT_CWD: Final = 0xFFFFFF9C
 _PATH_BYTES: Final = 4_096
 _STEP: Final = 256
 _GENERAL: Final = (
-    (re.compile(r"^[0-9a-f]{24,}"), "*"),
-    (re.compile(r"\.[0-9]+\.part$"), ".*.part"),
+    (re.compile(r"[0-9a-f]{16,}"), "*"),
+    (re.compile(r"\.[0-9]+\.(part|bundle)$"), r".*.\1"),
     (re.compile(r"^\d{4}-\d\d-\d\d"), "DAY"),
 )
 

@@ -69,7 +69,8 @@ _NAMES: Final = {number: name for name, number in _CALLS.items()}
 
 # From the kernel's headers: they are part of its promise to programs.
 _TRACEME, _CONT, _SYSCALL, _SETOPTIONS, _GET_SYSCALL_INFO = 0, 7, 24, 0x4200, 0x420E
-_OPTIONS: Final = 0x1 | 0x80 | 0x100000  # tell system calls apart, the filter, end with us
+# Tell system calls apart from signals, threads, the filter; and end with us.
+_OPTIONS: Final = 0x1 | 0x8 | 0x80 | 0x100000
 _SECCOMP_EVENT: Final = 7
 _EXIT: Final = 2
 _WAIT_ALL: Final = 0x40000000
@@ -118,33 +119,43 @@ def become_traced() -> None:
 def watch(child: int, is_last: Callable[[Call], bool]) -> int:
     """Let a child that waits run, telling each call when it is done; kill it after the last one.
 
-    Returns how the child ended, as ``os.waitpid`` tells it.
+    Threads that it begins are watched as well. Returns how the child ended, as ``os.waitpid`` tells
+    it; there must be no other child.
     """
     _, status = os.waitpid(child, _WAIT_ALL)
     if not os.WIFSTOPPED(status):
         raise NotTraceableError("the child cannot be traced")
     _ptrace(_SETOPTIONS, child, _OPTIONS)
     _ptrace(_CONT, child, None)
-    name, args = "", ()
+    # By thread: the call that it is in.
+    begun: dict[int, tuple[str, tuple[int, ...]]] = {}
+    known = {child}
     while True:
-        _, status = os.waitpid(child, _WAIT_ALL)
+        thread, status = os.waitpid(-1, _WAIT_ALL)
         if not os.WIFSTOPPED(status):
-            return status
-        number = os.WSTOPSIG(status)
-        if status >> 16 == _SECCOMP_EVENT:
+            if thread == child:
+                return status
+            continue
+        number, event = os.WSTOPSIG(status), status >> 16
+        if event == _SECCOMP_EVENT:
+            info = _read_info(thread)
+            call, *rest = struct.unpack_from("7Q", info, _INFO_AT)
+            begun[thread] = _NAMES.get(call, ""), tuple(rest)
             # Before the call: from here to its end.
-            number, *rest = struct.unpack_from("7Q", _read_info(child), _INFO_AT)
-            name, args = _NAMES[number], tuple(rest)
-            _ptrace(_SYSCALL, child, None)
+            _ptrace(_SYSCALL, thread, None)
         elif number == signal.SIGTRAP | 0x80:
-            info = _read_info(child)
+            info = _read_info(thread)
             (result,) = struct.unpack_from("q", info, _INFO_AT)
-            if info[0] == _EXIT and is_last(Call(name, args, result)):
+            # What a dying thread had begun is of no interest.
+            if info[0] == _EXIT and is_last(Call(*begun.pop(thread), result)):
                 os.kill(child, signal.SIGKILL)
             else:
-                _ptrace(_CONT, child, None)
+                _ptrace(_CONT, thread, None)
         else:
-            _ptrace(_CONT, child, number)
+            # A new thread is stopped before it begins, and the event is no signal for anybody.
+            is_signal = not event and thread in known
+            known.add(thread)
+            _ptrace(_CONT, thread, number if is_signal else None)
 
 
 def find_obstacle() -> str | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import trio
+
 from synaptic_crdt.errors import Refused
 from synaptic_crdt.exec.executors.base import Job, Limits, Result, Usage
 from synaptic_crdt.exec.payloads import ContentKey
@@ -27,6 +29,7 @@ from synaptic_crdt.node.contents import get_key_ring
 from synaptic_crdt.node.home import Home, HomeLock
 from synaptic_crdt.node.node import Node
 from synaptic_crdt.node.peers import keep_addresses, read_addresses
+from synaptic_crdt.node.reading import make_file_end
 from synaptic_crdt.node.witness import cosign, is_witness
 from synaptic_crdt.rules.consents import make_consent
 from synaptic_crdt.rules.operations import Operation, TokenTransfer, encode_operation
@@ -35,9 +38,19 @@ from synaptic_crdt.state.limits import BLOB_PIECE_BYTES
 from synaptic_crdt.state.outline import make_outline, name_content
 from synaptic_crdt.sync.blobs import WantedBlob
 from synaptic_crdt.sync.transports import bundle
+from synaptic_crdt.sync.transports.folder import FolderExchange
 from tests.crashing.promises import NOTHING, Teller
 from tests.crashing.records import digest, make_journal
-from tests.crashing.scenes import Other, Scene, found, get_files, get_home, get_wall_ms, make_pieces
+from tests.crashing.scenes import (
+    Other,
+    Scene,
+    found,
+    get_files,
+    get_home,
+    get_shared,
+    get_wall_ms,
+    make_pieces,
+)
 
 # Every so many steps of SQLite's machine somebody may look in.
 STEPS: Final = 20
@@ -69,6 +82,7 @@ class Victim:
         self.teller: Final = teller
         self.chance: Final = chance
         self.files: Final = get_files(folder)
+        self.shared: Final = get_shared(folder)
         self._other: Final[Other | None] = scene.other
         self._home: Final[Home] = get_home(folder)
         self._fuse: Final = fuse
@@ -155,6 +169,24 @@ class Victim:
         path = self.files / "brought.bundle"
         bundle.write_bundle(path, other.replica, other.market.genesis_bytes)
         read_bundle(self.node, path=str(path))
+
+    def share(self) -> None:
+        """Bring a folder in step that the other device writes to as well."""
+        if self.node.store.is_archived:
+            return
+        self._tell_document()
+        end = make_file_end(self.node, in_the_clear=self.chance.random() < 0.5)
+        if self._other is not None:
+            self._meet(self._other)
+            self._other.write([make_consent(None)] * self.chance.randint(0, 5))
+            self._other.share(self.shared, end.keys)
+        exchange = FolderExchange(f"dir://{self.shared}", end)
+        passed = trio.run(exchange.run_pass)
+        exchange.close()
+        if passed.report.equal:
+            for device, feed in self.node.replica.feeds.items():
+                name = f"shared:{device.hex()}:{feed.end}"
+                self.teller.acknowledge(name, feed.get_id(feed.end).hex())
 
     def write_bundle(self) -> None:
         name = self.chance.choice(("one.bundle", "two.bundle"))
@@ -307,6 +339,7 @@ OPERATIONS: Final[dict[str, Callable[[Victim], None]]] = {
     "cosign": Victim.cosign,
     "sync": Victim.meet,
     "merge a bundle": Victim.carry,
+    "share a folder": Victim.share,
     "write a bundle": Victim.write_bundle,
     "archive": Victim.archive,
     "close and open": Victim.reopen,
