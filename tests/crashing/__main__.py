@@ -132,8 +132,7 @@ def main(arguments: list[str]) -> int:
         is_chosen = arguments[:1] == ["each"]
         scenes = arguments[1:2] if is_chosen and len(arguments) > 1 else list(SCENES)
         rig, tally = Rig(folder, scenes), Tally()
-        if rig.obstacle is not None:
-            _say(f"NOT DONE: crashes after chosen system calls, and power cuts: {rig.obstacle}")
+        _tell_obstacle(rig)
         if not is_chosen:
             count, first = (*map(int, arguments), *(COUNT, 1)[len(arguments) :])
             _crash_at_random(rig, tally, count, first)
@@ -190,7 +189,9 @@ def _try_plants(folder: Path, names: list[str]) -> int:
         if not child:
             PLANTS[name]()
             (folder / name).mkdir()
-            found = _find(Rig(folder / name, _QUICK))
+            rig = Rig(folder / name, _QUICK)
+            _tell_obstacle(rig)
+            found = _find(rig)
             _say(f"{name}: {found or 'NOT FOUND'}")
             sys.stdout.flush()
             os._exit(int(found is None))
@@ -206,6 +207,11 @@ def _find(rig: Rig) -> str | None:
             if crash.wrong:
                 return f"crash {count} ({crash.kind}, {crash.operation}): {crash.wrong[0]}"
     return None
+
+
+def _tell_obstacle(rig: Rig) -> None:
+    if rig.obstacle is not None:
+        _say(f"NOT DONE: crashes after chosen system calls, and power cuts: {rig.obstacle}")
 
 
 def _say(line: str) -> None:

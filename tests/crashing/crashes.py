@@ -10,6 +10,7 @@ How it dies is one of four kinds:
 A seed makes the same choices again; keys, clocks and moments differ.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -17,7 +18,6 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -121,8 +121,9 @@ class Case:
     def _die_at_step(self, script: list[str]) -> None:
         length = self._chance.randint(1, _STEPS)
         child, pipe = self._begin(script, Fuse(length), is_traced=False)
+        data = _read_to_end(pipe)
         _, status = os.waitpid(child, 0)
-        self._end(status, pipe, "step", f"{length}")
+        self._end(status, pipe, "step", f"{length}", data)
 
     def _die_at_moment(self, script: list[str]) -> None:
         child, pipe = self._begin(script, Fuse(None), is_traced=False)
@@ -132,8 +133,7 @@ class Case:
         time.sleep(self._chance.random() * 0.01)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        self._promises.take(data[: data.rfind(b"\n") + 1])
-        self._end(status, pipe, "moment", f"{lines}", data[data.rfind(b"\n") + 1 :])
+        self._end(status, pipe, "moment", f"{lines}", data)
 
     def die_again(self) -> None:
         """Only open the home, which shows what it holds; then cut the power."""
@@ -149,7 +149,9 @@ class Case:
 
     def _begin(self, script: list[str], fuse: Fuse, *, is_traced: bool) -> tuple[int, int]:
         pipe, end = os.pipe()
-        fcntl(end, F_SETPIPE_SZ, _PIPE_BYTES)
+        if is_traced:
+            # Nobody reads what is told before it is over.
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         seed = self._chance.random()
         child = os.fork()
         if child:
@@ -168,11 +170,8 @@ class Case:
 
     def _end(self, status: int, pipe: int, kind: str, point: str, before: bytes = b"") -> None:
         """Take what the process has told, and examine what it left, on a copy."""
-        data = before
-        while more := os.read(pipe, _PIPE_BYTES):
-            data += more
+        self._promises.take(before + _read_to_end(pipe))
         os.close(pipe)
-        self._promises.take(data)
         code = os.waitstatus_to_exitcode(status)
         if code not in {0, -signal.SIGKILL}:
             what = f"it ended with {code}: {self._promises.operation}"
@@ -194,6 +193,13 @@ class Case:
                 self._scene.name, kind, point, promises.operation, len(list(promises.names)), wrong
             )
         )
+
+
+def _read_to_end(pipe: int) -> bytes:
+    data = b""
+    while more := os.read(pipe, _PIPE_BYTES):
+        data += more
+    return data
 
 
 def _make_counter() -> Callable[[], int]:

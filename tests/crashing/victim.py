@@ -20,7 +20,7 @@ from synaptic_crdt.exec.executors.base import Job, Limits, Result, Usage
 from synaptic_crdt.exec.payloads import ContentKey
 from synaptic_crdt.exec.policy import Policy, save_policy
 from synaptic_crdt.exec.usage import UsageLog
-from synaptic_crdt.node.archive import write_archive
+from synaptic_crdt.node.archive import restore_archive, write_archive
 from synaptic_crdt.node.arrivals import Arrivals
 from synaptic_crdt.node.blobs import BlobStore
 from synaptic_crdt.node.bundles import read_bundle, write_bundle
@@ -203,6 +203,19 @@ class Victim:
         write_archive(self.node, path=str(path))
         self.teller.acknowledge("file:old.bundle", digest(path.read_bytes()))
 
+    def read_back(self) -> None:
+        """Read an archive back, which nobody else may have open meanwhile."""
+        path = self.files / "old.bundle"
+        if not path.exists():
+            return
+        self.node.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        restore_archive(self._home, path)
+        self.node = self._open()
+        assert not self.node.store.count_archived()
+
     def reopen(self) -> None:
         self.node.close()
         self.node = self._open()
@@ -342,6 +355,7 @@ OPERATIONS: Final[dict[str, Callable[[Victim], None]]] = {
     "share a folder": Victim.share,
     "write a bundle": Victim.write_bundle,
     "archive": Victim.archive,
+    "read an archive back": Victim.read_back,
     "close and open": Victim.reopen,
     "keep a blob": Victim.keep_blob,
     "fetch a blob": Victim.fetch_blob,
