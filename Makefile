@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long mutation fuzz crash flood check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long mutation fuzz simulate crash flood check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check for-fuzz
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -28,6 +28,12 @@ long: for-test  ## the whole suite with many more of everything that is random; 
 # Not a gate: for whoever changed rules or their tests. Goes on where it was interrupted.
 mutation: for-test  ## small wrong changes of the rules, each to be noticed by a test; takes an hour
 	@$(python) -m tests.mutation
+
+# `make simulate SEEDS=0..19999`; a seed that fails is told with the command that shows it again.
+SEEDS := 0..399
+
+simulate: for-test  ## whole markets in one process, under every evil there is, from seeds
+	@$(python) -m tests.simulation $(SEEDS)
 
 # Not a gate: the tests replay what was found. TARGET=name runs one alone; SECONDS are for each, and
 # those with more behind them take longer. `make fuzz TARGET=keep` chooses anew what is kept.
@@ -49,7 +55,7 @@ crash: for-test  ## kill -9 and power cuts, at random and at chosen points; take
 flood: for-test  ## a real program under every attack on links, an honest peer beside it; takes an hour
 	@$(python) -m tests.flooding $(SECONDS) $(ATTACKS)
 
-check: format lint types contracts coverage vectors  ## every gate
+check: format lint types contracts coverage vectors simulate  ## every gate
 
 format: for-check
 	@$(python) -m ruff format --check

@@ -272,6 +272,10 @@ def _load_chain(store: Store, replica: Replica) -> tuple[list[Damage], list[Fork
             break
         takes_conflicts = len(left) == len(waiting)
         waiting = left
+    # What was cosigned beside what counts is evidence, once the proof of signing twice is held.
+    for _, statement in verified:
+        if isinstance(statement, Cosignature):
+            replica.chain.add(statement)
     # A view may wait for a checkpoint that never came, and what was signed in it with it; the chain
     # says so itself, and nothing is signed meanwhile.
     awaited = replica.chain.awaited

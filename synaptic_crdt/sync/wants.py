@@ -100,8 +100,9 @@ class Wants:
             self._theirs[device] = position
 
     def announce(self, device: bytes, position: int) -> None:
-        """Remember that the other side is told that we have a feed up to ``position``."""
-        self._announced[device] = position
+        """Remember that the other side takes us to have a feed up to ``position``."""
+        # Of a feed that gave way less may be told than was before, and asked for all the same.
+        self._announced[device] = max(position, self._announced.get(device, 0))
 
     def note_asked(self, device: bytes, first: int) -> None:
         """Remember that the other side asks for a feed from ``first`` on, so it has no more."""
@@ -195,6 +196,8 @@ class Wants:
     def take_piece(self, piece: Piece) -> None:
         """Take note of a piece that came; count it if it was asked for."""
         self.note_theirs(piece.device, piece.last)
+        # Whoever brought it takes us to have it, even where it was of a branch that lost.
+        self.announce(piece.device, piece.last)
         if self.is_next(piece.device, piece.first):
             asked = self._asked[piece.device]
             asked.first = piece.last + 1

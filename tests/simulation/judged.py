@@ -5,6 +5,7 @@ and prices; everybody then says at random what could be said of the work, rightl
 time passes and checkpoints come.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
@@ -67,29 +68,24 @@ def is_free(market: Market, task_id: bytes, task: TaskRow) -> bool:
     return any(seat.state == "OPEN" for _, seat in get_seats(market, task_id, task))
 
 
-class Judged:
-    """One such market, driven by one random source."""
+class Judging:
+    """What people do to such a market, each as far as somebody among them has seen it."""
 
-    def __init__(self, seed: int) -> None:
-        self.random: Final = Random(seed)
-        self.scenario: Final = Scenario(
-            fund=10_000, fee_ppm=seed % 3 * 40_000, verifiers=(make_key(1).public,)
-        )
-        self.people: Final = [self.scenario.add(1_000) for _ in range(5)]
-        for peer in self.people[1:]:
-            self._vouch(peer)
+    def __init__(self, scenario: Scenario, people: Sequence[Peer], random: Random) -> None:
+        self.scenario: Final = scenario
+        self.people: Final = people
+        self.random = random
+        # As whoever acts sees it.
+        self._market = people[0].market.contract.market
 
-    def run(self, length: int) -> None:
-        """Play so many acts; everybody knows everything in the end."""
-        for _ in range(length):
-            self._act()
-            if self.random.random() < 0.25:
-                self.scenario.settle(self.random.choice(_WAITS_MS))
-        self.scenario.settle()
+    def settle(self, ms: int = SECOND_MS) -> None:
+        """Let time pass, until what was done is final."""
+        self.scenario.settle(ms)
 
-    def _act(self) -> None:
+    def act(self) -> None:
+        """Let somebody do one thing."""
         peer = self.random.choice(self.people)
-        market = peer.market.contract.market
+        self._market = market = peer.market.contract.market
         tasks = [*get_rows(market.tasks, "number")]
         living = [item for item in get_rows(market.assignments, "provider") if not item[1].end]
         roll = self.random.random()
@@ -105,7 +101,6 @@ class Judged:
             peer.write(self._touch(peer, task_id, task))
         else:
             self._work(*self.random.choice(living))
-        self.scenario.sync()
 
     def _vouch(self, peer: Peer) -> None:
         """The verifier gives its word for somebody, or takes one back."""
@@ -128,7 +123,7 @@ class Judged:
 
     def _work(self, key: bytes, row: AssignmentRow) -> None:
         """Let whoever is mostly right, but not always, do what a seat may wait for."""
-        market = self.people[0].market.contract.market
+        market = self._market
         seat = get_seat(market, row.seat)
         task = get_task(market, seat)
         requester = self._find(task.requester)
@@ -198,13 +193,13 @@ class Judged:
             (self.random.choice((requester, provider)), AssignmentSettle(key, share)),
         ]
         if seat.state == "PENDING" and self.random.random() < 0.9:
-            self.scenario.settle()
+            self.settle()
             return
         if seat.state == "DISPUTED" and self.random.random() < 0.4:
-            self.scenario.settle(73 * HOUR_MS)
+            self.settle(73 * HOUR_MS)
             return
         if seat.state == "HELD" and self.random.random() < 0.2:
-            self.scenario.settle(25 * HOUR_MS)
+            self.settle(25 * HOUR_MS)
             return
         usual = wishes.get(seat.state, both)
         peer, operation = self.random.choice(both if self.random.random() < 0.2 else usual)
@@ -225,12 +220,13 @@ class Judged:
         return self._find(self.random.choice(named))
 
     def _choose_arbiter(self, delivery: bytes) -> Peer:
-        row = self.people[0].market.contract.market.disputes.get(delivery)
+        row = self._market.disputes.get(delivery)
         arbiters = row.arbiters if row is not None else ()
         return self._find(self.random.choice(arbiters)) if arbiters else self.people[0]
 
     def _find(self, account: bytes) -> Peer:
-        return next(peer for peer in self.scenario.peers if peer.account == account)
+        found = (peer for peer in self.scenario.peers if peer.account == account)
+        return next(found, self.people[0])
 
     def _make_improvement(self, task_id: bytes, task: TaskRow) -> TaskImprove:
         service = task.service
@@ -301,3 +297,23 @@ class Judged:
     def _seal(self, shard: Shard, keyed: tuple[bytes, ...]) -> Shard:
         keys = tuple(SealedKey(device, bytes(80)) for device in keyed)
         return replace(shard, commitment=COMMITMENT, keys=keys)
+
+
+class Judged(Judging):
+    """One such market, driven by one random source, where everybody hears of everything at once."""
+
+    def __init__(self, seed: int) -> None:
+        scenario = Scenario(fund=10_000, fee_ppm=seed % 3 * 40_000, verifiers=(make_key(1).public,))
+        people = [scenario.add(1_000) for _ in range(5)]
+        super().__init__(scenario, people, Random(seed))
+        for peer in self.people[1:]:
+            self._vouch(peer)
+
+    def run(self, length: int) -> None:
+        """Play so many acts; everybody knows everything in the end."""
+        for _ in range(length):
+            self.act()
+            self.scenario.sync()
+            if self.random.random() < 0.25:
+                self.scenario.settle(self.random.choice(_WAITS_MS))
+        self.scenario.settle()

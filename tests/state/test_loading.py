@@ -4,7 +4,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from synaptic_crdt.state.feeds import Piece, make_seal_message, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.loading import Damage, load_replica
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.state.statements import Statement, encode_statement
 from synaptic_crdt.state.store import Store
 from tests.state import witnessing
 from tests.state.conftest import MARKET, OPENED_MS, ToyContract, Writer, admit, make_replica
@@ -380,6 +380,35 @@ def test_what_a_view_signed_whose_origin_never_came_is_no_damage(tmp_path: Path)
     [damage] = load_replica(store, make_handed_over())
     assert (damage.kind, damage.position) == ("statement", 3)
     store.close()
+
+
+def test_what_was_cosigned_beside_what_counts_is_evidence_after_opening(tmp_path: Path) -> None:
+    """The proof of signing twice is taken last, and says what of this matters."""
+    winner, loser = witnessing.follow(root=1), witnessing.follow(root=2)
+    following = witnessing.follow(winner)
+    statements: list[Statement] = [
+        *(winner, loser, witnessing.cosign(loser, witnessing.C)),
+        *witnessing.cosign_all(winner, witnessing.A, witnessing.B),
+        *(following, *witnessing.cosign_all(following, witnessing.A, witnessing.B)),
+    ]
+    with closing(Store.create(tmp_path / "market.db", b"genesis")) as store:
+        before, after = make_witnessed(), make_witnessed()
+        for statement in statements:
+            before.add_statement(statement)
+            store.write(statements=[(statement.id, encode_statement(statement))])
+        assert before.chain.index == 2
+        assert load_replica(store, after) == ()
+    assert sorted(after.get_statements()) == sorted(before.get_statements())
+
+
+def make_witnessed() -> Replica:
+    return Replica(
+        MARKET,
+        sequencer=witnessing.SEQUENCER.public,
+        opened_ms=OPENED_MS,
+        make_contract=ToyContract,
+        witnesses=[key.public for key in witnessing.WITNESSES],
+    )
 
 
 def make_handed_over() -> Replica:

@@ -34,6 +34,7 @@ from synaptic_crdt.sync.messages import (
 )
 from synaptic_crdt.sync.parts.statements import compute_ids_digest
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
+from synaptic_crdt.sync.wants import Wants
 from tests.forking import sign_fork
 from tests.sync.conftest import (
     CLOCK_MS,
@@ -44,6 +45,7 @@ from tests.sync.conftest import (
     End,
     Peer,
     make_key,
+    make_pieces,
     pump,
     sync,
 )
@@ -205,6 +207,35 @@ def test_a_live_link_settles_and_fetches_by_itself() -> None:
     one.note(FORKER, 2)
     pump(*ends)
     assert other.replica.root == one.replica.root
+
+
+def test_what_was_pushed_of_the_branch_that_lost_ends_no_link() -> None:
+    """Later each takes the other to have as much of the branch that won."""
+    one, other = part(2, 0, 0)
+    ends = End(one, live=True), End(other, live=True)
+    pump(*ends)
+    one.write(FORKER, *[["note", 1]] * 3)
+    other.write(FORKER, ["note", 2])
+    pump(*ends)
+    other.close_epoch()
+    pump(*ends)
+    assert get_position(one) == get_position(other) == 3
+    # What goes on from there comes to both of them by somebody else.
+    (piece,) = make_pieces(other.replica, FORKER, ["note", 3])
+    for peer in (one, other):
+        assert peer.gate.admit_piece(piece) is Admission.ACCEPT
+    pump(*ends)
+    one.note(FORKER, 4)
+    pump(*ends)
+    assert get_position(other) == 8
+    assert other.replica.root == one.replica.root
+
+
+def test_a_feed_that_gave_way_may_be_asked_for_as_far_as_it_was_announced() -> None:
+    wants = Wants(Peer(FOUNDER).replica)
+    wants.announce(DEVICE, 17)
+    wants.announce(DEVICE, 16)
+    assert wants.get_announced(DEVICE) == 17
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (4, 1), (1, 4), (1100, 3)])

@@ -1,0 +1,332 @@
+"""What those do who keep to no rule: each an action of a simulation.
+
+They have keys of members, of the sequencer and of witnesses, as a thief has; what they may do with
+them is all but break a signature. What nobody may ever be taken in by raises here when it is taken.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
+from synaptic_crdt.state.clock import pack_timestamp
+from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
+from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.held import Feed
+from synaptic_crdt.state.interchange import sort_out
+from synaptic_crdt.state.statements import (
+    Checkpoint,
+    encode_statement,
+    sign_checkpoint,
+    sign_cosignature,
+)
+from synaptic_crdt.sync.inspection import Admission
+from synaptic_crdt.sync.messages import PREFACE_BYTES
+from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
+from tests.fuzzing.changes import change_bytes, change_value, join_frames, split_frames
+from tests.simulation.homes import describe_document, read_raw_changes
+from tests.simulation.machines import Machine
+from tests.simulation.program import Play, Step
+
+if TYPE_CHECKING:
+    from tests.simulation.simulator import Simulation
+
+_ELSEWHERE: Final = compute_hash("market", b"another market")
+_FLOOD: Final = 60
+
+
+# -- what nobody is ever taken in by -----------------------------------------------------------
+
+
+def forge(sim: "Simulation") -> None:
+    """Alter a piece of somebody's feed, and offer it as theirs."""
+    one, other = sim.pick_two()
+    piece = _pick_piece(sim, one)
+    if piece is None:
+        return
+    chance = sim.chance
+    longer = tuple(sim.chance.randbytes(40) for _ in range(len(piece.bodies)))
+    sim.count("forged piece")
+    _offer_lie(
+        sim,
+        other,
+        chance.choice(
+            (
+                msgspec.structs.replace(piece, signature=chance.randbytes(64)),
+                msgspec.structs.replace(piece, bodies=longer),
+                msgspec.structs.replace(piece, bodies=(*piece.bodies, piece.bodies[-1])),
+                msgspec.structs.replace(piece, device=other.id),
+                msgspec.structs.replace(piece, first=piece.first + 1),
+                msgspec.structs.replace(piece, predecessor=bytes(32)),
+            )
+        ),
+    )
+
+
+def bring_from_elsewhere(sim: "Simulation") -> None:
+    """Offer what a device really wrote, in another market."""
+    one, other = sim.pick_two()
+    start = Feed(_ELSEWHERE, one.id).tip
+    bodies = [
+        encode_body(pack_timestamp(sim.world.wall_ms) + number, ["note", number])
+        for number in range(sim.chance.randint(1, 3))
+    ]
+    sim.count("piece of another market")
+    for piece in seal_bodies(_ELSEWHERE, one.key, start, bodies):
+        _offer_lie(sim, other, piece)
+
+
+def spoil_bundle(sim: "Simulation") -> None:
+    """Alter a bundle on its way."""
+    one, other = sim.pick_two()
+    write_bundle(sim.file, one.replica, sim.world.genesis_bytes)
+    sim.file.write_bytes(change_bytes(sim.file.read_bytes(), sim.chance))
+    sim.count("spoiled bundle")
+    sim.suffer(lambda: read_bundle(sim.file, other.gate))
+
+
+def spoil_document(sim: "Simulation") -> None:
+    """Write into an Automerge file: changes left out, twice, altered, or in others' names."""
+    one, other = sim.pick_two()
+    sim.write_document(one)
+    changes, chance = read_raw_changes(sim.file), sim.chance
+    for _ in range(chance.choice((1, 3, 9))):
+        place = chance.randrange(len(changes))
+        actor, raw = changes[place]
+        match chance.randrange(5):
+            case 0 if len(changes) > 1:
+                del changes[place]
+            case 1:
+                changes.insert(chance.randrange(len(changes)), (actor, raw))
+            case 2:
+                changes[place] = chance.choice(changes)[0], raw
+            case 3:
+                changes[place] = actor, change_bytes(raw, chance)
+            case _:
+                changes.append(changes.pop(place))
+    sim.count("spoiled document")
+    sim.suffer(lambda: sim.admit_document(other, sort_out(changes, one.market.id)))
+
+
+def lie_on_a_link(sim: "Simulation") -> None:
+    """Say anything on a link: other leaves, wants, pieces, ends than there are."""
+    one, other = sim.pick_two()
+    sim.count("link of a liar")
+    sim.network.connect(
+        one, other, sim.fork_chance(), live=sim.chance.random() < 0.3, lie=_say_otherwise
+    )
+
+
+# -- what is signed, and should not have been --------------------------------------------------
+
+
+def equivocate(sim: "Simulation") -> None:
+    """Sign two histories of one device, of equal length or not, and show each to somebody else."""
+    victim = sim.pick()
+    feed = victim.replica.get_feed(victim.id)
+    if feed.position < 2:
+        return
+    sim.count("two histories signed")
+    lengths = sim.chance.choice(((1, 1), (2, 2), (1, 3), (4, 1)))
+    start = feed.tip
+    for side, length in enumerate(lengths):
+        to = sim.pick()
+        time = max(start.time, pack_timestamp(sim.world.wall_ms)) + 1
+        fields = encode_operation(TokenTransfer(to.account, 1 + side, b"", "either"))
+        bodies = [encode_body(time + number, fields) for number in range(length)]
+        sim.suffer(
+            lambda to=to, bodies=bodies: to.gate.admit_pieces(
+                seal_bodies(victim.market.id, victim.key, start, bodies)
+            )
+        )
+
+
+def hoard(sim: "Simulation") -> None:
+    """Sign entries of long ago, and show them to nobody yet."""
+    victim = sim.pick()
+    tip = victim.replica.get_feed(victim.id).tip
+    if not victim.can_write:
+        return
+    fields = encode_operation(TokenTransfer(sim.pick().account, 2, b"", "kept back"))
+    count = sim.chance.choice((1, 3, 10))
+    bodies = [encode_body(tip.time + 1 + number, fields) for number in range(count)]
+    sim.hoards.extend(seal_bodies(victim.market.id, victim.key, tip, bodies))
+    sim.count("entries kept back", count)
+
+
+def release(sim: "Simulation") -> None:
+    """Show somebody what was kept back, late."""
+    for piece in sim.hoards:
+        to = sim.pick()
+        sim.count("entries released late", len(piece.bodies))
+        sim.suffer(lambda to=to, piece=piece: to.gate.admit_piece(piece))
+    sim.hoards.clear()
+
+
+def flood(sim: "Simulation") -> None:
+    """Write as much as there is time for."""
+    home = sim.pick()
+    if not home.can_write:
+        return
+    tip = home.replica.get_feed(home.id).tip
+    time = max(tip.time, pack_timestamp(home.wall_ms))
+    fields = encode_operation(TokenTransfer(sim.pick().account, 1, b"", "x"))
+    bodies = [encode_body(time + number, fields) for number in range(1, _FLOOD)]
+    sim.count("entries of floods", len(bodies))
+    home.publish(bodies)
+
+
+def trade_with_oneself(sim: "Simulation") -> None:
+    """Two who belong together do each other's work, and praise it."""
+    home = sim.pick()
+    step = Step(0, 0, sim.chance.randrange(256), 4, 4)
+    sim.count("wash trades", 3)
+    for _ in range(3):
+        Play.trade(sim.play, home, step)
+
+
+def sign_two(sim: "Simulation") -> None:
+    """Sign two checkpoints of one index, and show them to different homes."""
+    for home in sim.world.machines:
+        if home.may_close:
+            sim.count("second checkpoint signed")
+            for later in (1, 2):
+                checkpoint = home.replica.make_checkpoint(
+                    home.key, sim.world.wall_ms + later, lambda _: True
+                )
+                to = sim.pick()
+                sim.suffer(
+                    lambda to=to, checkpoint=checkpoint: to.gate.admit_statement(
+                        encode_statement(checkpoint)
+                    )
+                )
+            sim.has_second_checkpoints = True
+            return
+
+
+def sign_wrong_root(sim: "Simulation") -> None:
+    """Sign a checkpoint whose root is none."""
+    for home in sim.world.machines:
+        if home.may_close:
+            sim.count("wrong root signed")
+            sim.has_wrong_roots = True
+            right = home.replica.make_checkpoint(home.key, sim.world.wall_ms, lambda _: True)
+            _show_checkpoint(sim, home, right, root=sim.chance.randbytes(32), time=right.time)
+            return
+
+
+def sign_in_the_future(sim: "Simulation") -> None:
+    """Sign a checkpoint of a time that has not come."""
+    for home in sim.world.machines:
+        if home.may_close:
+            sim.count("checkpoint of the future")
+            ahead_ms = sim.chance.choice((61_000, 3_600_000, 86_400_000))
+            made = home.replica.make_checkpoint(
+                home.key, sim.world.wall_ms + ahead_ms, lambda _: True
+            )
+            to = sim.pick()
+            sim.suffer(lambda to=to, made=made: to.gate.admit_statement(encode_statement(made)))
+            return
+
+
+def cosign_blindly(sim: "Simulation") -> None:
+    """Cosign, as a witness, whatever there is: two of one index, and wrong roots."""
+    home = sim.pick()
+    chain = home.replica.chain
+    if home.id not in chain.view.witnesses:
+        return
+    for checkpoint in chain.get_candidates():
+        sim.count("cosigned blindly")
+        sim.has_lying_witnesses = True
+        statement = encode_statement(
+            sign_cosignature(
+                home.market.id,
+                home.key,
+                view=checkpoint.view,
+                index=checkpoint.index,
+                checkpoint=checkpoint.id,
+            )
+        )
+        to = sim.pick()
+        sim.suffer(lambda to=to, statement=statement: to.gate.admit_statement(statement))
+
+
+# ----------------------------------------------------------------------------------------------
+
+
+def _show_checkpoint(
+    sim: "Simulation", home: Machine, right: Checkpoint, *, root: bytes, time: int
+) -> None:
+    wrong = sign_checkpoint(
+        home.market.id,
+        home.key,
+        view=right.view,
+        index=right.index,
+        previous=right.previous,
+        time=time,
+        frontier=right.frontier,
+        root=root,
+    )
+    to = sim.pick()
+    sim.suffer(lambda: to.gate.admit_statement(encode_statement(wrong)))
+
+
+def _pick_piece(sim: "Simulation", home: Machine) -> Piece | None:
+    feeds = [feed for feed in home.replica.feeds.values() if feed.position]
+    if not feeds:
+        return None
+    feed = sim.chance.choice(feeds)
+    return feed.get_piece(sim.chance.randint(1, feed.position))
+
+
+def _offer_lie(sim: "Simulation", home: Machine, piece: Piece) -> None:
+    before = describe_document(home.replica)
+    admissions: list[Sequence[Admission]] = []
+    sim.suffer(lambda: admissions.append(home.gate.admit_pieces([piece])))
+    if any(Admission.ACCEPT in each for each in admissions):
+        raise AssertionError(f"a forged piece was accepted: {piece}")
+    if not home.disk.is_dead and describe_document(home.replica) != before:
+        raise AssertionError(f"a forged piece changed what is held: {piece}")
+
+
+def _say_otherwise(data: bytes, chance: Random) -> bytes:
+    if chance.random() < 0.5:
+        return data
+    head = data[:PREFACE_BYTES] if data.startswith(b"synaptic") else b""
+    payloads = split_frames(data[len(head) :])
+    if not payloads:
+        return data
+    place = chance.randrange(len(payloads))
+    match chance.randrange(6):
+        case 0:
+            del payloads[place]
+        case 1:
+            payloads.insert(place, payloads[place])
+        case 2:
+            payloads.append(payloads.pop(place))
+        case _:
+            payloads[place] = change_value(payloads[place], chance)
+    return head + join_frames(payloads)
+
+
+Lie = Callable[["Simulation"], None]
+
+LIES: Final[tuple[tuple[Lie, int], ...]] = (
+    (forge, 4),
+    (bring_from_elsewhere, 2),
+    (spoil_bundle, 2),
+    (spoil_document, 2),
+    (lie_on_a_link, 6),
+    (equivocate, 3),
+    (hoard, 4),
+    (release, 4),
+    (flood, 1),
+    (trade_with_oneself, 2),
+    (sign_two, 1),
+    (sign_in_the_future, 1),
+    (cosign_blindly, 2),
+)
+# After these only a handover makes anything final again.
+GRAVE_LIES: Final[tuple[tuple[Lie, int], ...]] = ((sign_wrong_root, 2),)
