@@ -139,6 +139,12 @@ class Wants:
         """Was a piece asked for before it was known which branch is awaited?"""
         return self._followed.get(piece.device, piece.first) != piece.first
 
+    def reconsider(self, piece: Piece) -> None:
+        """Leave a feed out no longer if a piece goes on from where ours ends: theirs gave way."""
+        feed = self._replica.get_feed(piece.device)
+        if (piece.first, piece.predecessor) == (feed.position + 1, feed.head):
+            self._left_out.pop(piece.device, None)
+
     def readmit(self) -> list[bytes]:
         """Exchange feeds again that were cut or decided since they were left out; return them."""
         readmitted = [device for device in self._left_out if self._is_decided(device)]

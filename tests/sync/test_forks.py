@@ -12,6 +12,7 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_body_hash
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.statements import ForkProof, encode_statement
+from synaptic_crdt.sync.budget import Names
 from synaptic_crdt.sync.events import ForkFound, Reconciled
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import (
@@ -232,7 +233,8 @@ def test_what_was_pushed_of_the_branch_that_lost_ends_no_link() -> None:
 
 
 def test_a_feed_that_gave_way_may_be_asked_for_as_far_as_it_was_announced() -> None:
-    wants = Wants(Peer(FOUNDER).replica)
+    peer = Peer(FOUNDER)
+    wants = Wants(peer.replica, Names(peer.gate.budget))
     wants.announce(DEVICE, 17)
     wants.announce(DEVICE, 16)
     assert wants.get_announced(DEVICE) == 17

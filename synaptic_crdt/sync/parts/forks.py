@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from synaptic_crdt.errors import ProtocolViolation
 from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.replica import Replica
+from synaptic_crdt.state.statements import FrontierItem
 from synaptic_crdt.sync.events import ForkFound
 from synaptic_crdt.sync.messages import Marks, Message, Probe, Trace, Traced
 from synaptic_crdt.sync.parting import Parted, Partings, make_marks, make_traced
@@ -28,6 +29,8 @@ class Forks(Part):
         self._intake: Final = intake
         self._partings: Final = Partings(replica)
         self._questions: Final[deque[Probe | Trace]] = deque()
+        # By device: which branch the other side was last asked for, and how much it had then.
+        self._looked: Final[dict[bytes, tuple[FrontierItem, int]]] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -74,9 +77,12 @@ class Forks(Part):
     def look(self, device: bytes) -> None:
         """Find out whether the other side has the branch that is awaited, where ours is another."""
         branches = self._replica.branches
-        awaited = branches.get_awaited(device)
-        is_there = awaited is not None and self._wants.get_theirs(device) >= awaited.position
-        if awaited is not None and is_there and branches.has_branch(device):
+        awaited, theirs = branches.get_awaited(device), self._wants.get_theirs(device)
+        if awaited is None:
+            return
+        is_there = theirs >= awaited.position and branches.has_branch(device)
+        if is_there and self._looked.get(device) != (awaited, theirs):
+            self._looked[device] = awaited, theirs
             end = min(self._replica.get_feed(device).position, awaited.position)
             self._partings.look(device, end)
 

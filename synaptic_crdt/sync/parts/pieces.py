@@ -116,7 +116,8 @@ class Pieces(Part):
         """Take note that feeds moved here, or statements came, whoever brought them."""
         readmitted = self._wants.readmit()
         self.note_moved(readmitted)
-        for device in readmitted:
+        # Of a branch that is to give way the other side may have shown no other here.
+        for device in (*readmitted, *self._replica.branches.forks.get_devices()):
             self._forks.look(device)
         if devices:
             for device in devices:
@@ -182,6 +183,7 @@ class Pieces(Part):
             return
         self._header = self._assembly = None
         self._wants.take_piece(piece)
+        self._wants.reconsider(piece)
         if self._wants.is_left_out(piece.device):
             # What follows a fork cannot be placed either.
             self._give_back(sum(map(len, piece.bodies)))
