@@ -28,15 +28,15 @@ from synaptic_crdt.sync.messages import Marks, Probe, Trace, Traced
 class Parted(msgspec.Struct, frozen=True):
     """Both histories agree before ``position`` and not there.
 
-    ``proof`` is the proof of it unless one is known; ``is_fixed`` says that the other side's
-    branch has the id that a checkpoint fixes and that is awaited here. Then ``position`` may be
-    the one behind our end: theirs goes on from there.
+    ``proof`` is the proof of it unless one is known; ``fixed`` is up to where the other side's branch
+    is known to be the one that a checkpoint fixes and that is awaited here, 0 when it is not. If it
+    is, ``position`` may be the one behind our end: theirs goes on from there.
     """
 
     device: bytes
     position: int
     proof: bytes | None
-    is_fixed: bool
+    fixed: int
 
 
 class _Search(msgspec.Struct):
@@ -137,6 +137,7 @@ class Partings:
         assert search is not None
         if (message.device, message.position) != (search.device, search.high):
             raise ProtocolViolation("a branch that nobody asked for")
+        search.asked = None
         feed = self._replica.get_feed(search.device)
         ours, theirs = get_branch(feed, search.high), Branch(message.hashes, message.signature)
         is_misfit = not theirs.hashes or (ours is not None and ours.first == theirs.first)
@@ -203,7 +204,9 @@ class Partings:
             search.is_fixed = None
             return None
         self._search = None
-        return Parted(search.device, search.high, search.proof, bool(search.is_fixed))
+        theirs = search.awaited if search.is_fixed else None
+        fixed = 0 if theirs is None else theirs.position
+        return Parted(search.device, search.high, search.proof, fixed)
 
 
 def make_marks(replica: Replica, probe: Probe) -> Marks:

@@ -16,10 +16,10 @@ from tests.simulation.__main__ import find_failure, find_missed, shorten, simula
 from tests.simulation.simulator import make_script
 
 REPO: Final = Path(__file__).parents[2]
-SEEDS: Final = range(10)
+SEEDS: Final = range(6)
 # Seeds that failed while this was made; what they found has tests of its own, since a script says
 # something else once there is another action to choose from.
-FAILED_ONCE: Final = (79, 92, 108, 162, 171, 210, 421)
+FAILED_ONCE: Final = (79, 92, 108, 127, 162, 171, 210, 285, 343, 421, 540)
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *FAILED_ONCE])

@@ -232,6 +232,31 @@ def test_what_was_pushed_of_the_branch_that_lost_ends_no_link() -> None:
     assert other.replica.root == one.replica.root
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_checkpoint_that_comes_while_a_branch_is_on_its_way(is_known: bool) -> None:
+    """Of one that is known the other side has all, of the one that comes it may have less."""
+    one, other = part(2, 2, 3)
+    third = Peer(FOUNDER)
+    third.copy_from(one)
+    checkpoint = encode_statement(third.close_epoch())
+    if is_known:
+        other.gate.admit_statement(checkpoint)
+        third.note(FORKER, 2)
+        checkpoint = encode_statement(third.close_epoch())
+
+    def tell_before_the_branch(data: bytes) -> Sequence[bytes]:
+        frames = data[PREFACE_BYTES:] if data.startswith(b"synaptic") else data
+        if count_frames(frames, Traced):
+            other.gate.admit_statement(checkpoint)
+        return [data]
+
+    ends = End(one), End(other)
+    pump(*ends, tell_before_the_branch)
+    assert all(end.session.is_reconciled for end in ends)
+    assert get_position(other) == 4
+    assert other.replica.chain.index == 1 + is_known
+
+
 def test_a_feed_that_gave_way_may_be_asked_for_as_far_as_it_was_announced() -> None:
     peer = Peer(FOUNDER)
     wants = Wants(peer.replica, Names(peer.gate.budget))

@@ -113,13 +113,12 @@ class Forks(Part):
         device, position = parted.device, parted.position
         if parted.proof is not None:
             self._intake.statements.append(parted.proof)
-        awaited = self._replica.branches.get_awaited(device)
-        if parted.is_fixed and awaited is not None:
-            self._wants.follow(device, position, awaited.position)
+        if parted.fixed and self._replica.branches.is_awaiting(device):
+            self._wants.follow(device, position, parted.fixed)
         elif not self._wants.is_left_out(device):
             self._wants.leave_out(device)
         if position <= self._replica.get_feed(device).position:
-            self._intake.events.append(ForkFound(device, position, parted.is_fixed))
+            self._intake.events.append(ForkFound(device, position, bool(parted.fixed)))
 
     def _answer(self, question: Probe | Trace) -> Marks | Traced:
         if isinstance(question, Probe):
