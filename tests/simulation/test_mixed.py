@@ -90,7 +90,6 @@ def find_situations(mix: Mix) -> Iterator[str]:
         yield from ["a late entry"] * (times != sorted(times))
 
 
-@pytest.mark.untraced
 def test_all_homes_end_up_equal(tmp_path: Path) -> None:
     reached: Counter[str] = Counter()
     for seed in range(RUNS_AT_MOST):
