@@ -18,8 +18,10 @@ from typing import Final
 
 from synaptic_crdt.rules.operations import OPERATIONS
 from tests.simulation.disk import Fate
+from tests.simulation.happenings import EVILS
 from tests.simulation.network import BEFALLS
-from tests.simulation.simulator import EVILS, Kind, Simulation, make_script
+from tests.simulation.script import Kind, make_script
+from tests.simulation.simulator import Simulation
 
 # Files in memory: no power is ever lost but the simulated one.
 _FOLDER: Final = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)  # noqa: S108

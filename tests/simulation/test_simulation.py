@@ -13,7 +13,7 @@ from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.inspection import Admission
 from tests.simulation import __main__ as simulating
 from tests.simulation.__main__ import find_failure, find_missed, shorten, simulate
-from tests.simulation.simulator import make_script
+from tests.simulation.script import make_script
 
 REPO: Final = Path(__file__).parents[2]
 SEEDS: Final = range(6)
