@@ -48,7 +48,7 @@ fuzz: for-fuzz  ## every way in, under a coverage-guided fuzzer; takes an hour
 COUNT := 2000
 SEED :=
 
-crash: for-test  ## kill -9 and power cuts, at random and at chosen points; takes ten minutes
+crash: for-test  ## kill -9 and power cuts, at random and at chosen points; takes minutes
 	@$(python) -m tests.crashing $(COUNT) $(SEED)
 
 # Not a gate: the tests have a short one. SECONDS are for each attack; ATTACKS=name runs some alone.

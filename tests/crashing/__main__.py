@@ -35,6 +35,7 @@ _WEIGHTS: Final = {"founder": 4, "asking": 3, "witness": 4, "nothing": 2, "long"
 _TRACED_OF_TEN: Final = 7
 _QUICK: Final = ("founder", "asking", "witness", "nothing")
 _MEMORY: Final = Path("/dev", "shm")
+_TOLD_EACH: Final = 1_000
 # Planted mistakes are found long before, or not at all.
 _PATIENCE: Final = 400
 # In each process of a pool: the one that it works with.
@@ -151,7 +152,10 @@ def _crash_at_random(rig: Rig, tally: Tally, count: int, first: int) -> None:
             # What was begun is ended, and nothing more begun than is needed.
             while tally.crashes < count and len(under_way) < PROCESSES:
                 under_way.append(pool.apply_async(_crash, (next(seeds),)))
+            before = tally.crashes
             tally.add(*under_way.popleft().get())
+            if before // _TOLD_EACH < tally.crashes // _TOLD_EACH:
+                _say(f"{tally.crashes:,} crashes, {tally.wrong} of them wrong")
 
 
 def _crash_at_each(rig: Rig, tally: Tally, chosen: Point) -> None:
