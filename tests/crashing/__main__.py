@@ -31,9 +31,9 @@ from tests.crashing.victim import OPERATIONS
 COUNT: Final = 2_000
 PROCESSES: Final = 2
 # A home of thousands of entries takes as long to examine as many small ones.
-_WEIGHTS: Final = {"founder": 4, "asking": 3, "witness": 4, "nothing": 2, "long": 1}
+_WEIGHTS: Final = {"founder": 4, "asking": 3, "witness": 4, "member": 3, "nothing": 2, "long": 1}
 _TRACED_OF_TEN: Final = 7
-_QUICK: Final = ("founder", "asking", "witness", "nothing")
+_QUICK: Final = ("founder", "asking", "witness", "member", "nothing")
 _MEMORY: Final = Path("/dev", "shm")
 _TOLD_EACH: Final = 1_000
 # Planted mistakes are found long before, or not at all.

@@ -98,6 +98,9 @@ def _go_on(scene: Scene, home: Home) -> list[str]:
     node = Node.open(home, "")
     try:
         if scene.other is not None:
+            for piece in scene.branches[1:]:
+                # Who saw it still has it.
+                scene.other.gate.admit_piece(piece)
             scene.other.meet(node)
             node.place.note_peer(scene.other.key.public)
         outcome = node.append(make_consent(None))
@@ -105,15 +108,18 @@ def _go_on(scene: Scene, home: Home) -> list[str]:
         if node.is_sequencer and node.may_close:
             node.make_checkpoint()
         if scene.other is not None:
-            wrong += _compare_with(scene.other, node)
+            wrong += _compare_with(scene, scene.other, node)
         return wrong
     finally:
         node.close()
 
 
-def _compare_with(other: Other, node: Node) -> list[str]:
+def _compare_with(scene: Scene, other: Other, node: Node) -> list[str]:
+    if node.replica.chain.sequencer == other.key.public:
+        other.make_statements()
     other.meet(node)
-    wrong = [f"a fork of {proof.device.hex()}" for proof in other.replica.branches.forks]
+    forkers = {proof.device for proof in other.replica.branches.forks}
+    wrong = [f"a fork of {each.hex()}" for each in forkers if not scene.is_forker(each)]
     if other.replica.root != node.replica.root:
         wrong.append("the other device comes to another root")
     return wrong

@@ -85,11 +85,19 @@ class Other:
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """A home as it is before the first crash, and the other device; None where there is none."""
+    """A home as it is before the first crash, and the other device; None where there is none.
+
+    ``branches``: two pieces of a third device, of which one makes the other void.
+    """
 
     name: str
     folder: Path
     other: Other | None
+    branches: tuple[Piece, ...] = ()
+
+    def is_forker(self, device: bytes) -> bool:
+        """Is this the device that signs two histories?"""
+        return any(piece.device == device for piece in self.branches)
 
 
 def get_home(folder: Path) -> Home:
@@ -111,7 +119,9 @@ def make_scene(name: str, folder: Path) -> Scene:
     """Make one of ``SCENES`` below a folder."""
     place = folder / name
     get_shared(place).mkdir(parents=True)
-    return Scene(name, place, SCENES[name](place))
+    made = SCENES[name](place)
+    other, *branches = made if isinstance(made, tuple) else (made,)
+    return Scene(name, place, other, tuple(branches))
 
 
 def get_wall_ms() -> int:
@@ -168,6 +178,29 @@ def _make_witness(folder: Path) -> Other:
     return other
 
 
+def _make_member(folder: Path) -> tuple[Other, Piece, Piece]:
+    """A member's home, in a market where another device forks and the sequencer settles that."""
+    home, elsewhere = get_home(folder), Home(folder.with_name("gil"))
+    _found(elsewhere)
+    founder = Node.open(elsewhere, "")
+    eve = _join(founder, Home(folder.with_name("eve")))
+    ticket = run_command(founder, "invite", {"grant": 50})["ticket"]
+    join_market(home, "", ticket, "mia")
+    node = Node.open(home, "")
+    carry(founder, node)
+    carry(node, founder)
+    run_command(founder, "checkpoint", {})
+    carry(founder, node)
+    one, another = (
+        make_pieces(eve.market.id, eve.key, eve.replica, [encode_operation(operation)] * count)[0]
+        for operation, count in ((make_consent(None), 3), (make_consent(bytes(32)), 2))
+    )
+    other = Other.copy(founder)
+    node.close()
+    founder.close()
+    return other, one, another
+
+
 def _make_nothing(_: Path) -> None:
     """No home yet: it is founded while crashes come."""
 
@@ -213,10 +246,11 @@ def _join(node: Node, elsewhere: Home) -> Other:
     return other
 
 
-SCENES: Final[dict[str, Callable[[Path], Other | None]]] = {
+SCENES: Final[dict[str, Callable[[Path], Other | tuple[Other, Piece, Piece] | None]]] = {
     "founder": _make_founder,
     "asking": _make_asking,
     "witness": _make_witness,
+    "member": _make_member,
     "nothing": _make_nothing,
     "long": _make_long,
 }

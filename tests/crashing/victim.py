@@ -83,6 +83,7 @@ class Victim:
         self.chance: Final = chance
         self.files: Final = get_files(folder)
         self.shared: Final = get_shared(folder)
+        self._scene: Final = scene
         self._other: Final[Other | None] = scene.other
         self._home: Final[Home] = get_home(folder)
         self._fuse: Final = fuse
@@ -159,6 +160,18 @@ class Victim:
         other.make_statements()
         self._meet(other)
 
+    def see_fork(self) -> None:
+        """Hold one branch of a feed, and learn of a checkpoint that fixed another one."""
+        other = self._scene.other
+        if other is None or not self._scene.branches:
+            return
+        one, another = self._scene.branches
+        self.node.gate.admit_piece(one)
+        other.gate.admit_piece(another)
+        self._tell_document()
+        other.make_statements()
+        self._meet(other)
+
     def carry(self) -> None:
         """Merge a bundle of the other device, which knows all that is shown here."""
         other = self._other
@@ -185,6 +198,8 @@ class Victim:
         exchange.close()
         if passed.report.equal:
             for device, feed in self.node.replica.feeds.items():
+                if self._scene.is_forker(device):
+                    continue
                 name = f"shared:{device.hex()}:{feed.end}"
                 self.teller.acknowledge(name, feed.get_id(feed.end).hex())
 
@@ -311,6 +326,9 @@ class Victim:
     def _tell_document(self) -> None:
         """Promise everything that is held and was not promised before."""
         for device, feed in self.node.replica.feeds.items():
+            # Which entries those are, a checkpoint decides.
+            if self._scene.is_forker(device):
+                continue
             for position in range(self._told.get(device, 0) + 1, feed.end + 1):
                 id_ = feed.get_id(position).hex()
                 self.teller.acknowledge(f"entry:{device.hex()}:{position}", id_)
@@ -351,6 +369,7 @@ OPERATIONS: Final[dict[str, Callable[[Victim], None]]] = {
     "close an epoch": Victim.close_epoch,
     "cosign": Victim.cosign,
     "sync": Victim.meet,
+    "see a fork": Victim.see_fork,
     "merge a bundle": Victim.carry,
     "share a folder": Victim.share,
     "write a bundle": Victim.write_bundle,
