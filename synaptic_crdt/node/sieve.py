@@ -13,6 +13,7 @@ from typing import Final
 
 from synaptic_crdt.node.wire import Emit, Json
 from synaptic_crdt.sync.addresses import get_host
+from synaptic_crdt.sync.allowance import Allowance
 
 HOST_LINES: Final = 64  # of one host at once; another one each second
 ALL_LINES: Final = 512  # of all of them at once; another one each quarter of a second
@@ -30,9 +31,9 @@ class Sieve:
         self._emit: Final = emit
         self._get_seconds: Final = get_seconds
         now = get_seconds()
-        self._all: Final = _Allowance(ALL_LINES, _ALL_PER_SECOND, now)
+        self._all: Final = Allowance(ALL_LINES, _ALL_PER_SECOND, now)
         # By host, the one that was heard of last at the end; by address, the links that are told of.
-        self._hosts: Final[dict[str, _Allowance]] = {}
+        self._hosts: Final[dict[str, Allowance]] = {}
         self._links: Final[dict[str, _Progress]] = {}
         # What was not told since the last summary, by host and in all; the first is told of at once.
         self._untold: Final[dict[str, int]] = {}
@@ -74,11 +75,11 @@ class Sieve:
 
     def _is_allowed(self, address: str) -> bool:
         host, now = get_host(address), self._get_seconds()
-        allowance = self._hosts.pop(host, None) or _Allowance(HOST_LINES, 1.0, now)
+        allowance = self._hosts.pop(host, None) or Allowance(HOST_LINES, 1.0, now)
         self._hosts[host] = allowance
         if len(self._hosts) > _HOSTS:
             del self._hosts[next(iter(self._hosts))]
-        if allowance.take(now) and self._all.take(now):
+        if allowance.try_take(now) and self._all.try_take(now):
             return True
         self._count(host)
         return False
@@ -103,27 +104,6 @@ class Sieve:
         )
         self._untold.clear()
         self._lines, self._told_at = 0, now
-
-
-class _Allowance:
-    """So many at once, and more as time goes by."""
-
-    __slots__ = ("_at", "_left", "_most", "_per_second")
-
-    def __init__(self, most: int, per_second: float, now: float) -> None:
-        self._most: Final = most
-        self._per_second: Final = per_second
-        self._left = float(most)
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """Take one, if one is left."""
-        self._left = min(self._left + (now - self._at) * self._per_second, self._most)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class _Progress:

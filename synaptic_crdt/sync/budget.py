@@ -31,6 +31,11 @@ class Budget:
         self._listeners: Final[list[Callable[[], None]]] = []
 
     @property
+    def is_shared(self) -> bool:
+        """Are there several links?"""
+        return len(self._listeners) > 1
+
+    @property
     def used(self) -> int:
         """The bytes that are reserved."""
         return self._used

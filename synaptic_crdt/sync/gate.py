@@ -25,6 +25,7 @@ from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.forks import find_fork, prove_fork
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import ForkProof, Statement, encode_statement
+from synaptic_crdt.sync.allowance import Pace
 from synaptic_crdt.sync.budget import Budget
 from synaptic_crdt.sync.differences import Differences
 from synaptic_crdt.sync.inspection import Admission, Found, Inspection
@@ -89,9 +90,11 @@ class Gate:
         self.entries_admitted = 0
         self._writer: Final = writer
         self._find_issuer: Final = find_issuer
-        # Of all links that lead here: what they may bring at a time, and where they stay apart.
+        # Of all links that lead here: what they may bring at a time, where they stay apart, and how
+        # fast they bring what quotas count.
         self.budget: Final = Budget(limits.LINKS_BYTES)
         self.differences: Final = Differences()
+        self.pace: Final = Pace()
         # Proofs that came before their feeds, by device; the first few are kept in memory.
         self._early: Final[dict[bytes, bytes]] = {}
 

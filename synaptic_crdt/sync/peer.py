@@ -4,6 +4,9 @@ Whatever ends a link is a typed error or a clean end; a peer that is slow, silen
 as ``LinkFailed``. Reading stops while what was read is being admitted, so a fast sender fills its
 own buffers, not ours. What was admitted before a link broke stays admitted.
 
+While several links stand, one that brings much of what no checkpoint names yet is read no faster
+than others can take it in: what is written without end delays who writes it.
+
 Answers slow, silent, half-open and flooding peers (deadlines that only progress extends).
 """
 
@@ -38,12 +41,14 @@ from synaptic_crdt.sync.gate import Gate
 from synaptic_crdt.sync.happenings import LeftOut, LinkEvent, SyncReport
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.membership import Access
+from synaptic_crdt.sync.named import get_named_position
 from synaptic_crdt.sync.session import Session
 
 GREETING_SECONDS: Final = 10
 IDLE_SECONDS: Final = 60
 
 _RECEIVE_BYTES: Final = 256 * 1024
+_LONGEST_PACE_SECONDS: Final = 10.0  # well below what the other end waits
 
 
 EventHandler = Callable[[LinkEvent], None]
@@ -171,7 +176,18 @@ class _Link:
                 # The other end could do nothing meanwhile.
                 self._moved_at = trio.current_time()
                 self._receive(b"")
+            await self._keep_pace()
         self._session.receive_end()
+
+    async def _keep_pace(self) -> None:
+        """Read no more for as long as this peer's device has brought too much that is new."""
+        if self._peer is None or not self._gate.budget.is_shared:
+            return
+        seconds = self._gate.pace.get_seconds(self._peer.device, trio.current_time())
+        if seconds:
+            await trio.sleep(min(seconds, _LONGEST_PACE_SECONDS))
+            # The other end could do nothing meanwhile.
+            self._moved_at = trio.current_time()
 
     def _receive(self, data: bytes) -> None:
         self._session.receive(data)
@@ -235,6 +251,7 @@ class _Link:
             statements = self._gate.admit_statements(event.statements)
             admissions = self._admit_pieces(event.pieces)
             self._session.settle(admissions, statements)
+            self._note_pace(event.pieces, admissions)
             self._tell_left_out(event.pieces, admissions)
             self._on_event(self.report)
             return
@@ -258,6 +275,19 @@ class _Link:
         # What is over quota here is a difference that a checkpoint ends.
         if alarm is not None and (quotas is None or not quotas.left_out):
             self._on_event(alarm)
+
+    def _note_pace(self, pieces: Sequence[Piece], admissions: Sequence[Admission]) -> None:
+        if self._peer is None or self._gate.quotas is None:
+            return
+        chain = self._gate.replica.chain
+        new = sum(
+            len(piece.bodies)
+            for piece, admission in zip(pieces, admissions, strict=True)
+            if admission is Admission.ACCEPT
+            and piece.last > get_named_position(chain, piece.device)
+        )
+        if new:
+            self._gate.pace.note(self._peer.device, new, trio.current_time())
 
     def _tell_left_out(self, pieces: Sequence[Piece], admissions: Sequence[Admission]) -> None:
         for piece, admission in zip(pieces, admissions, strict=True):

@@ -84,7 +84,7 @@ async def endless_leaves(target: Target) -> None:
         await _announce(target, speaker, devices)
         await _wait_for_end(speaker)
 
-    await _speak(target, announce)
+    await _speak(target, announce, links=16)
 
 
 async def endless_pieces(target: Target) -> None:

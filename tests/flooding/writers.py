@@ -33,6 +33,7 @@ from tests.flooding.scene import (
 _YEAR_MS: Final = 31_536_000_000
 _PAUSE_SECONDS: Final = 0.05
 _BATCH: Final = 64
+_WINDOW: Final = 1_024
 
 
 async def write_past(target: Target) -> None:
@@ -46,8 +47,8 @@ async def write_ahead(target: Target) -> None:
 
 
 async def write_over_quota(target: Target) -> None:
-    """Write more than is taken of what nobody counted: long entries, as fast as they are taken."""
-    await _write(target, lambda writer: writer.write_batch(0, "x" * 250))
+    """Write more than is taken of what nobody counted, a window of entries at a time."""
+    await _write(target, lambda writer: writer.write_batch(0, "x" * 100, _WINDOW))
 
 
 async def invite_crowds(target: Target) -> None:
@@ -93,11 +94,11 @@ class _Writer:
                 self._target.told[f"{group.exceptions[0]}"[:70]] += 1
             await trio.sleep(_PAUSE_SECONDS)
 
-    def write_batch(self, from_now_ms: int, memo: str = "") -> None:
+    def write_batch(self, from_now_ms: int, memo: str = "", count: int = _BATCH) -> None:
         """Append some entries to the feed of the member whose turn it is."""
         self._turn += 1
         number = self._turn % min(self._target.scene.members, 32)
-        operations: list[Operation] = [make_transfer(self._key.public, memo)] * _BATCH
+        operations: list[Operation] = [make_transfer(self._key.public, memo)] * count
         now_ms = time.time_ns() // 1_000_000
         self._append(make_member_key(number), operations, now_ms + from_now_ms)
 
