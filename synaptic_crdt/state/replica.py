@@ -97,6 +97,8 @@ class Replica:
         # Where entries can be read again once they are final, if they can.
         self._shelf: Shelf | None = None
         self._to_keep: Final[list[ClosedEpoch]] = []
+        # Of feeds that are ahead of the clock: the newest time that is not, and the one after it.
+        self._ahead: Final[dict[bytes, tuple[int, int]]] = {}
 
     # -- what goes in ------------------------------------------------------------------------
 
@@ -265,13 +267,23 @@ class Replica:
             if follows_clock(feed.tip.time, wall_ms):
                 newest = max(newest, feed.tip.time)
                 continue
-            # Time increases within a feed: those that follow the clock come first.
-            count = bisect_left(
-                feed.entries, True, key=lambda entry: not follows_clock(entry.time, wall_ms)
-            )
-            if count:
-                newest = max(newest, feed.entries[count - 1].time)
+            newest = max(newest, self._find_following(feed, wall_ms))
         return newest
+
+    def _find_following(self, feed: Feed, wall_ms: int) -> int:
+        """Return the newest time that follows the clock of a feed whose end does not; 0 for none."""
+        time, following = self._ahead.get(feed.device, (0, 0))
+        # As it was found before, while the clock is between the two. (After a feed was cut the time
+        # may be one that is gone, which is as good.)
+        if following and follows_clock(time, wall_ms) and not follows_clock(following, wall_ms):
+            return time
+        # Time increases within a feed: those that follow the clock come first.
+        count = bisect_left(
+            feed.entries, True, key=lambda entry: not follows_clock(entry.time, wall_ms)
+        )
+        time = feed.entries[count - 1].time if count else 0
+        self._ahead[feed.device] = time, feed.entries[count].time
+        return time
 
     def keep_closed(self) -> None:
         """Hand what closed since the last call to whoever keeps states, if anybody does.

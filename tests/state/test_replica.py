@@ -7,6 +7,7 @@ import pytest
 
 from synaptic_crdt.errors import Forged
 from synaptic_crdt.state import limits
+from synaptic_crdt.state import replica as replica_module
 from synaptic_crdt.state.clock import pack_timestamp
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Entry
@@ -85,6 +86,34 @@ def test_the_newest_time_is_that_of_the_clock_at_most(writers: list[Writer]) -> 
     assert replica.get_newest_time(OPENED_MS) == sensible.time
     assert replica.get_newest_time(OPENED_MS + 2) == pack_timestamp(OPENED_MS + 2 + ahead) + 0
     assert replica.get_newest_time(OPENED_MS - ahead - 1) == 0
+
+
+def test_of_feeds_that_are_ahead_the_newest_time_is_the_same_however_often_it_is_asked(
+    writers: list[Writer],
+) -> None:
+    replica = make_replica()
+    day = 24 * 3_600_000
+    for writer, times in zip(writers, ((1, day, 2 * day), (2, 3, 3 * day), (day,)), strict=True):
+        for ms in times:
+            hold(replica, writer, ms, "mint", 1)
+    walls = [OPENED_MS + ms for ms in (0, 5, 5, 3 * day, day, day, 5, 4 * day, -day, 0, 2 * day)]
+    asked = [replica.get_newest_time(wall) for wall in walls]
+    for wall, found in zip(walls, asked, strict=True):
+        times = [entry.time for writer in writers for entry in writer.feed.entries]
+        follows = [time for time in times if (time >> 16) <= wall + limits.CLOCK_SKEW_MS]
+        assert found == max(follows, default=0)
+
+
+def test_of_a_feed_that_is_ahead_nothing_is_read_again(
+    writers: list[Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = make_replica()
+    hold(replica, writers[0], 1, "mint", 1)
+    hold(replica, writers[0], 10**9, "mint", 1)
+    newest = replica.get_newest_time(OPENED_MS)
+    monkeypatch.setattr(replica_module, "bisect_left", None)
+    hold(replica, writers[0], 2 * 10**9, "mint", 1)
+    assert replica.get_newest_time(OPENED_MS + 1) == newest
 
 
 def test_a_checkpoint_makes_its_entries_final(replica: Replica, writers: list[Writer]) -> None:

@@ -22,6 +22,7 @@ from synaptic_crdt.state.feeds import Piece
 from synaptic_crdt.state.hashes import compute_hash
 from synaptic_crdt.state.statements import encode_statement
 from synaptic_crdt.sync.assembly import take_apart
+from synaptic_crdt.sync.events import Offered
 from synaptic_crdt.sync.leaf_tree import compute_place
 from synaptic_crdt.sync.messages import (
     Bodies,
@@ -483,14 +484,33 @@ def test_entries_that_cannot_be_placed_may_not_come_for_ever(
 
 def test_statements_that_are_held_may_not_come_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LINK_IDS", 3)
+    # So that one that came before the last one is not known to have come.
+    monkeypatch.setattr(limits, "REMEMBERED_STATEMENTS", 1)
     writer = Peer(FOUNDER)
-    statement = encode_statement(writer.close_epoch())
+    first, second = (encode_statement(writer.close_epoch()) for _ in range(2))
     peer = Peer(FOUNDER)
     end = open_live(peer)
-    message = Statements(statements=(statement,), index=1, last=False)
-    for _ in range(5):
+    message = Statements(statements=(first, second), index=2, last=False)
+    for _ in range(3):
         end.receive(join(message))
-    with pytest.raises(ProtocolViolation, match="again and again"):
+    with pytest.raises(ProtocolViolation, match="that change nothing"):
+        end.receive(join(message))
+    assert peer.replica.chain.index == 2
+
+
+def test_a_statement_that_comes_again_is_not_judged_again_and_may_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "REPEATED_STATEMENTS", 3)
+    peer = Peer(FOUNDER)
+    end = open_live(peer)
+    statement = encode_statement(Peer(FOUNDER).close_epoch())
+    message = Statements(statements=(statement,), index=1, last=False)
+    for _ in range(4):
+        end.receive(join(message))
+    offered = [event for event in end.events if isinstance(event, Offered)]
+    assert sum(len(event.statements) for event in offered) == 1
+    with pytest.raises(ProtocolViolation, match="the same statements again and again"):
         end.receive(join(message))
     assert peer.replica.chain.index == 1
 

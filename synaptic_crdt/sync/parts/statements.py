@@ -2,7 +2,8 @@
 
 Remembers what the other side is known to have, so that nothing is sent to where it came from.
 
-Answers floods of ids, and sequencers that signed twice: each side shows the other the proof.
+Answers floods of ids, statements that come again and again, and sequencers that signed twice: each
+side shows the other the proof.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ class StatementExchange(Part):
         self._owes_ids = True
         self._owes_statements = True
         self._useless = 0
+        self._repeated = 0
         self.sent = 0
         self.received = 0
 
@@ -95,12 +97,8 @@ class StatementExchange(Part):
             raise ProtocolViolation("statements without any")
         if message.last:
             self._owes_statements = False
-        for data in message.statements:
-            self._received[_digest(data)] = None
-            if len(self._received) > limits.REMEMBERED_STATEMENTS:
-                del self._received[next(iter(self._received))]
         self._note_index(message.index)
-        self._intake.statements.extend(message.statements)
+        self._intake.statements.extend(filter(self._is_news, message.statements))
 
     def settle(self, admissions: Sequence[Admission]) -> None:
         """Take note of what became of the statements at the gate.
@@ -146,6 +144,22 @@ class StatementExchange(Part):
             return None
         self.sent += len(batch)
         return self._make_message(batch, last=False)
+
+    def _is_news(self, data: bytes) -> bool:
+        """Did a statement not just come over this link? Judging it again would cost a signature.
+
+        Raises ``ProtocolViolation`` when that happens again and again.
+        """
+        digest = _digest(data)
+        if digest in self._received:
+            self._repeated += 1
+            if self._repeated > limits.REPEATED_STATEMENTS:
+                raise ProtocolViolation("the same statements again and again")
+            return False
+        self._received[digest] = None
+        if len(self._received) > limits.REMEMBERED_STATEMENTS:
+            del self._received[next(iter(self._received))]
+        return True
 
     def _take_ids(self, message: Ids) -> None:
         if not self._owes_ids or not (message.ids or message.last):
