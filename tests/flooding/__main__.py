@@ -20,30 +20,32 @@ from tests.flooding.server import serving
 _MEMBERS: Final = 300
 _ENTRIES: Final = 10  # of each member
 _GOAL: Final = 5  # times the quiet figure
-_BETWEEN_SECONDS: Final = 4.0
+_QUIET_SECONDS: Final = 4.0
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the arguments name, and print some lines for each attack."""
     seconds = float(arguments[0]) if arguments else 20.0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_scene(folder, members=_MEMBERS, entries=_ENTRIES)
-        with serving(folder) as server:
-            quiet = run_honest(server, folder, seconds)
-            say(f"quiet: {describe(quiet, quiet)}; {server.measure()}")
-            for attack in arguments[1:] or ATTACKS:
-                print_flood(run_flood(attack, server, folder, seconds), quiet)
-                # As quiet as this machine is now: it is the one to compare the next one with.
-                quiet = run_honest(server, folder, _BETWEEN_SECONDS)
-                say(f"    after it: {describe(quiet, quiet)}")
+    for attack in arguments[1:] or ATTACKS:
+        with tempfile.TemporaryDirectory() as name:
+            run_alone(attack, Path(name), seconds)
+
+
+def run_alone(attack: str, folder: Path, seconds: float) -> None:
+    """Attack a market of its own, as quiet as this machine is now before and after it."""
+    make_scene(folder, members=_MEMBERS, entries=_ENTRIES)
+    with serving(folder) as server:
+        quiet = run_honest(server, folder, _QUIET_SECONDS)
+        say(f"{attack}: before it: {describe(quiet, quiet)}")
+        print_flood(run_flood(attack, server, folder, seconds), quiet)
+        say(f"    after it: {describe(run_honest(server, folder, _QUIET_SECONDS), quiet)}")
 
 
 def print_flood(flood: Flood, quiet: Times) -> None:
     """Print what came of a flood."""
     before, after = flood.before, flood.after
     processor = (after.processor_seconds - before.processor_seconds) / flood.seconds
-    say(f"{flood.name}: {describe(flood.times, quiet)}")
+    say(f"    under it: {describe(flood.times, quiet)}")
     say(f"    did {dict(flood.told)}")
     say(
         f"    memory {after.peak_mib:.0f} MiB (before {before.now_mib:.0f}, now"
