@@ -67,7 +67,9 @@ PAGE_IDS: Final = 4096  # of statements held beside the counted checkpoints, 136
 LINK_IDS: Final = 65_536  # a side names no more of them
 REMEMBERED_STATEMENTS: Final = 1024  # that came over a link, so that they are not sent back
 REPEATED_STATEMENTS: Final = 64  # of those, that come again: nobody says a thing twice
-USELESS_ENTRIES: Final = 65_536  # over a link, beyond twice what is held: links cross
+# Brought over a link, beyond twice what is held, since links cross; or asked for again, since what
+# had to wait for others is.
+USELESS_ENTRIES: Final = 65_536
 LINKS_BYTES: Final = 64 * MIB  # of pieces that all links of a process have begun to bring
 LINK_FEEDS: Final = 100_000  # a vector of leaves names no more; it is kept in memory
 # Feeds and statements that one link names and nobody here has heard of take some 270 bytes each. So

@@ -51,6 +51,8 @@ from synaptic_crdt.sync.parts.state_messages import StateAsk
 from synaptic_crdt.sync.parts.statements import StatementExchange
 from synaptic_crdt.sync.wants import Wants
 
+_FRAMES_AT_ONCE: Final = 16
+
 
 class Session:
     """One end of a link. Drive it by ``receive``, ``take_events``, ``settle``, ``data_to_send``."""
@@ -234,7 +236,12 @@ class Session:
         """Return the next bytes to send, or none while there is nothing to say."""
         chunks: list[bytes] = []
         size = 0
-        while size < limits.FRAME_FILL_BYTES and (self._outbox or self._fill_outbox()):
+        # No more than a few at a time, however small, so that all links have their turns.
+        while (
+            size < limits.FRAME_FILL_BYTES
+            and len(chunks) < _FRAMES_AT_ONCE
+            and (self._outbox or self._fill_outbox())
+        ):
             chunks.append(self._outbox.popleft())
             size += len(chunks[-1])
         self._bytes_sent += size

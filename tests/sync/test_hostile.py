@@ -466,6 +466,37 @@ def test_entries_that_are_held_may_come_again_and_not_for_ever(
     assert peer.replica.entries == 3
 
 
+def test_entries_may_be_asked_for_again_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "USELESS_ENTRIES", 10)
+    peer = Peer(FOUNDER)
+    peer.note(FOUNDER, 4)
+    end = open_live(peer)
+    want = join(Want(feeds=(Wanted(FOUNDER.public, 1, 1),)))
+    # Once for nothing, and then twice what is held and ten entries more.
+    for _ in range(1 + (2 * 4 + 10) // 4):
+        end.receive(want)
+        assert end.take_output()
+    end.receive(want)
+    with pytest.raises(ProtocolViolation, match="asked for the same entries again"):
+        end.take_output()
+
+
+def test_of_much_that_is_small_a_few_things_are_sent_at_a_time() -> None:
+    peer = Peer(FOUNDER)
+    numbers = range(10, 110)
+    for number in numbers:
+        peer.note(make_key(number))
+    end = open_live(peer)
+    rows = tuple(Wanted(make_key(number).public, 1, 1) for number in numbers)
+    end.receive(join(Want(feeds=rows)))
+    sizes: list[int] = []
+    while data := end.session.data_to_send():
+        sizes.append(len(data))
+    # A header and bodies for each, some hundred bytes in all.
+    assert max(sizes) < 16 * 200
+    assert len(sizes) >= 2 * len(numbers) // 16
+
+
 def test_entries_that_cannot_be_placed_may_not_come_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

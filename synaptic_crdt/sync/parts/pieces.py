@@ -4,7 +4,7 @@ Pieces are made one at a time, when the link has room for them, and taken one at
 other side has begun is never more than its header announced.
 
 Answers wants for what nobody announced, pieces that nobody asked for, huge announcements, and
-the same entries again and again.
+the same entries again and again, brought or asked for.
 """
 
 from collections import deque
@@ -45,6 +45,9 @@ class Pieces(Part):
         self._moved: Final[dict[bytes, None]] = {}
         self._may_push = False
         self._useless = 0
+        # Up to where what was asked for of a feed was sent, and how many entries were sent again.
+        self._served: Final[dict[bytes, int]] = {}
+        self._served_again = 0
         self.sent = 0
         self.received = 0
 
@@ -197,9 +200,21 @@ class Pieces(Part):
         piece = self._read_piece(row.device, row.first)
         if piece is None:
             return [Gone(device=row.device)]
+        self._note_served(piece)
         if row.pieces > 1:
             self._asked.appendleft(Wanted(row.device, piece.last + 1, row.pieces - 1))
         return self._send(piece)
+
+    def _note_served(self, piece: Piece) -> None:
+        """Take note of what is asked for again: it had to wait for its issuer, or for its quota.
+
+        Raises ``ProtocolViolation`` when that is too much of it.
+        """
+        if piece.last <= self._served.get(piece.device, 0):
+            self._served_again += len(piece.bodies)
+        self._served[piece.device] = max(piece.last, self._served.get(piece.device, 0))
+        if self._served_again > 2 * self._replica.entries + limits.USELESS_ENTRIES:
+            raise ProtocolViolation("asked for the same entries again and again")
 
     def _make_push(self) -> Sequence[Message]:
         """Return the next piece that moved and the other side lacks; none when there is none."""
