@@ -166,6 +166,8 @@ class Victim:
         if other is None or not self._scene.branches:
             return
         one, another = self._scene.branches
+        # It has forgotten what it signed before the last crash, and must not sign it otherwise.
+        self._meet(other)
         self.node.gate.admit_piece(one)
         other.gate.admit_piece(another)
         self._tell_document()
