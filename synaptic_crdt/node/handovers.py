@@ -190,17 +190,24 @@ def _choose_reachable(node: Node) -> Point:
 
 
 def _find_origin(node: Node, text: str) -> Point:
-    points = [
-        point
-        for point in _get_points(node.replica.chain)
-        if point[1].hex().startswith(text.lower())
-    ]
+    known = [*_get_points(node.replica.chain), *_get_points_before(node)]
+    points = [point for point in known if point[1].hex().startswith(text.lower())]
     if len(points) != 1:
         raise UsageError(
             f"{text!r:.80} names {len(points)} of the checkpoints to go on from, expected one of"
-            f" {', '.join(point[1].hex()[:12] for point in _get_points(node.replica.chain))}"
+            f" {', '.join(point[1].hex()[:12] for point in known)}"
         )
     return points[0]
+
+
+def _get_points_before(node: Node) -> list[Point]:
+    """Return what the recovery key may go back to where entries are missing that checkpoints name.
+
+    A sequencer may have named what nobody has: then nothing after it ever takes effect.
+    """
+    chain, epoch = node.replica.chain, node.replica.machine.epoch
+    first = max(epoch, chain.view.index)
+    return [(index, chain.get_id(index)) for index in range(chain.index - 1, first - 1, -1)]
 
 
 def _get_points(chain: CheckpointChain) -> list[Point]:

@@ -125,7 +125,9 @@ def _find_missing_entries(node: Node) -> Iterator[Finding]:
             "entries-missing",
             f"checkpoint {machine.epoch + 1} of {chain.index} includes entries that are not held"
             " here; what it closed is provisional until they come",
-            "sync with a peer that has them",
+            "sync with a peer that has them; if nobody has, as when the sequencer lied, the recovery"
+            " key hands the market over from before: `handover --from"
+            f" {chain.get_id(machine.epoch).hex()[:12]}`",
         )
 
 

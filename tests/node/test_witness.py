@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from synaptic_crdt.errors import Forged, MalformedInput, StoreDamaged, UsageError
+from synaptic_crdt.errors import Forged, ForkSeen, MalformedInput, StoreDamaged, UsageError
 from synaptic_crdt.node import handovers, witness
 from synaptic_crdt.node.commands import run_command
 from synaptic_crdt.node.founding import found_market, join_market, make_device
@@ -518,6 +518,44 @@ def test_a_divergence_and_missing_entries_are_said(cast: Cast) -> None:
     other.gate.admit_statements(list(cast.ana.replica.get_statements()))
     assert "entries-missing" in get_names(other)
     other.close()
+
+
+def test_the_recovery_key_goes_back_before_what_nobody_has(cast: Cast) -> None:
+    cast.count()
+    before = cast.ana.replica.chain.head
+    run_command(cast.ana, "consent", {"on": True})
+    root, device = cast.ana.replica.root, cast.ana.key.public
+    end = cast.ana.replica.get_feed(device).position
+    for _ in range(2):
+        made_up = [FrontierItem(device, end, bytes(32))]
+        lie = cast.forge(frontier=made_up, root=bytes(32))
+        for key in (cast.ben.key, cast.cem.key):
+            word = sign_cosignature(
+                cast.ana.market.id, key, view=lie.view, index=lie.index, checkpoint=lie.id
+            )
+            cast.ana.gate.admit_statement(encode_statement(word))
+        end += 1
+    assert cast.ana.replica.chain.index == 3
+    # What its writer has sealed is held, and does not count.
+    assert cast.ana.replica.get_feed(device).position == end - 2
+    assert cast.ana.replica.root != root
+    with pytest.raises(ForkSeen):
+        run_command(cast.ana, "consent", {"on": False})
+    [finding] = [each for each in list_findings(cast.ana) if each.name == "entries-missing"]
+    assert f"handover --from {before.hex()[:12]}" in finding.advice
+    run_command(
+        cast.ana,
+        "handover",
+        {
+            "recovery_key": cast.recovery.hex(),
+            "sequencer": device.hex(),
+            "witnesses": [device.hex()],
+            "origin": before.hex()[:12],
+        },
+    )
+    assert cast.ana.replica.chain.head == before
+    assert cast.ana.replica.root == root
+    run_command(cast.ana, "consent", {"on": False})
 
 
 def make_empty(cast: Cast) -> Home:

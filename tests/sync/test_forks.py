@@ -265,6 +265,26 @@ def test_a_feed_that_gave_way_may_be_asked_for_as_far_as_it_was_announced() -> N
     assert wants.get_announced(DEVICE) == 17
 
 
+@pytest.mark.parametrize("steps", range(16))
+@pytest.mark.parametrize("is_proved", [False, True])
+def test_a_checkpoint_that_comes_while_a_fork_is_searched_ends_in_the_fixed_branch(
+    steps: int, is_proved: bool
+) -> None:
+    one, other = part(40, 2, 3)
+    if is_proved:
+        one.gate.admit_piece(take_piece(other))
+    ends = End(one, live=True), End(other, live=True)
+    for _ in range(steps):
+        for source, target in (ends, reversed(ends)):
+            if data := source.take_output():
+                target.receive(data)
+    other.gate.admit_statement(encode_statement(one.close_epoch()))
+    pump(*ends)
+    assert all(end.session.is_reconciled for end in ends)
+    assert get_position(other) == 42
+    assert other.replica.root == one.replica.root
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (4, 1), (1, 4), (1100, 3)])
 @pytest.mark.parametrize("is_live", [False, True])
 def test_a_witness_gets_the_branch_that_it_is_to_cosign(
