@@ -18,6 +18,7 @@ from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.interchange import sort_out
 from synaptic_crdt.state.statements import (
     Checkpoint,
+    FrontierItem,
     encode_statement,
     sign_checkpoint,
     sign_cosignature,
@@ -217,8 +218,8 @@ def sign_wrong_root(sim: "Simulation") -> None:
             return
 
 
-def sign_in_the_future(sim: "Simulation") -> None:
-    """Sign a checkpoint of a time that has not come."""
+def sign_out_of_time(sim: "Simulation") -> None:
+    """Sign a checkpoint that takes back what is fixed, and one of a time that has not come."""
     for home in sim.world.machines:
         if home.may_close:
             sim.count("checkpoint of the future")
@@ -227,6 +228,7 @@ def sign_in_the_future(sim: "Simulation") -> None:
                 home.key, sim.world.wall_ms + ahead_ms, lambda _: True
             )
             to = sim.pick()
+            _take_back(sim, home, to, made)
             sim.suffer(lambda to=to, made=made: to.gate.admit_statement(encode_statement(made)))
             return
 
@@ -271,6 +273,25 @@ def _show_checkpoint(
     )
     to = sim.pick()
     sim.suffer(lambda: to.gate.admit_statement(encode_statement(wrong)))
+
+
+def _take_back(sim: "Simulation", home: Machine, to: Machine, right: Checkpoint) -> None:
+    fixed = home.replica.chain.get_fixed_position(home.id)
+    if fixed < 2:
+        return
+    end = FrontierItem(home.id, fixed - 1, home.replica.get_feed(home.id).get_id(fixed - 1))
+    back = sign_checkpoint(
+        home.market.id,
+        home.key,
+        view=right.view,
+        index=right.index,
+        previous=right.previous,
+        time=right.time,
+        frontier=(end,),
+        root=right.root,
+    )
+    sim.count("checkpoint that takes back")
+    sim.suffer(lambda: to.gate.admit_statement(encode_statement(back)))
 
 
 def _pick_piece(sim: "Simulation", home: Machine) -> Piece | None:
@@ -325,7 +346,7 @@ LIES: Final[tuple[tuple[Lie, int], ...]] = (
     (flood, 1),
     (trade_with_oneself, 2),
     (sign_two, 1),
-    (sign_in_the_future, 1),
+    (sign_out_of_time, 1),
     (cosign_blindly, 2),
 )
 # After these only a handover makes anything final again.

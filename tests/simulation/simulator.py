@@ -239,6 +239,14 @@ class Simulation:
         check_market(home.market.contract.market)
         if home.replica.divergences and not self.has_wrong_roots:
             raise AssertionError(f"divergences: {home.replica.divergences}")
+        chain = home.replica.chain
+        newest = chain.get(chain.index)
+        # What a handover goes on from needs nobody's cosignature.
+        if newest is not None and chain.index > chain.view.index:
+            witnesses = set(chain.view.witnesses)
+            cosigned = witnesses.intersection(chain.cosignatures.get_signers(newest))
+            if witnesses and 2 * len(cosigned) <= len(witnesses):
+                raise AssertionError(f"{len(cosigned)} of {len(witnesses)} witnesses were enough")
 
     def recover(self, home: Machine, witnesses: Sequence[bytes] | None = None) -> None:
         chain = home.replica.chain
