@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test long mutation fuzz simulate crash flood check format lint types contracts coverage vectors bench constraints clean
+.PHONY: demo test long mutation fuzz simulate plants crash flood check format lint types contracts coverage vectors bench constraints clean
 .PHONY: for-use for-test for-check for-fuzz
 
 demo: for-use  ## the main job: a whole market on this machine
@@ -34,6 +34,10 @@ SEEDS := 0..399
 
 simulate: for-test  ## whole markets in one process, under every evil there is, from seeds
 	@$(python) -m tests.simulation $(SEEDS)
+
+# Not a gate: the tests find those that take few seeds.
+plants: for-test  ## mistakes put into the program, each found by simulations; takes a few minutes
+	@$(python) -m tests.simulation.planted
 
 # Not a gate: the tests replay what was found. TARGET=name runs one alone; SECONDS are for each, and
 # those with more behind them take longer. `make fuzz TARGET=keep` chooses anew what is kept.
