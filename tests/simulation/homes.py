@@ -152,9 +152,11 @@ class Home(Peer):
             # Nobody proposed anything, or nothing that this witness may give its word for.
             handovers.propose(node, sequencer, None)
 
-    def recover(self, sequencer: bytes, witnesses: Sequence[bytes] | None) -> None:
-        """Hand the market over with the recovery key, to go on from what counts here."""
-        handovers.recover(cast("Any", self), make_key(RECOVERY).seed, sequencer, witnesses, None)
+    def recover(
+        self, sequencer: bytes, witnesses: Sequence[bytes] | None, origin: str | None
+    ) -> None:
+        """Hand the market over with the recovery key, to go on from what counts here or before."""
+        handovers.recover(cast("Any", self), make_key(RECOVERY).seed, sequencer, witnesses, origin)
 
 
 class World(Scenario):
@@ -184,6 +186,8 @@ class Mix:
         self._file: Final = folder / "carried"
         # Handovers by the recovery key: its owner gives one word for each view.
         self._recovered = 0
+        # The sequencer as it is where it lies: what it signs over is shown to nobody else.
+        self._hidden: Final[list[Home]] = []
 
     def run(self, steps: int) -> None:
         """Do so many things at random."""
@@ -200,14 +204,22 @@ class Mix:
     def heal(self) -> None:
         """Let everybody meet everybody, on any way, until all hold the same and all is settled."""
         self._reconcile()
+        if self.chance.random() < 0.5:
+            self.release()
         for _ in range(3):
             before = self.world.founder.replica.machine.epoch
             self._settle()
             if self.world.founder.replica.machine.epoch == before:
-                # Halted, or too few witnesses are left that gave no word for another view.
+                # Halted, or too few witnesses are left that gave no word for another view, or the
+                # sequencer signed over what nobody has.
                 self._recover(self._pick(), ())
                 self._reconcile()
                 self._settle()
+
+    def close(self) -> None:
+        """Close all stores."""
+        for home in (*self.world.homes, *self._hidden):
+            home.close()
 
     # -- what can happen -----------------------------------------------------------------------
 
@@ -286,6 +298,32 @@ class Mix:
             )
             self._pick().take_statement(encode_statement(one))
 
+    def lie(self) -> None:
+        """The sequencer signs over what it shows to nobody, with a time of its choice."""
+        sequencers = [home for home in self.world.homes if home.may_close]
+        writers = [home for home in self.world.homes if home.can_write]
+        if not sequencers or not writers or len(self._hidden) > 1:
+            return
+        hidden = Home(self.world, sequencers[0].key, is_copy=True)
+        self._hidden.append(hidden)
+        hidden.pull(sequencers[0])
+        # Somebody helps, who goes on in secret; what others see of its feed goes on elsewhere.
+        helper = self.chance.choice(writers)
+        feed = hidden.replica.get_feed(helper.id)
+        if feed.position and feed.closed_position is None:
+            fields = encode_operation(TokenTransfer(helper.account, 1, b"", "secret"))
+            body = encode_body(feed.tip.time + self.chance.randint(1, 9), fields)
+            for piece in seal_bodies(hidden.market.id, helper.key, feed.tip, [body]):
+                hidden.take(piece)
+        lie = hidden.checkpoint(hidden.wall_ms + self.chance.choice((1, 30_000)))
+        for home in self.chance.sample(self.world.homes, 2):
+            home.take_statement(encode_statement(lie))
+
+    def release(self) -> None:
+        """What was kept secret comes out, to one home or another."""
+        for hidden in self._hidden:
+            link(hidden, self._pick())
+
     def cosign(self) -> None:
         self._pick().cosign()
 
@@ -307,7 +345,13 @@ class Mix:
         # Its owner gives one word for each view; it overrules what witnesses agreed on.
         if chain.sequencer is not None and self._recovered <= chain.view.number:
             self._recovered = chain.view.number + 1
-            home.recover(self._pick_original().id, witnesses)
+            epoch = home.replica.machine.epoch
+            is_missing = max(epoch, chain.view.index) < chain.index
+            home.recover(
+                self._pick_original().id,
+                witnesses,
+                chain.get_id(epoch).hex() if is_missing else None,
+            )
 
     def _settle(self) -> None:
         """Let the sequencer close an epoch, and the witnesses cosign it."""
@@ -387,6 +431,8 @@ _WEIGHTS: Final[tuple[tuple[Callable[[Mix], None], int], ...]] = (
     (Mix.reopen, 4),
     (Mix.close_epoch, 6),
     (Mix.sign_two, 1),
+    (Mix.lie, 1),
+    (Mix.release, 1),
     (Mix.cosign, 10),
     (Mix.hand_over, 3),
     (Mix.wait, 4),

@@ -53,8 +53,7 @@ def check(seed: int, folder: Path) -> Counter[str]:
         error.add_note(f"this was the run of seed {seed}")
         raise
     finally:
-        for home in mix.world.homes:
-            home.close()
+        mix.close()
 
 
 def check_end(mix: Mix) -> None:
