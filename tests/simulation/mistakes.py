@@ -14,10 +14,12 @@ from unittest.mock import patch
 import msgspec
 
 from synaptic_crdt.rules import holds
-from synaptic_crdt.rules.market import Market
+from synaptic_crdt.rules.limits import MILLION
+from synaptic_crdt.rules.market import ONLY, TREASURY, Market
 from synaptic_crdt.rules.rows import Purpose
 from synaptic_crdt.rules.seats import ending
 from synaptic_crdt.rules.seats.seat import Cause
+from synaptic_crdt.rules.settlement import Settlement, compute_settlement
 from synaptic_crdt.state import clock, feeds, folding, order, store, tail
 from synaptic_crdt.state.counted import Counted
 from synaptic_crdt.state.feeds import Piece, verify_piece
@@ -136,6 +138,32 @@ def lose_a_timer() -> Planted:
 
 
 # -- money -------------------------------------------------------------------------------------
+
+
+def round_twice() -> Planted:
+    """A payout is rounded down by itself, instead of being what the fee leaves."""
+
+    def compute(*what: int) -> Settlement:
+        right = compute_settlement(*what)
+        earned, fee_ppm = right.provider + right.fee, what[-1]
+        return msgspec.structs.replace(right, provider=earned * (MILLION - fee_ppm) // MILLION)
+
+    return _replace((ending, "compute_settlement", compute))
+
+
+def lose_fees() -> Planted:
+    """A fee leaves the escrow and arrives nowhere."""
+    pay = holds.pay
+
+    def lose(market: Market, subject: bytes, purpose: Purpose, to: bytes, amount: int) -> None:
+        before = market.get_money()
+        pay(market, subject, purpose, to, amount)
+        if to == TREASURY and amount:
+            after = market.get_money()
+            lost = msgspec.structs.replace(after, treasury=before.treasury)
+            market.money.set(ONLY, lost)
+
+    return _replace((holds, "pay", lose))
 
 
 def keep_bonds() -> Planted:

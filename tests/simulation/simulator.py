@@ -30,6 +30,7 @@ from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.interchange import SortedDocument
 from tests.simulation.agreement import find_differences, replay_all
+from tests.simulation.closing import trade_at_last
 from tests.simulation.disk import PowerLost
 from tests.simulation.happenings import DO
 from tests.simulation.homes import describe
@@ -77,7 +78,7 @@ class Simulation:
     def run(self, script: Sequence[Event]) -> None:
         """Let the events of a script happen."""
         for number, event in enumerate(script):
-            self._pass(event.pause_ms)
+            self.pass_time(event.pause_ms)
             self.chance = Random(event.dice)
             self.counts["events"] += 1
             try:
@@ -98,15 +99,17 @@ class Simulation:
         self.stopped.clear()
         for home in self.world.machines:
             home.disk.spare()
-        self._gather()
+        self.gather()
+        if self._has_sequencer:
+            trade_at_last(self)
         for _ in range(_SETTLINGS_MAX if self._has_sequencer else 0):
             before = self.world.founder.replica.machine.epoch
-            self._settle()
+            self.settle()
             machine = self.world.founder.replica.machine
             if machine.epoch == before:
                 # Halted, or too few witnesses are left that gave no word for another view.
                 self.recover(self.pick(), ())
-                self._gather()
+                self.gather()
             elif not machine.get_suspended() and not machine.get_tail():
                 return
         if self._has_sequencer:
@@ -200,7 +203,7 @@ class Simulation:
     def _has_sequencer(self) -> bool:
         return not self.world.founder.market.genesis.sandbox
 
-    def _pass(self, ms: int) -> None:
+    def pass_time(self, ms: int) -> None:
         """Let time pass; people may have let pass some already."""
         now_ms = max(self.timeline.now_ms, self.world.wall_ms) + ms
         self.timeline.run_until(now_ms)
@@ -258,17 +261,17 @@ class Simulation:
             # What was lost with the power on the way was given to nobody.
             self._recovered = view + 1
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Let the sequencer close an epoch, and the witnesses cosign it."""
         for home in self.world.machines:
             if home.may_close:
                 home.checkpoint()
-        self._gather()
+        self.gather()
         for home in self.world.machines:
             home.cosign()
-        self._gather()
+        self.gather()
 
-    def _gather(self) -> None:
+    def gather(self) -> None:
         """Let everybody sync with one of them, twice, until nobody has anything new."""
         for _ in range(ROUNDS_MAX):
             hub = self.chance.choice(self.world.machines)
@@ -276,7 +279,7 @@ class Simulation:
                 for home in self.world.machines:
                     if self._describe(home) != self._describe(hub):
                         self.network.connect(home, hub, self.fork_chance())
-                        self._pass(SECOND_MS)
+                        self.pass_time(SECOND_MS)
             if self.network.links:
                 raise AssertionError("a link between two who are well did not come to its end")
             first, *others = [self._describe(home) for home in self.world.machines]
