@@ -257,7 +257,7 @@ class Simulation:
         if chain.sequencer is not None and self._recovered <= chain.view.number:
             view = chain.view.number
             self._handovers_by_recovery += 1
-            home.recover(self.pick_original().id, witnesses)
+            home.recover(self.pick_original().id, witnesses, None)
             # What was lost with the power on the way was given to nobody.
             self._recovered = view + 1
 
