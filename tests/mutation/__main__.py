@@ -31,7 +31,6 @@ SLOW: Final = (
     "tests/rules/test_seat_walk.py",
     "tests/simulation/test_judged.py",
     "tests/simulation/test_market.py",
-    "tests/simulation/test_mixed.py",
 )
 MEASURED: Final = FOLDER / "reach.json"
 # First everything with the quick tests, then what is left with all.

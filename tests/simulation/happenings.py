@@ -214,5 +214,11 @@ EVILS: Final = (
     *("forged piece", "piece of another market", "spoiled bundle", "spoiled document"),
     *("link of a liar", "two histories signed", "entries kept back", "entries released late"),
     *("entries of floods", "wash trades", "second checkpoint signed", "wrong root signed"),
-    *("checkpoint of the future", "cosigned blindly", "handovers by the recovery key"),
+    *(
+        "checkpoint over secrets",
+        "secrets released",
+        "checkpoint of the future",
+        "cosigned blindly",
+    ),
+    "handovers by the recovery key",
 )

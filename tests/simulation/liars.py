@@ -218,6 +218,37 @@ def sign_wrong_root(sim: "Simulation") -> None:
             return
 
 
+def sign_over_secrets(sim: "Simulation") -> None:
+    """Sign a checkpoint over entries that nobody is shown, as a sequencer with a helper."""
+    signers = [home for home in sim.world.machines if home.may_close]
+    if not signers or len(sim.hidden) > 1:
+        return
+    hidden = Machine(sim.world, signers[0].key, is_copy=True)
+    sim.hidden.append(hidden)
+    hidden.pull(signers[0])
+    # What others see of the helper's feed may go on elsewhere.
+    helper = sim.pick()
+    feed = hidden.replica.get_feed(helper.id)
+    if feed.position and feed.closed_position is None:
+        fields = encode_operation(TokenTransfer(helper.account, 1, b"", "secret"))
+        body = encode_body(feed.tip.time + sim.chance.randint(1, 9), fields)
+        for piece in seal_bodies(hidden.market.id, helper.key, feed.tip, [body]):
+            hidden.take(piece)
+    sim.count("checkpoint over secrets")
+    sim.has_second_checkpoints = True
+    lie = encode_statement(hidden.checkpoint(hidden.wall_ms + sim.chance.choice((1, 30_000))))
+    for _ in range(2):
+        to = sim.pick()
+        sim.suffer(lambda to=to: to.gate.admit_statement(lie))
+
+
+def release_secrets(sim: "Simulation") -> None:
+    """What was kept secret comes out, to one home or another."""
+    for hidden in sim.hidden:
+        sim.count("secrets released")
+        sim.network.connect(hidden, sim.pick(), sim.fork_chance())
+
+
 def sign_out_of_time(sim: "Simulation") -> None:
     """Sign a checkpoint that takes back what is fixed, and one of a time that has not come."""
     for home in sim.world.machines:
@@ -346,6 +377,8 @@ LIES: Final[tuple[tuple[Lie, int], ...]] = (
     (flood, 1),
     (trade_with_oneself, 2),
     (sign_two, 1),
+    (sign_over_secrets, 2),
+    (release_secrets, 2),
     (sign_out_of_time, 1),
     (cosign_blindly, 2),
 )

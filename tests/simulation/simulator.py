@@ -34,6 +34,7 @@ from tests.simulation.closing import trade_at_last
 from tests.simulation.disk import PowerLost
 from tests.simulation.happenings import DO
 from tests.simulation.homes import describe
+from tests.simulation.liars import release_secrets
 from tests.simulation.machines import Machine, SimulatedWorld, Unable
 from tests.simulation.network import Network
 from tests.simulation.people import SimulatedJudging, SimulatedPlay
@@ -58,6 +59,8 @@ class Simulation:
         self.counts: Final[Counter[str]] = Counter()
         self.file: Final = folder / "carried"
         self.hoards: Final[list[Any]] = []
+        # Sequencers as they are where they lie.
+        self.hidden: Final[list[Machine]] = []
         # What takes back what was final, or leaves homes with different roots for a while.
         self.has_wrong_roots = self.has_second_checkpoints = self.has_lying_witnesses = False
         self.timeline: Final = Timeline()
@@ -99,6 +102,9 @@ class Simulation:
         self.stopped.clear()
         for home in self.world.machines:
             home.disk.spare()
+        if self.chance.random() < 0.5:
+            release_secrets(self)
+            self._pass(SECOND_MS)
         self.gather()
         if self._has_sequencer:
             trade_at_last(self)
@@ -133,7 +139,7 @@ class Simulation:
 
     def close(self) -> None:
         """Close every store."""
-        for home in self.world.machines:
+        for home in (*self.world.machines, *self.hidden):
             home.close()
 
     def tell(self) -> Counter[str]:
