@@ -104,7 +104,7 @@ class Simulation:
             home.disk.spare()
         if self.chance.random() < 0.5:
             release_secrets(self)
-            self._pass(SECOND_MS)
+            self.pass_time(SECOND_MS)
         self.gather()
         if self._has_sequencer:
             trade_at_last(self)
@@ -263,7 +263,7 @@ class Simulation:
         if chain.sequencer is not None and self._recovered <= chain.view.number:
             view = chain.view.number
             self._handovers_by_recovery += 1
-            home.recover(self.pick_original().id, witnesses, None)
+            home.recover(self.pick_original().id, witnesses)
             # What was lost with the power on the way was given to nobody.
             self._recovered = view + 1
 
