@@ -161,12 +161,14 @@ def _tell_missing(replica: Replica) -> str | None:
     checkpoint = replica.chain.get(replica.machine.epoch + 1)
     if checkpoint is None:
         return None
-    # A feed that is held along another branch has given way to the one that is named.
     item = next(item for item in checkpoint.frontier if not replica.branches.holds(item))
+    held = replica.get_feed(item.device).position
+    # What is held of another branch stays until the one that is named comes.
+    is_other = held >= item.position
+    what = "whose entry there is another one here" if is_other else f"which is held up to {held}"
     return (
         f"checkpoint {checkpoint.index} names entry {item.id.hex()[:16]} at position"
-        f" {item.position} of feed {item.device.hex()}, which is held up to"
-        f" {replica.get_feed(item.device).position}: its root cannot be verified"
+        f" {item.position} of feed {item.device.hex()}, {what}: its root cannot be verified"
     )
 
 

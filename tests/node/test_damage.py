@@ -369,6 +369,6 @@ def test_a_checkpoint_over_another_branch_is_told(history: Node) -> None:
     told = run_query(history, "audit", {})
     assert told["missing"] == (
         f"checkpoint {history.replica.chain.index} names entry {bytes(8).hex()} at position"
-        f" {item.position} of feed {feed.device.hex()}, which is held up to {item.position - 1}:"
+        f" {item.position} of feed {feed.device.hex()}, whose entry there is another one here:"
         " its root cannot be verified"
     )

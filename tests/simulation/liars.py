@@ -379,7 +379,7 @@ LIES: Final[tuple[tuple[Lie, int], ...]] = (
     (sign_two, 1),
     (sign_over_secrets, 2),
     (release_secrets, 2),
-    (sign_out_of_time, 1),
+    (sign_out_of_time, 3),
     (cosign_blindly, 2),
 )
 # After these only a handover makes anything final again.
