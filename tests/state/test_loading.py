@@ -3,7 +3,7 @@
 import random
 import shutil
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from synaptic_crdt.errors import StoreDamaged
+from synaptic_crdt.state.database import failures_named
 from synaptic_crdt.state.feeds import Piece, make_seal_message, verify_piece
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.loading import Damage, load_replica
@@ -380,6 +381,30 @@ def test_what_a_view_signed_whose_origin_never_came_is_no_damage(tmp_path: Path)
     [damage] = load_replica(store, make_handed_over())
     assert (damage.kind, damage.position) == ("statement", 3)
     store.close()
+
+
+def read_nothing(*_: object) -> Iterator[tuple[int, bytes, bytes]]:
+    raise StoreDamaged("a page is none")
+    yield
+
+
+def test_a_feed_that_cannot_be_read_is_named_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "read_bodies", read_nothing)
+    with closing(Store.open(home.path)) as store:
+        store.saved.clear()
+        damages = load_replica(store, make_replica(SEQUENCER.device))
+    assert damages
+    assert {(damage.kind, damage.reason) for damage in damages} >= {("entry", "a page is none")}
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("2**70"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+)
+def test_whatever_a_damaged_file_makes_of_numbers_and_texts_is_damage(error: Exception) -> None:
+    with pytest.raises(StoreDamaged, match="keep the file"), failures_named(Path("market.db")):
+        raise error
 
 
 def test_what_was_cosigned_beside_what_counts_is_evidence_after_opening(tmp_path: Path) -> None:

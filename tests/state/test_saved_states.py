@@ -490,6 +490,27 @@ def test_outcomes_that_are_damaged_after_the_opening_show_when_they_are_read(
     assert [damage.kind for damage in home.damages] == ["saved"]
 
 
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("DELETE FROM saved_epochs WHERE epoch = 1", "what epoch 1 came to is missing"),
+        (
+            "INSERT INTO saved_windows VALUES (1, 1024, x'01', 9)",
+            "windows are named of epochs that are not kept",
+        ),
+        ("DELETE FROM feeds WHERE feed = 1", "it includes a feed that the store has lost"),
+    ],
+)
+def test_what_is_gone_from_what_is_saved_is_folded_anew(
+    home: Home, query: str, reason: str
+) -> None:
+    home.edit(query)
+    home.reopen()
+    (damage,) = [each for each in home.damages if each.kind == "saved"]
+    assert reason in damage.reason
+    assert str(damage) == f"saved state: {damage.reason}; everything was verified and folded anew"
+
+
 def test_a_last_entry_that_is_no_entry_is_no_place_to_begin(home: Home) -> None:
     device = home.writers[0].device
     garbage = b"\x00"

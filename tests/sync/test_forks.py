@@ -33,6 +33,10 @@ from synaptic_crdt.sync.messages import (
     encode_frame,
     get_tag,
 )
+from synaptic_crdt.sync.parting import Parted, Partings, make_marks, make_traced
+from synaptic_crdt.sync.parts.forks import Forks
+from synaptic_crdt.sync.parts.part import Intake
+from synaptic_crdt.sync.parts.pieces import Pieces
 from synaptic_crdt.sync.parts.statements import compute_ids_digest
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from synaptic_crdt.sync.wants import Wants
@@ -255,6 +259,58 @@ def test_a_checkpoint_that_comes_while_a_branch_is_on_its_way(is_known: bool) ->
     assert all(end.session.is_reconciled for end in ends)
     assert get_position(other) == 4
     assert other.replica.chain.index == 1 + is_known
+
+
+def test_what_was_asked_for_before_another_branch_was_awaited_leaves_nothing_out() -> None:
+    one, other = part(2, 2, 2)
+    piece = take_piece(other, 3)
+    one.gate.admit_statement(encode_statement(other.close_epoch()))
+    wants, intake = Wants(one.replica, Names(one.gate.budget)), Intake()
+    forks = Forks(one.replica, wants, intake)
+    pieces = Pieces(one.replica, wants, forks, intake, one.gate.budget)
+    for follows_from, is_left_out in ((2, False), (3, True)):
+        wants.follow(DEVICE, follows_from, 4)
+        intake.pieces.append(piece)
+        pieces.settle([Admission.FORK])
+        assert wants.is_left_out(DEVICE) is is_left_out
+    assert len(intake.events) == 1
+    # What cannot be taken yet is asked for as before, from where it ends here.
+    wants.follow(DEVICE, 3, 4)
+    wants.settle(piece, Admission.HOLD)
+    assert not wants.is_stale(piece)
+
+
+def test_a_feed_that_gave_way_is_exchanged_again() -> None:
+    one, other = part(2, 2, 1)
+    wants = Wants(one.replica, Names(one.gate.budget))
+    one.gate.admit_piece(take_piece(other, 3))
+    wants.leave_out(DEVICE)
+    assert wants.readmit() == []
+    # Another link brings the branch that a checkpoint fixed.
+    one.gate.admit_statement(encode_statement(other.close_epoch()))
+    one.gate.admit_piece(take_piece(other, 3))
+    assert get_position(one) == 3
+    assert wants.readmit() == [DEVICE]
+
+
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_without_a_seal_of_what_is_held_there_is_no_proof(is_fixed: bool) -> None:
+    """It gives way all the same, if theirs is the branch that is awaited."""
+    one, other = part(2, 1, 1)
+    one.replica.get_feed(DEVICE).seals.clear()
+    if is_fixed:
+        one.gate.admit_statement(encode_statement(other.close_epoch()))
+    partings = Partings(one.replica)
+    partings.add(DEVICE, 3)
+    found: list[Parted] = []
+    while (question := partings.take_request()) is not None:
+        if isinstance(question, Probe):
+            parted = partings.take_marks(make_marks(other.replica, question))
+        else:
+            parted = partings.take_traced(make_traced(other.replica, question))
+        found += [] if parted is None else [parted]
+    assert partings.is_settled
+    assert found == ([Parted(DEVICE, 3, None, 3)] if is_fixed else [])
 
 
 def test_a_feed_that_gave_way_may_be_asked_for_as_far_as_it_was_announced() -> None:
