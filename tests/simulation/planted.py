@@ -85,7 +85,7 @@ _LOST: Final = "what was acknowledged is gone after a restart"
 _INVARIANTS: Final = "the invariants"
 _APART: Final = "homes that never come to hold the same"
 _ASSERTED: Final = "an assertion of the program"
-_SAVED: Final = "a saved state of another root, at a restart"
+_SAVED: Final = "a saved state of another root"
 _LINKS: Final = "an honest link ends with a violation"
 
 PLANTS: Final = (
@@ -106,11 +106,11 @@ PLANTS: Final = (
     Plant(count_one_witness_less, "witnesses were enough", "a count of cosignatures", 6),
     Plant(let_frontiers_go_back, "tail.py", _ASSERTED, 57),
     Plant(keep_what_was_handed_over, "counted.py", _ASSERTED, 9),
-    Plant(leave_a_table_out, "damaged by losing power", _SAVED, 24),
+    Plant(leave_a_table_out, "nothing of it was used", _SAVED, 24),
     Plant(undo_without_indexes, "attestations.py", _ASSERTED, 3),
     Plant(acknowledge_early, "lost with the power", _LOST, 3),
     Plant(hold_before_writing, "lost with the power", _LOST, 120),
-    Plant(save_one_row_less, "damaged by losing power", _SAVED, 24),
+    Plant(save_one_row_less, "nothing of it was used", _SAVED, 24),
     Plant(end_too_early, "done too early", _LINKS, 3),
     Plant(ask_beyond, "what nobody asked for", _LINKS, 3),
     Plant(let_in_one_newcomer, "no end of news", _APART, 6),
