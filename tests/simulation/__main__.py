@@ -30,6 +30,9 @@ _SHORTENINGS_MAX: Final = 150
 # So many seeds have to come to everything there is.
 _AUDITED: Final = 300
 
+# Work hardly ever gets that far here; `test_judged` plays these until each was applied.
+_SELDOM: Final = {"task.reveal", "dispute.evidence", "dispute.rule", "dispute.withdraw"}
+
 # What there was in some runs, and which of them failed, and how.
 Some = tuple[Counter[str], list[tuple[int, str]]]
 
@@ -133,7 +136,7 @@ def run_here(seeds: Sequence[int]) -> Iterator[Some]:
 
 def find_missed(found: Counter[str]) -> list[str]:
     """Return what many seeds should have come to, and did not."""
-    wanted = [f"operation: {tag}" for tag in OPERATIONS]
+    wanted = [f"operation: {tag}" for tag in OPERATIONS if tag not in _SELDOM]
     wanted += [fate.value for fate in Fate]
     wanted += [f"network: {what}" for what in BEFALLS]
     wanted += EVILS

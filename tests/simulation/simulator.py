@@ -18,7 +18,6 @@ agrees, that a replay from nothing comes to the same, and that deadlines alone l
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Final, cast
@@ -31,7 +30,7 @@ from synaptic_crdt.rules.verdicts import Verdict
 from synaptic_crdt.state.interchange import SortedDocument
 from tests.simulation.agreement import find_differences, replay_all
 from tests.simulation.closing import trade_at_last
-from tests.simulation.disk import PowerLost
+from tests.simulation.disk import Fate, PowerLost
 from tests.simulation.happenings import DO
 from tests.simulation.homes import describe
 from tests.simulation.liars import release_secrets
@@ -85,8 +84,10 @@ class Simulation:
             self.chance = Random(event.dice)
             self.counts["events"] += 1
             try:
-                with suppress(StoreFailed):
+                try:
                     self.guard(lambda event=event: DO[event.action](self))
+                except StoreFailed:
+                    self.count(Fate.FULL.value)
                 self.network.pass_on()
                 self._check_some()
             except BaseException as error:
