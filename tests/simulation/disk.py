@@ -9,13 +9,12 @@ What SQLite syncs within a write is respected: the log before it is moved over t
 the head of a log that begins anew before what follows in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
-from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.store import Store
 
 _SECTOR_BYTES: Final = 512
@@ -69,42 +68,24 @@ class Disk:
         """Let the next write meet no fate."""
         self._fate = None
 
-    def write(
-        self,
-        *,
-        pieces: Sequence[Piece] = (),
-        statements: Sequence[tuple[bytes, bytes]] = (),
-        replaced_seals: Sequence[tuple[bytes, int]] = (),
-        truncations: Sequence[Truncation] = (),
-        dropped_statements: Sequence[bytes] = (),
-    ) -> None:
+    def write(self, **things: Any) -> None:  # noqa: ANN401 - whatever a store writes
         """Write as a store does. Raises ``StoreFailed``, or ``PowerLost``."""
-
-        def write() -> None:
-            self.store.write(
-                pieces=pieces,
-                statements=statements,
-                replaced_seals=replaced_seals,
-                truncations=truncations,
-                dropped_statements=dropped_statements,
-            )
-
         if self._end is not None:
             raise self._end[0]
         if self._fate is None:
-            write()
+            self.store.write(**things)
             return
         (fate, chance), self._fate = self._fate, None
         if fate is Fate.FULL:
             self._limit(1)
             try:
-                write()
+                self.store.write(**things)
             finally:
                 self._limit(_PAGES_MAX)
             return
         before = self._read_files()
         if fate is not Fate.BEFORE:
-            write()
+            self.store.write(**things)
         after = self._read_files()
         remains = self._tear(before, after, chance) if fate is Fate.TORN else after
         lost = PowerLost(self, fate)

@@ -1,4 +1,4 @@
-"""Homes with stores, copies of them, and every way on which a market's document travels.
+"""Homes with stores, copies of them, and some ways on which a market's document travels.
 
 Programs of ``tests.simulation.program`` say what people do; here is what their homes do with what
 they wrote: they cosign checkpoints, hand markets over, and exchange bytes over links and in
@@ -16,7 +16,6 @@ from synaptic_crdt.node.node import Market
 from synaptic_crdt.state.document import read_changes, take_apart
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
 from synaptic_crdt.state.keys import DeviceKey
-from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
 from synaptic_crdt.state.store import Store
@@ -30,8 +29,6 @@ from tests.simulation.scenario import (
 )
 from tests.sync.conftest import sync
 
-HOMES_MAX: Final = 9
-_PROCESSES: Final = 0.05
 _DOCUMENT_BYTES: Final = 1 << 26
 
 
@@ -51,23 +48,6 @@ class Home(Peer):
         branches = self.replica.branches
         is_agreed = not branches.get_suspended_from(self.id) and not branches.is_awaiting(self.id)
         return super().can_write and is_agreed
-
-    def reopen(self) -> None:
-        """Close the store and hold what it holds, which must be all that was held before."""
-        before = describe(self.market)
-        self._store.close()
-        self._store = Store.open(self._path)
-        market = Market(self._store.genesis)
-        damages = load_replica(self._store, market.replica)
-        if damages or describe(market) != before:
-            raise AssertionError(f"opened again it holds something else: {damages}")
-        self.market = market
-        self.gate = market.make_gate(self._store, own_device=self.id)
-
-    @property
-    def has_void(self) -> bool:
-        """Did it hold entries that a fork made void?"""
-        return bool(self._store.read_void_entries())
 
     def close(self) -> None:
         """Close the store for good."""
