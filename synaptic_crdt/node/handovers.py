@@ -35,8 +35,10 @@ def recover(
     if key.public != node.market.genesis.recovery:
         raise UsageError("this is not the recovery key of this market; it was printed at `init`")
     _check_may_recover(node.replica.chain, key.public)
-    index, origin_id = _choose_reachable(node) if origin is None else _find_origin(node, origin)
-    proposal = _make_proposal(node, (index, origin_id), sequencer, witnesses)
+    point = _choose_reachable(node) if origin is None else _find_origin(node, origin)
+    _check_entries_held(node, point)
+    index, origin_id = point
+    proposal = _make_proposal(node, point, sequencer, witnesses)
     handover = sign_handover(node.market.id, key, proposal, newest_index=index, newest=origin_id)
     node.gate.admit_statement(encode_statement(handover))
     return proposal
@@ -45,7 +47,7 @@ def recover(
 def propose(node: Node, sequencer: bytes, witnesses: Sequence[bytes] | None) -> Proposal:
     """Propose a handover as a witness, and give one's word for it."""
     _check_may_sign(node)
-    proposal = _make_proposal(node, _choose_origin(node), sequencer, witnesses)
+    proposal = _make_proposal(node, _choose_origin(node, has_entries=True), sequencer, witnesses)
     _sign(node, proposal)
     return proposal
 
@@ -82,6 +84,7 @@ def sign(node: Node, text: str | None) -> Proposal:
             f"checkpoint {proposal.index}, from which the proposal goes on, is not held here as"
             " one that may count next; sync with who proposed it"
         )
+    _check_entries_held(node, point)
     _sign(node, proposal)
     return proposal
 
@@ -166,8 +169,12 @@ def _get_newest(node: Node) -> Point:
     return max(ahead, default=(chain.index, chain.head))
 
 
-def _choose_origin(node: Node) -> Point:
-    """Return the newest checkpoint that may count anywhere: cosigned here, or by most."""
+def _choose_origin(node: Node, *, has_entries: bool) -> Point:
+    """Return the newest checkpoint that may count anywhere: cosigned here, or by most.
+
+    Witnesses leave out what names entries that are not here: had it counted anywhere, one of those
+    who agree would have cosigned it, and would say so.
+    """
     chain = node.replica.chain
     newest = _get_newest(node)
     if newest[0] > chain.index:
@@ -176,6 +183,7 @@ def _choose_origin(node: Node) -> Point:
         (len(chain.cosignatures.get_signers(each)), each.id, each)
         for each in chain.get_candidates()
         if chain.cosignatures.get_signers(each)
+        and (not has_entries or _has_entries(node, _get_point(each)))
     ]
     if not cosigned:
         return chain.index, chain.head
@@ -185,7 +193,7 @@ def _choose_origin(node: Node) -> Point:
 def _choose_reachable(node: Node) -> Point:
     """Return the newest checkpoint that may count, but none that an undone view left behind."""
     chain = node.replica.chain
-    newest = _choose_origin(node)
+    newest = _choose_origin(node, has_entries=False)
     return newest if newest in _get_points(chain) else (chain.index, chain.head)
 
 
@@ -206,8 +214,28 @@ def _get_points_before(node: Node) -> list[Point]:
     A sequencer may have named what nobody has: then nothing after it ever takes effect.
     """
     chain, epoch = node.replica.chain, node.replica.machine.epoch
-    first = max(epoch, chain.view.index)
-    return [(index, chain.get_id(index)) for index in range(chain.index - 1, first - 1, -1)]
+    return [(epoch, chain.get_id(epoch))] if chain.view.index <= epoch < chain.index else []
+
+
+def _check_entries_held(node: Node, point: Point) -> None:
+    """Refuse to go on from what may name entries that nobody has: there is no way back from it."""
+    if not _has_entries(node, point):
+        epoch = node.replica.machine.epoch
+        raise UsageError(
+            f"checkpoint {point[0]}, {point[1].hex()[:12]}, names entries that are not held here,"
+            " and a market that goes on from what nobody has can never go on; sync with a home that"
+            f" has them, or go on from checkpoint {epoch} with `--from"
+            f" {node.replica.chain.get_id(epoch).hex()[:12]}`"
+        )
+
+
+def _has_entries(node: Node, point: Point) -> bool:
+    replica = node.replica
+    index, checkpoint_id = point
+    if index <= replica.machine.epoch and replica.chain.get_id(index) == checkpoint_id:
+        return True
+    checkpoint = replica.chain.get_checkpoint(index, checkpoint_id)
+    return checkpoint is not None and all(map(replica.branches.holds, checkpoint.frontier))
 
 
 def _get_points(chain: CheckpointChain) -> list[Point]:

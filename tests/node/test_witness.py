@@ -24,8 +24,10 @@ from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
     encode_statement,
+    make_proposal,
     sign_checkpoint,
     sign_cosignature,
+    sign_handover,
 )
 from synaptic_crdt.sync.messages import Message
 from synaptic_crdt.sync.transports.bundle_format import StatementRecord
@@ -329,7 +331,7 @@ def test_a_handover_goes_on_from_what_was_cosigned_ahead(cast: Cast) -> None:
         handovers.sign(cast.cem, None)
     cast.share()
     # Another one chooses what any witness cosigned, even if it did not itself.
-    assert handovers._choose_origin(cast.ben) == (2, made.id)
+    assert handovers._choose_origin(cast.ben, has_entries=True) == (2, made.id)
     handovers.sign(cast.cem, None)
     cast.share()
     assert {node.replica.chain.view.number for node in cast.all} == {1}
@@ -556,6 +558,49 @@ def test_the_recovery_key_goes_back_before_what_nobody_has(cast: Cast) -> None:
     assert cast.ana.replica.chain.head == before
     assert cast.ana.replica.root == root
     run_command(cast.ana, "consent", {"on": False})
+
+
+def test_no_handover_goes_on_from_what_names_entries_that_are_not_here(cast: Cast) -> None:
+    cast.count()
+    head, device = cast.ana.replica.chain.head, cast.ana.key.public
+    end = cast.ana.replica.get_feed(device).position
+    lie = cast.forge(frontier=[FrontierItem(device, end + 1, bytes(32))], root=bytes(32))
+    word = sign_cosignature(
+        cast.ana.market.id, cast.cem.key, view=lie.view, index=lie.index, checkpoint=lie.id
+    )
+    cast.share()
+    cast.ana.gate.admit_statement(encode_statement(word))
+    cast.share()
+    # The owner of the recovery key is told, and names what to go on from.
+    hand_over = {
+        "recovery_key": cast.recovery.hex(),
+        "sequencer": device.hex(),
+        "witnesses": [device.hex()],
+    }
+    with pytest.raises(UsageError, match="names entries that are not held here") as refusal:
+        run_command(cast.ana, "handover", hand_over)
+    assert f"--from {head.hex()[:12]}" in str(refusal.value)
+    # Witnesses agree on what came before it, and give their word for nothing else.
+    proposal = handovers.propose(cast.ana, device, None)
+    assert (proposal.index, proposal.origin) == (lie.index - 1, head)
+    chain = cast.ben.replica.chain
+    bad = make_proposal(
+        cast.ben.market.id,
+        view=chain.view.number + 1,
+        index=lie.index,
+        origin=lie.id,
+        sequencer=cast.cem.key.public,
+        witnesses=chain.view.witnesses,
+    )
+    of_cem = sign_handover(
+        cast.ben.market.id, cast.cem.key, bad, newest_index=lie.index, newest=lie.id
+    )
+    cast.ben.gate.admit_statement(encode_statement(of_cem))
+    with pytest.raises(UsageError, match="names entries that are not held here"):
+        handovers.sign(cast.ben, bad.id.hex())
+    run_command(cast.ana, "handover", hand_over | {"origin": head.hex()[:12]})
+    assert cast.ana.replica.chain.head == head
+    assert cast.ana.may_close
 
 
 def make_empty(cast: Cast) -> Home:
