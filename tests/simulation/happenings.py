@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
+from synaptic_crdt.rules.market import get_rows
 from synaptic_crdt.state.feeds import encode_body, seal_bodies
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
@@ -11,13 +12,16 @@ from tests.simulation.disk import Fate
 from tests.simulation.homes import read_inside
 from tests.simulation.liars import GRAVE_LIES, LIES
 from tests.simulation.machines import Machine
+from tests.simulation.meeting import hasten
 from tests.simulation.network import FINE, Weather
-from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS
+from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
     from tests.simulation.simulator import Simulation
 
 MACHINES_MAX: Final = 8
+_STEPS_MAX: Final = 8
+_TAKERS_MAX: Final = 3
 _FINE_NETWORK: Final = (FINE, Weather((20, 90), 10), Weather((300, 2), 400))
 _BAD_NETWORK: Final = (
     *_FINE_NETWORK,
@@ -41,6 +45,40 @@ def judge(sim: "Simulation") -> None:
     """Somebody does something to somebody's work."""
     sim.judging.random = sim.chance
     sim.judging.act()
+
+
+def press_on(sim: "Simulation") -> None:
+    """Those whom one piece of work concerns meet, and go on with it; or somebody begins one."""
+    seer = sim.pick()
+    sim.judging.random = sim.chance
+    hasten(sim, [seer])
+    if not (living := _list_living(seer)) or sim.chance.random() < 0.5:
+        _begin_work(sim, seer)
+        living = _list_living(seer)
+    if not living:
+        return
+    key = sim.chance.choice(living[-2:])
+    sim.count("meeting over work")
+    for _ in range(sim.chance.randint(1, _STEPS_MAX)):
+        accounts = sim.judging.list_concerned(seer, key)
+        hasten(sim, [seer, *(home for home in sim.world.machines if home.account in accounts)])
+        sim.judging.press_on(seer, key)
+        sim.world.wait(sim.chance.choice((0, SECOND_MS, MINUTE_MS)))
+
+
+def _begin_work(sim: "Simulation", requester: Machine) -> None:
+    """Post a task of any kind, and let one of a few take it."""
+    task = sim.judging.post(requester)
+    for provider in sim.chance.sample(sim.world.machines, _TAKERS_MAX):
+        hasten(sim, [requester, provider])
+        if sim.judging.take(provider, task):
+            hasten(sim, [requester, provider])
+            return
+
+
+def _list_living(home: Machine) -> list[bytes]:
+    rows = get_rows(home.market.contract.market.assignments, "provider")
+    return [key for key, row in rows if not row.end]
 
 
 def copy_home(sim: "Simulation") -> None:
@@ -202,7 +240,17 @@ def lie(sim: "Simulation") -> None:
 DO: Final[dict[str, Callable[["Simulation"], None]]] = {
     each.__name__: each
     for each in (
-        *(act, judge, connect, pull, tell_statements, carry_bundle, carry_document, copy_home),
+        *(
+            act,
+            judge,
+            press_on,
+            connect,
+            pull,
+            tell_statements,
+            carry_bundle,
+            carry_document,
+            copy_home,
+        ),
         *(insist, close_epoch, cosign, hand_over, set_clock),
         *(lose_power, fill_disk, part, stop, lie),
     )
@@ -221,4 +269,5 @@ EVILS: Final = (
         "cosigned blindly",
     ),
     "handovers by the recovery key",
+    *("squatted actor", "arbiters in collusion", "meeting over work"),
 )

@@ -43,6 +43,7 @@ from synaptic_crdt.rules.task_operations import (
     TaskReveal,
     TaskStart,
 )
+from synaptic_crdt.state.contract import APPLIED
 from tests.simulation.scenario import (
     HOUR_MS,
     MINUTE_MS,
@@ -101,6 +102,35 @@ class Judging:
             peer.write(self._touch(peer, task_id, task))
         else:
             self._work(*self.random.choice(living))
+
+    def post(self, peer: Peer) -> bytes:
+        """Post a task of any kind; return its name."""
+        return peer.write(self._make_post(peer)).entry.id
+
+    def take(self, peer: Peer, task_id: bytes) -> bool:
+        """Let somebody take a seat of a task at its price; does it have it now?"""
+        task = peer.market.contract.market.tasks.get(task_id)
+        if task is None or not peer.can_write:
+            return False
+        accepted = peer.write(TaskAccept(task_id, task.price, task.capabilities))
+        return accepted.verdict == APPLIED
+
+    def press_on(self, seer: Peer, key: bytes) -> None:
+        """Let those whom an assignment concerns do the next thing about it, as one of them sees it."""
+        self._market = market = seer.market.contract.market
+        row = market.assignments.get(key)
+        if row is not None and not row.end:
+            self._work(key, row)
+
+    def list_concerned(self, seer: Peer, key: bytes) -> set[bytes]:
+        """Return the accounts that have something to do about an assignment."""
+        market = seer.market.contract.market
+        row = market.assignments.get(key)
+        if row is None:
+            return set()
+        task = get_task(market, get_seat(market, row.seat))
+        judges = {task.evaluator or task.requester, *task.release.signers, *task.arbiters}
+        return {row.provider, task.requester, *judges}
 
     def _vouch(self, peer: Peer) -> None:
         """The verifier gives its word for somebody, or takes one back."""

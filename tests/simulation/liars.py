@@ -8,12 +8,21 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
+from synaptic_crdt.rules.task_operations import DisputeOpen, DisputeRule
+from synaptic_crdt.state.changes import (
+    FeedChanges,
+    StatementChanges,
+    encode_root_change,
+    get_change_hash,
+)
 from synaptic_crdt.state.clock import pack_timestamp
-from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
-from synaptic_crdt.state.hashes import compute_hash
+from synaptic_crdt.state.codec import encode_trusted
+from synaptic_crdt.state.contract import APPLIED
+from synaptic_crdt.state.feeds import Piece, Tip, encode_body, seal_bodies
+from synaptic_crdt.state.hashes import compute_body_hash, compute_chain, compute_hash
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.interchange import sort_out
 from synaptic_crdt.state.statements import (
@@ -29,7 +38,9 @@ from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
 from tests.fuzzing.changes import change_bytes, change_value, join_frames, split_frames
 from tests.simulation.homes import describe_document, read_raw_changes
 from tests.simulation.machines import Machine
+from tests.simulation.meeting import hasten, meet
 from tests.simulation.program import Play, Step
+from tests.simulation.scenario import make_post
 
 if TYPE_CHECKING:
     from tests.simulation.simulator import Simulation
@@ -55,12 +66,12 @@ def forge(sim: "Simulation") -> None:
         other,
         chance.choice(
             (
-                msgspec.structs.replace(piece, signature=chance.randbytes(64)),
-                msgspec.structs.replace(piece, bodies=longer),
-                msgspec.structs.replace(piece, bodies=(*piece.bodies, piece.bodies[-1])),
-                msgspec.structs.replace(piece, device=other.id),
-                msgspec.structs.replace(piece, first=piece.first + 1),
-                msgspec.structs.replace(piece, predecessor=bytes(32)),
+                replace(piece, signature=chance.randbytes(64)),
+                replace(piece, bodies=longer),
+                replace(piece, bodies=(*piece.bodies, piece.bodies[-1])),
+                replace(piece, device=other.id),
+                replace(piece, first=piece.first + 1),
+                replace(piece, predecessor=bytes(32)),
             )
         ),
     )
@@ -109,6 +120,37 @@ def spoil_document(sim: "Simulation") -> None:
                 changes.append(changes.pop(place))
     sim.count("spoiled document")
     sim.suffer(lambda: sim.admit_document(other, sort_out(changes, one.market.id)))
+
+
+def squat(sim: "Simulation") -> None:
+    """Write into an Automerge file as the actor of somebody else's device, and seal it oneself."""
+    one, other = sim.pick_two()
+    victim, thief = sim.pick_two()
+    market, feed = one.market.id, one.replica.get_feed(victim.id)
+    real = feed.entries[: sim.chance.randint(0, feed.position)]
+    tip = Tip(thief.id, len(real), feed.get_id(len(real)), real[-1].time if real else -1)
+    time = max(tip.time + 1, pack_timestamp(sim.world.wall_ms))
+    fields = encode_operation(TokenTransfer(thief.account, 1, b"", "squatted"))
+    bodies = [encode_body(time, fields), encode_body(time + 1, fields)]
+    (piece,) = seal_bodies(market, thief.key, tip, bodies)
+    ids = compute_chain(tip.head, [compute_body_hash(body) for body in bodies])
+    sim.write_document(one)
+    changes = [each for each in read_raw_changes(sim.file) if each[0] != victim.id]
+    root = get_change_hash(encode_root_change(market, sim.world.genesis_bytes))
+    written = FeedChanges(market, root, victim.id)
+    changes += [
+        (victim.id, each) for each in written.write([*(entry.body for entry in real), *bodies])
+    ]
+    exporter = sim.chance.randbytes(32)
+    statements = StatementChanges(market, root, exporter)
+    for device in (victim.id, thief.id):
+        seal = encode_trusted(["seal", piece.last, ids[-1], device, piece.signature])
+        changes.append((exporter, statements.write(seal)))
+    sim.count("squatted actor")
+    sim.suffer(lambda: sim.admit_document(other, sort_out(changes, market)))
+    held = other.replica.get_feed(victim.id)
+    if held.position > len(real) and held.get_id(len(real) + 1) == ids[0]:
+        raise AssertionError("what was written and sealed in another's name counts")
 
 
 def lie_on_a_link(sim: "Simulation") -> None:
@@ -186,6 +228,39 @@ def trade_with_oneself(sim: "Simulation") -> None:
     sim.count("wash trades", 3)
     for _ in range(3):
         Play.trade(sim.play, home, step)
+
+
+def collude_as_arbiters(sim: "Simulation") -> None:
+    """Arbiters who belong to one side rule as it likes, one of them again and again."""
+    people = {home.account: home for home in sim.world.machines if home.can_write}
+    if len(people) < 4:  # noqa: PLR2004 - two sides, two arbiters
+        return
+    requester, provider, *panel = everybody = sim.chance.sample([*people.values()], 4)
+    named = tuple(sorted(home.account for home in panel))
+    hasten(sim, everybody)
+    task = requester.write(replace(make_post(), arbiters=named, quorum=2))
+    meet(everybody)
+    won = provider.accept(task)
+    hasten(sim, everybody)
+    provider.start(won)
+    delivery = provider.deliver(won)
+    meet(everybody)
+    opened = requester.write(DisputeOpen(delivery.entry.id, "garbage", "", ()))
+    if opened.verdict != APPLIED:
+        return
+    sim.count("arbiters in collusion")
+    meet(everybody)
+    ruling = DisputeRule(delivery.entry.id, sim.chance.choice((0, 1_000_000)))
+    for home in (panel[0], panel[0], requester, provider):
+        home.write(ruling)
+    meet(everybody)
+    for home in everybody:
+        row = home.market.contract.market.disputes.get(delivery.entry.id)
+        if row is None or row.ended_ms or len(row.rulings) != 1:
+            raise AssertionError(f"of two arbiters one was enough, or was not heard: {row}")
+    if sim.chance.random() < 0.7:
+        panel[1].write(ruling)
+        hasten(sim, everybody)
 
 
 def sign_two(sim: "Simulation") -> None:
@@ -370,12 +445,14 @@ LIES: Final[tuple[tuple[Lie, int], ...]] = (
     (bring_from_elsewhere, 2),
     (spoil_bundle, 2),
     (spoil_document, 2),
+    (squat, 2),
     (lie_on_a_link, 6),
     (equivocate, 3),
     (hoard, 4),
     (release, 4),
     (flood, 1),
     (trade_with_oneself, 2),
+    (collude_as_arbiters, 2),
     (sign_two, 1),
     (sign_over_secrets, 2),
     (release_secrets, 2),

@@ -22,6 +22,7 @@ _LONG_MS: Final = (2 * MINUTE_MS, 11 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS)
 _ACTIONS: Final = {
     "act": 40,
     "judge": 20,
+    "press_on": 8,
     "connect": 30,
     "pull": 6,
     "tell_statements": 3,
