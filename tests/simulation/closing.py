@@ -40,5 +40,4 @@ def _trade(sim: "Simulation", requester: Machine, provider: Machine) -> bool:
     approval = requester.approve(delivery)
     sim.gather()
     sim.pass_time(requester.market.genesis.contest_ms + 1)
-    sim.settle()
     return approval.verdict == APPLIED

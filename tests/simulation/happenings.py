@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
 from synaptic_crdt.rules.market import get_rows
+from synaptic_crdt.rules.operations import TokenTransfer, encode_operation
 from synaptic_crdt.state.feeds import encode_body, seal_bodies
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.sync.transports.bundle import read_bundle, write_bundle
@@ -12,7 +12,7 @@ from tests.simulation.disk import Fate
 from tests.simulation.homes import read_inside
 from tests.simulation.liars import GRAVE_LIES, LIES
 from tests.simulation.machines import Machine
-from tests.simulation.meeting import hasten
+from tests.simulation.meeting import hasten, meet
 from tests.simulation.network import FINE, Weather
 from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
@@ -51,7 +51,6 @@ def press_on(sim: "Simulation") -> None:
     """Those whom one piece of work concerns meet, and go on with it; or somebody begins one."""
     seer = sim.pick()
     sim.judging.random = sim.chance
-    hasten(sim, [seer])
     if not (living := _list_living(seer)) or sim.chance.random() < 0.5:
         _begin_work(sim, seer)
         living = _list_living(seer)
@@ -61,7 +60,11 @@ def press_on(sim: "Simulation") -> None:
     sim.count("meeting over work")
     for _ in range(sim.chance.randint(1, _STEPS_MAX)):
         accounts = sim.judging.list_concerned(seer, key)
-        hasten(sim, [seer, *(home for home in sim.world.machines if home.account in accounts)])
+        met = [seer, *(home for home in sim.world.machines if home.account in accounts)]
+        if sim.chance.random() < 0.5:
+            hasten(sim, met)
+        else:
+            meet(met)
         sim.judging.press_on(seer, key)
         sim.world.wait(sim.chance.choice((0, SECOND_MS, MINUTE_MS)))
 
@@ -70,7 +73,7 @@ def _begin_work(sim: "Simulation", requester: Machine) -> None:
     """Post a task of any kind, and let one of a few take it."""
     task = sim.judging.post(requester)
     for provider in sim.chance.sample(sim.world.machines, _TAKERS_MAX):
-        hasten(sim, [requester, provider])
+        meet([requester, provider])
         if sim.judging.take(provider, task):
             hasten(sim, [requester, provider])
             return

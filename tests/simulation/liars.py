@@ -233,7 +233,7 @@ def trade_with_oneself(sim: "Simulation") -> None:
 def collude_as_arbiters(sim: "Simulation") -> None:
     """Arbiters who belong to one side rule as it likes, one of them again and again."""
     people = {home.account: home for home in sim.world.machines if home.can_write}
-    if len(people) < 4:  # noqa: PLR2004 - two sides, two arbiters
+    if len(people) < 4:
         return
     requester, provider, *panel = everybody = sim.chance.sample([*people.values()], 4)
     named = tuple(sorted(home.account for home in panel))
@@ -256,8 +256,8 @@ def collude_as_arbiters(sim: "Simulation") -> None:
     meet(everybody)
     for home in everybody:
         row = home.market.contract.market.disputes.get(delivery.entry.id)
-        if row is None or row.ended_ms or len(row.rulings) != 1:
-            raise AssertionError(f"of two arbiters one was enough, or was not heard: {row}")
+        if row is not None and (row.ended_ms or len(row.rulings) > 1):
+            raise AssertionError(f"one of two arbiters was enough: {row}")
     if sim.chance.random() < 0.7:
         panel[1].write(ruling)
         hasten(sim, everybody)
