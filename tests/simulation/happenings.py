@@ -203,6 +203,22 @@ def set_clock(sim: "Simulation") -> None:
     sim.count("clock set")
 
 
+def meet_deadline(sim: "Simulation") -> None:
+    """Somebody does something in the very millisecond in which something falls due."""
+    home = sim.pick()
+    due_ms = home.replica.machine.get_next_deadline()
+    if due_ms is None or not 0 <= due_ms - home.wall_ms <= DAY_MS:
+        return
+    sim.pass_time(due_ms - home.wall_ms)
+    sim.count("deadline met")
+    sim.judging.random = sim.chance
+    living = _list_living(home)
+    if living and sim.chance.random() < 0.7:
+        sim.judging.press_on(home, sim.chance.choice(living))
+    else:
+        sim.play.act(home, sim.chance)
+
+
 def close_epoch(sim: "Simulation") -> None:
     """The sequencer closes an epoch, carefully or not."""
     for home in sim.world.machines:
@@ -243,17 +259,8 @@ def lie(sim: "Simulation") -> None:
 DO: Final[dict[str, Callable[["Simulation"], None]]] = {
     each.__name__: each
     for each in (
-        *(
-            act,
-            judge,
-            press_on,
-            connect,
-            pull,
-            tell_statements,
-            carry_bundle,
-            carry_document,
-            copy_home,
-        ),
+        *(act, judge, press_on, meet_deadline),
+        *(connect, pull, tell_statements, carry_bundle, carry_document, copy_home),
         *(insist, close_epoch, cosign, hand_over, set_clock),
         *(lose_power, fill_disk, part, stop, lie),
     )
@@ -272,5 +279,5 @@ EVILS: Final = (
         "cosigned blindly",
     ),
     "handovers by the recovery key",
-    *("squatted actor", "arbiters in collusion", "meeting over work"),
+    *("squatted actor", "arbiters in collusion", "meeting over work", "deadline met"),
 )

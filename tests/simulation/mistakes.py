@@ -29,6 +29,7 @@ from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.limits import HASH_BYTES
 from synaptic_crdt.state.machine import Machine
 from synaptic_crdt.state.merkle import Node, compute_leaf, compute_row_key, update_tree
+from synaptic_crdt.state.outcomes import Outcome
 from synaptic_crdt.state.replica import Replica
 from synaptic_crdt.state.saved import RowChange
 from synaptic_crdt.state.statements import Checkpoint, Statement
@@ -124,6 +125,24 @@ def look_at_a_clock() -> Planted:
         return compute(time, opened_ms, closed_ms) + ticks[0]
 
     return _replace((folding, "compute_effective_ms", look))
+
+
+def fire_late() -> Planted:
+    """A deadline that is due in the very millisecond of an entry fires behind it."""
+    go_on, fire = Fold.go_on, Fold.fire_deadlines
+    folding_entries: list[bool] = []
+
+    def fold(self: Fold, entries: Sequence[Outcome], closed_ms: int | None) -> None:
+        folding_entries.append(True)
+        try:
+            go_on(self, entries, closed_ms)
+        finally:
+            folding_entries.pop()
+
+    def fire_before(self: Fold, up_to_ms: int) -> None:
+        fire(self, up_to_ms - len(folding_entries))
+
+    return _replace((Fold, "go_on", fold), (Fold, "fire_deadlines", fire_before))
 
 
 def lose_a_timer() -> Planted:

@@ -19,6 +19,7 @@ from tests.simulation.mistakes import (
     bind_to_no_market,
     count_one_witness_less,
     end_too_early,
+    fire_late,
     hold_before_writing,
     keep_bonds,
     keep_what_was_handed_over,
@@ -86,6 +87,7 @@ _INVARIANTS: Final = "the invariants"
 _APART: Final = "homes that never come to hold the same"
 _ASSERTED: Final = "an assertion of the program"
 _SAVED: Final = "a saved state of another root"
+_PROMISED: Final = "an operation that comes to something else than it was promised to"
 _LINKS: Final = "an honest link ends with a violation"
 
 PLANTS: Final = (
@@ -94,6 +96,7 @@ PLANTS: Final = (
     Plant(leave_late_entries_behind, "divergences", _DIVERGED, 3),
     Plant(believe_timestamps, "second ledger differs", _LEDGER, 3),
     Plant(look_at_a_clock, "divergences", _DIVERGED, 3),
+    Plant(fire_late, "was promised", _PROMISED, 69),
     Plant(lose_a_timer, "has no deadline", _INVARIANTS, 3),
     Plant(round_twice, "second ledger differs", _LEDGER, 12),
     Plant(lose_fees, "invariant.py", _INVARIANTS, 9),

@@ -23,6 +23,7 @@ _ACTIONS: Final = {
     "act": 40,
     "judge": 20,
     "press_on": 8,
+    "meet_deadline": 3,
     "connect": 30,
     "pull": 6,
     "tell_statements": 3,
