@@ -60,21 +60,20 @@ def forge(sim: "Simulation") -> None:
         return
     chance = sim.chance
     longer = tuple(sim.chance.randbytes(40) for _ in range(len(piece.bodies)))
-    sim.count("forged piece")
-    _offer_lie(
-        sim,
-        other,
-        chance.choice(
-            (
-                replace(piece, signature=chance.randbytes(64)),
-                replace(piece, bodies=longer),
-                replace(piece, bodies=(*piece.bodies, piece.bodies[-1])),
-                replace(piece, device=other.id),
-                replace(piece, first=piece.first + 1),
-                replace(piece, predecessor=bytes(32)),
-            )
-        ),
+    forged = chance.choice(
+        (
+            replace(piece, signature=chance.randbytes(64)),
+            replace(piece, bodies=longer),
+            replace(piece, bodies=(*piece.bodies, piece.bodies[-1])),
+            replace(piece, device=other.id),
+            replace(piece, first=piece.first + 1),
+            replace(piece, predecessor=bytes(32)),
+        )
     )
+    # It may be the other one's own.
+    if forged != piece:
+        sim.count("forged piece")
+        _offer_lie(sim, other, forged)
 
 
 def bring_from_elsewhere(sim: "Simulation") -> None:
