@@ -10,6 +10,10 @@ Two well-formed ones of one index, neither cosigned by a majority, halt the mark
 names the one to go on from; until then each replica keeps what it counted first, so a stolen
 sequencer's key undoes nothing. A handover makes void whatever its view before signed beyond the
 checkpoint that it goes on from.
+
+What is kept beside the counted ones follows from what is held, too, whatever came first: two
+replicas that show each other theirs end with the same, and show it to each other no more. Of what
+one signer can make any number of, that of least id is kept, so there is an end to it as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +31,9 @@ Judgement = Literal["counts", "kept", "known", "too early", "conflict", "void"]
 # What a statement can be judged that is worth keeping.
 KEPT: Final = frozenset({"counts", "kept", "conflict"})
 
-_RIVALS: Final = 2  # of one index that are kept: enough to prove that their signer signed twice
+# Of one index that are kept, beside those that a witness cosigned: enough to prove that their signer
+# signed twice.
+_RIVALS: Final = 2
 
 
 class CheckpointChain:
@@ -39,6 +45,7 @@ class CheckpointChain:
         "_counted",
         "_is_split",
         "_loose",
+        "_passed_over",
         "_rival",
         "_wanted",
         "cosignatures",
@@ -61,11 +68,14 @@ class CheckpointChain:
         # Checkpoints held and not counted, by index and id; and who cosigned what.
         self._loose: Final[dict[int, dict[bytes, Checkpoint]]] = {}
         self.cosignatures = Cosignatures()
-        # Evidence: a checkpoint beside a counted one of its view, and whether a majority of the
-        # witnesses is behind it too.
+        # Evidence: of the checkpoints beside counted ones of this view that of the least id, or one
+        # that a majority of the witnesses is behind too.
         self._rival: Checkpoint | None = None
         self._is_split = False
-        # Ids that something held is known to stand on.
+        # Of those that were to count and cannot any more that of the least id, by index: it is
+        # evidence once another one of its index counts.
+        self._passed_over: Final[dict[int, Checkpoint]] = {}
+        # Ids that something which is to count is known to stand on, held or not.
         self._wanted: Final[set[bytes]] = set()
         self._beside: tuple[ChainStatement, ...] | None = None
 
@@ -173,19 +183,21 @@ class CheckpointChain:
         if judgement not in KEPT:
             return judgement
         self._beside = None
+        is_crowding = False
         match statement:
             case Checkpoint() if judgement == "counts":
                 self._counted.add(statement)
             case Checkpoint():
-                self._keep_loose(statement, judgement)
+                is_crowding = self._keep_loose(statement, judgement)
             case Cosignature():
-                self.cosignatures.add(statement)
+                is_crowding = self._keep_cosignature(statement, judgement)
             case _:
                 self.views.add(statement)
                 self._follow_views()
+                is_crowding = True
         # With neither witnesses nor a handover to follow there is nothing that could move.
         if self.view.quorum or self.awaited is not None:
-            self._advance()
+            self._advance(is_crowding=is_crowding)
         return judgement
 
     def adopt(self, checkpoint: Checkpoint) -> None:
@@ -204,6 +216,7 @@ class CheckpointChain:
             copied._loose[index] = dict(held)
         copied.cosignatures = self.cosignatures.copy()
         copied._rival, copied._is_split = self._rival, self._is_split
+        copied._passed_over.update(self._passed_over)
         copied._wanted.update(self._wanted)
         return copied
 
@@ -233,16 +246,15 @@ class CheckpointChain:
             return self._judge_on_the_way(checkpoint, self.awaited)
         if checkpoint.index <= self.index:
             # One proof is enough: a sequencer that goes on signing fills nobody's disk.
-            return "conflict" if self._rival is None else "too early"
+            return "conflict" if self._is_evidence(checkpoint) else "too early"
         return self._judge_following(checkpoint, view)
 
     def _judge_on_the_way(self, checkpoint: Checkpoint, awaited: View) -> Judgement:
         """Judge a checkpoint of the view that a known handover ends."""
         if checkpoint.index > awaited.index:
             return "void"
-        if not self._has_parent(checkpoint) or self._count_rivals(checkpoint) >= _RIVALS:
-            return "too early"
-        return "kept"
+        is_to_keep = self._has_parent(checkpoint) and self._has_room(checkpoint)
+        return "kept" if is_to_keep else "too early"
 
     def _judge_following(self, checkpoint: Checkpoint, view: View) -> Judgement:
         if not view.quorum:
@@ -260,10 +272,9 @@ class CheckpointChain:
                 return "void"
         elif not self._has_parent(checkpoint):
             return "too early"
-        rivals = self._count_rivals(checkpoint)
-        if rivals >= _RIVALS or checkpoint.index > self._get_furthest():
+        if not self._has_room(checkpoint) or checkpoint.index > self._get_furthest():
             return "too early"
-        return "conflict" if rivals else "kept"
+        return "conflict" if self._loose.get(checkpoint.index) else "kept"
 
     def _judge_cosignature(self, cosignature: Cosignature) -> Judgement:
         if self.cosignatures.is_known(cosignature):
@@ -282,21 +293,19 @@ class CheckpointChain:
             return "void"
         if view.number == self.view.number and cosignature.index <= self.index:
             return self._judge_late_cosignature(cosignature)
-        signed = self.cosignatures.get_signed_by(cosignature.signer)
-        ahead = sum(each.index > self.index for each in signed)
-        return "kept" if ahead < limits.COSIGNED_AHEAD else "too early"
+        ahead = self._get_ahead(cosignature.signer)
+        is_least = len(ahead) < limits.COSIGNED_AHEAD or cosignature.id < ahead[-1].id
+        return "kept" if is_least else "too early"
 
     def _judge_late_cosignature(self, cosignature: Cosignature) -> Judgement:
         """Judge a cosignature of an index that is counted already."""
-        if cosignature.checkpoint == self.head:
+        if (cosignature.index, cosignature.checkpoint) in self._get_cosigned():
             return "kept"
-        if self._rival is not None and cosignature.checkpoint == self._rival.id:
-            return "kept"
-        # Whichever of the two came first.
         if self.cosignatures.is_new_lie(cosignature):
             return "conflict"
         is_counted = cosignature.checkpoint == self.get_id(cosignature.index)
-        return "known" if is_counted else "void"
+        is_proved = cosignature.signer in self.cosignatures.liars
+        return "known" if is_counted or is_proved else "void"
 
     def _judge_handover(self, handover: Handover) -> Judgement:
         if self.views.is_known(handover):
@@ -314,9 +323,32 @@ class CheckpointChain:
         is_counted = before <= self.index and self.get_id(before) == checkpoint.previous
         return is_counted or checkpoint.previous in self._loose.get(before, {})
 
-    def _count_rivals(self, checkpoint: Checkpoint) -> int:
+    def _has_room(self, checkpoint: Checkpoint) -> bool:
+        """Is this one of those of its index that are kept?
+
+        What a witness cosigned is, whatever comes: nobody else may hold it when it is to count.
+        """
+        if self.cosignatures.get_signers(checkpoint):
+            return True
         held = self._loose.get(checkpoint.index, {})
-        return sum(each.view == checkpoint.view for each in held.values())
+        less = [each for each in held.values() if each.id < checkpoint.id]
+        return sum(each.view == checkpoint.view for each in less) < _RIVALS
+
+    def _is_evidence(self, late: Checkpoint) -> bool:
+        """Is this one to be kept that stands beside a counted one of its view?"""
+        return self._rival is None or (not self._is_split and late.id < self._rival.id)
+
+    def _get_cosigned(self) -> set[tuple[int, bytes]]:
+        """Return the counted index and id of what cosignatures are kept of: newest and evidence."""
+        places = {(self.index, self.head)}
+        if self._rival is not None:
+            index = self._rival.index
+            places |= {(index, self._rival.id), (index, self.get_id(index))}
+        return places
+
+    def _get_ahead(self, witness: bytes) -> list[Cosignature]:
+        """Return what a witness cosigned beyond what counts, by id."""
+        return self.cosignatures.get_ahead(witness, self.view.number, self.index)
 
     def _get_furthest(self) -> int:
         """Return up to which index checkpoints may be held that do not count."""
@@ -330,21 +362,34 @@ class CheckpointChain:
 
     # -- keeping and counting ----------------------------------------------------------------
 
-    def _keep_loose(self, checkpoint: Checkpoint, judgement: Judgement) -> None:
+    def _keep_loose(self, checkpoint: Checkpoint, judgement: Judgement) -> bool:
+        """Keep a checkpoint that does not count yet; may it be in the place of something else?"""
         is_beside_counted = checkpoint.index <= self.index and self.awaited is None
         if judgement == "conflict" and is_beside_counted:
             self._rival = checkpoint
-        else:
-            self._loose.setdefault(checkpoint.index, {})[checkpoint.id] = checkpoint
-        self._wanted.discard(checkpoint.id)
+            return True
+        held = self._loose.setdefault(checkpoint.index, {})
+        held[checkpoint.id] = checkpoint
+        return len(held) > _RIVALS
 
-    def _advance(self) -> None:
+    def _keep_cosignature(self, cosignature: Cosignature, judgement: Judgement) -> bool:
+        """Keep a cosignature, or the name of who is shown to lie; did another one give way?"""
+        if judgement == "conflict":
+            self.cosignatures.note_liar(cosignature.signer)
+            return False
+        self.cosignatures.add(cosignature)
+        crowded_out = self._get_ahead(cosignature.signer)[limits.COSIGNED_AHEAD :]
+        for each in crowded_out:
+            self.cosignatures.drop(each)
+        return bool(crowded_out)
+
+    def _advance(self, *, is_crowding: bool) -> None:
         """Let views begin and checkpoints count as far as what is held allows."""
         self._wanted.clear()
         view, head = self.view, self.head
         while self._begin_next_view() or self._count_cosigned():
             pass
-        if (self.view, self.head) != (view, head):
+        if is_crowding or (self.view, self.head) != (view, head):
             self._prune()
 
     def _follow_views(self) -> None:
@@ -353,12 +398,13 @@ class CheckpointChain:
             if self.views.get(number) != view:
                 self._begun = self._begun[:number]
                 self._counted.go_back(view.index)
-                self._rival, self._is_split = None, False
-                self._drop_replaced()
-                return
+                self._forget_evidence()
+                break
+        self._drop_replaced()
 
     def _drop_replaced(self) -> None:
-        """Forget checkpoints by who does not sequence their view any more."""
+        """Forget what those signed who do not sequence or witness its view any more."""
+        self.cosignatures.drop_strangers(self.views)
         for index, held in list(self._loose.items()):
             for checkpoint in list(held.values()):
                 view = self.views.get(checkpoint.view)
@@ -382,7 +428,7 @@ class CheckpointChain:
                 self._counted.add(checkpoint)
             return False
         self._begun.append(awaited)
-        self._rival, self._is_split = None, False
+        self._forget_evidence()
         return True
 
     def _count_cosigned(self) -> bool:
@@ -414,6 +460,7 @@ class CheckpointChain:
                 self._wanted.add(checkpoint_id)
                 return path[::-1], None
             path.append(checkpoint)
+            self._wanted.add(checkpoint_id)
             checkpoint_id, index = checkpoint.previous, index - 1
         return path[::-1], index
 
@@ -427,19 +474,53 @@ class CheckpointChain:
         return True
 
     def _prune(self) -> None:
-        """Forget what can no longer count; what proves a lie is kept."""
-        for index, held in list(self._loose.items()):
+        """Forget what can no longer count, and what nobody would take; what proves a lie is kept."""
+        # In order, so that what follows something that goes is found to follow nothing.
+        for index, held in sorted(self._loose.items()):
             for checkpoint in list(held.values()):
-                is_counted = self.get(index) == checkpoint
-                is_late = self.awaited is None and index <= self.index
-                if checkpoint.view < self.view.number or is_counted or is_late:
+                if self.awaited is None and index <= self.index:
                     del held[checkpoint.id]
-                    if not is_counted and checkpoint.view == self.view.number:
-                        self._rival = self._rival or checkpoint
+                    self._keep_evidence(checkpoint)
+                elif not self._is_of_use(checkpoint):
+                    del held[checkpoint.id]
+                    self._pass_over(checkpoint)
             if not held:
                 del self._loose[index]
-        kept = {self.head} if self._rival is None else {self.head, self._rival.id}
-        self.cosignatures.prune(self.view.number, self.index, kept)
+        for index in [index for index in self._passed_over if index <= self.index]:
+            self._keep_evidence(self._passed_over.pop(index))
+        self.cosignatures.prune(self.view.number, self.index, self._get_cosigned())
+
+    def _pass_over(self, checkpoint: Checkpoint) -> None:
+        """Take note of one that is to count no more, if it can be evidence later."""
+        if checkpoint.view == self.view.number:
+            other = self._passed_over.get(checkpoint.index, checkpoint)
+            self._passed_over[checkpoint.index] = min(checkpoint, other, key=lambda each: each.id)
+
+    def _forget_evidence(self) -> None:
+        """Begin without any: another view counts here."""
+        self._rival, self._is_split = None, False
+        self._passed_over.clear()
+
+    def _keep_evidence(self, late: Checkpoint) -> None:
+        is_beside_counted = late.view == self.view.number and self.get(late.index) != late
+        if is_beside_counted and late.index > self.view.index and self._is_evidence(late):
+            self._rival = late
+
+    def _is_of_use(self, checkpoint: Checkpoint) -> bool:
+        """Would this one, which waits to count, be taken if it came now?"""
+        if self.get(checkpoint.index) == checkpoint:
+            return False
+        if checkpoint.id in self._wanted:
+            return True
+        is_of_this_view = checkpoint.view == self.view.number
+        return is_of_this_view and self._may_follow(checkpoint) and self._has_room(checkpoint)
+
+    def _may_follow(self, checkpoint: Checkpoint) -> bool:
+        if self.awaited is not None:
+            return checkpoint.index <= self.awaited.index and self._has_parent(checkpoint)
+        if checkpoint.index == self.index + 1:
+            return self._counted.find_flaw(checkpoint) is None
+        return self._has_parent(checkpoint)
 
     def _collect_beside(self) -> Iterator[ChainStatement]:
         yield from self.views.get_handovers()

@@ -8,13 +8,14 @@ Answers torn writes, bit rot and edited files. A tail that is gone together with
 be seen from the store alone: peers that hold it show it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import takewhile
 from typing import Literal
 
 import msgspec
 
 from synaptic_crdt.errors import BodyArchived, Forged, MalformedInput, StoreDamaged
+from synaptic_crdt.state.checkpoints import CheckpointChain
 from synaptic_crdt.state.feeds import Entry, decode_entries, make_seal_message, split_at_seals
 from synaptic_crdt.state.hashes import compute_body_hash, compute_chain
 from synaptic_crdt.state.held import Feed
@@ -272,25 +273,46 @@ def _load_chain(store: Store, replica: Replica) -> tuple[list[Damage], list[Fork
             break
         takes_conflicts = len(left) == len(waiting)
         waiting = left
-    # What was cosigned beside what counts is evidence, once the proof of signing twice is held.
-    for _, statement in verified:
-        if isinstance(statement, Cosignature):
-            replica.chain.add(statement)
+    _add_once_more(replica.chain, [statement for _, statement in verified])
     # A view may wait for a checkpoint that never came, and what was signed in it with it; the chain
     # says so itself, and nothing is signed meanwhile.
     awaited = replica.chain.awaited
-    # So may what a sequencer signed beside other checkpoints, of which only some are kept.
+    # And of what one signer made many of, some gave way to others.
     stored = {replica.market, *(statement.id for _, statement in verified)}
     lost = [
         (number, statement)
         for number, statement in waiting
         if (awaited is None or statement.view < awaited.number)
-        and not (isinstance(statement, Checkpoint) and statement.previous in stored)
+        and not _may_give_way(replica.chain, statement, stored)
     ]
     if lost:
         number, statement = lost[0]
         damages.append(Damage("statement", b"", number, _explain_waiting(statement)))
     return damages, forks
+
+
+def _add_once_more(chain: CheckpointChain, statements: Sequence[ChainStatement]) -> None:
+    """Add again what had no place before all that counts was known, and has one now."""
+    checkpoints = [each for each in statements if isinstance(each, Checkpoint)]
+    cosignatures = [each for each in statements if isinstance(each, Cosignature)]
+    chain.cosignatures.note_lies(cosignatures)
+    # What was cosigned beside what counts is evidence, once the proof of signing twice is held; and
+    # what somebody cosigned is kept beside others.
+    for statement in (*checkpoints, *cosignatures, *checkpoints):
+        chain.add(statement)
+
+
+def _may_give_way(
+    chain: CheckpointChain, statement: ChainStatement, stored: Container[bytes]
+) -> bool:
+    """Has a statement that is not kept all that it stands on, so that others are in its place?"""
+    match statement:
+        case Checkpoint():
+            return statement.previous in stored
+        case Cosignature():
+            return chain.views.get(statement.view) is not None
+        case _:
+            return False
 
 
 def _place(replica: Replica, statement: ChainStatement, takes_conflicts: bool) -> bool:  # noqa: FBT001

@@ -136,8 +136,9 @@ def make_with(*statements: ChainStatement) -> CheckpointChain:
 
 def test_garbage_in_its_way_does_not_keep_the_named_branch_out() -> None:
     chain = make_chain()
-    garbage = [follow(root=root) for root in (7, 8, 9)]
+    garbage = [each for root in range(7, 30) if (each := follow(root=root)).id < MADE[0].id]
     add_all(chain, [hand_over(LAST), *garbage])
+    assert len(garbage) > 1
     assert chain.judge(MADE[0]) == "too early"
     add_all(chain, reversed(MADE))
     assert chain.view.number == 1
@@ -204,16 +205,34 @@ def test_what_does_not_count_yet_is_kept_while_its_signer_sequences_its_view(
     sequencer: DeviceKey, *, is_kept: bool
 ) -> None:
     chain = make_counted(A)
-    chain.add(hand_over(MADE[1], sequencer=D, witnesses=WITNESSES))
+    before = max(
+        (hand_over(MADE[1], sequencer=D, witnesses=WITNESSES[n:]) for n in range(3)),
+        key=lambda each: each.proposal.id,
+    )
+    chain.add(before)
     waiting = follow(MADE[1], view=1, key=D)
     # Nobody cosigned it.
     assert chain.add(waiting) == "kept"
     assert chain.head == MADE[1].id
-    chain.add(hand_over(LAST, sequencer=sequencer, witnesses=WITNESSES))
-    assert chain.awaited is not None
-    assert chain.awaited.sequencer == sequencer.public
+    words = (
+        hand_over(MADE[1], sequencer=sequencer, witnesses=[make_key(n)]) for n in range(130, 150)
+    )
+    chain.add(next(each for each in words if each.proposal.id < before.proposal.id))
+    assert chain.sequencer == sequencer.public
     assert (waiting in chain.get_beside()) is is_kept
     assert (chain.get_checkpoint(waiting.index, waiting.id) is not None) is is_kept
+
+
+def test_what_waits_in_a_view_that_begins_elsewhere_is_kept_no_more() -> None:
+    """It cannot follow where the view goes on from, and who has not got it would not take it."""
+    chain, other = make_counted(A), make_counted(A)
+    low, high = (hand_over(each, sequencer=D, witnesses=WITNESSES) for each in (MADE[1], LAST))
+    waiting = follow(MADE[1], view=1, key=D)
+    assert add_all(chain, [low, waiting, high]) == ["kept"] * 3
+    assert chain.awaited is not None
+    assert chain.get_checkpoint(waiting.index, waiting.id) is None
+    assert add_all(other, [low, high, waiting])[-1] == "too early"
+    assert describe(other) == describe(chain)
 
 
 def test_one_signer_has_so_many_proposals_of_a_view() -> None:
