@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from tests.simulation.scenario import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, make_key
 
 # Events of a script; most of what goes wrong takes few.
-_LENGTHS: Final = (20, 40, 60, 60, 120)
+_LENGTHS: Final = (10, 20, 40, 60, 90)
 _WITNESSES: Final = tuple(make_key(number).public for number in (3, 4, 5))
 GENESES: Final[tuple[dict[str, Any], ...]] = (
     {"verifiers": (make_key(1).public,)},
