@@ -240,7 +240,10 @@ def cosign(sim: "Simulation") -> None:
 
 def hand_over(sim: "Simulation") -> None:
     """Somebody wants another sequencer: a witness, or the owner of the recovery key."""
-    home = sim.pick()
+    up = [home for home in sim.world.machines if home not in sim.stopped] or [sim.pick()]
+    # Half of the time somebody who has not heard of the newest checkpoint.
+    latest = min(up, key=lambda home: home.replica.chain.index)
+    home = sim.chance.choice((sim.pick(), latest))
     sequencer = sim.pick_original().id
     sim.count("word for a handover")
     if sim.chance.random() < 0.6:

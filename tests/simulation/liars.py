@@ -4,7 +4,7 @@ They have keys of members, of the sequencer and of witnesses, as a thief has; wh
 them is all but break a signature. What nobody may ever be taken in by raises here when it is taken.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -53,9 +53,9 @@ _FLOOD: Final = 60
 
 
 def forge(sim: "Simulation") -> None:
-    """Alter a piece of somebody's feed, and offer it as theirs."""
+    """Alter a piece of somebody's feed, or go on with the feed, and offer it as theirs."""
     one, other = sim.pick_two()
-    piece = _pick_piece(sim, one)
+    piece = _pick_piece(sim, one, other)
     if piece is None:
         return
     chance = sim.chance
@@ -68,6 +68,7 @@ def forge(sim: "Simulation") -> None:
             replace(piece, device=other.id),
             replace(piece, first=piece.first + 1),
             replace(piece, predecessor=bytes(32)),
+            *_go_on_for(sim, sim.pick(), other),
         )
     )
     # It may be the other one's own.
@@ -400,12 +401,25 @@ def _take_back(sim: "Simulation", home: Machine, to: Machine, right: Checkpoint)
     sim.suffer(lambda: to.gate.admit_statement(encode_statement(back)))
 
 
-def _pick_piece(sim: "Simulation", home: Machine) -> Piece | None:
+def _pick_piece(sim: "Simulation", home: Machine, other: Machine) -> Piece | None:
     feeds = [feed for feed in home.replica.feeds.values() if feed.position]
     if not feeds:
         return None
-    feed = sim.chance.choice(feeds)
-    return feed.get_piece(sim.chance.randint(1, feed.position))
+    news = [feed for feed in feeds if feed.position > other.replica.get_feed(feed.device).position]
+    feed = sim.chance.choice(news or feeds)
+    known = other.replica.get_feed(feed.device).position if news else 0
+    return feed.get_piece(sim.chance.choice((known + 1, sim.chance.randint(1, feed.position))))
+
+
+def _go_on_for(sim: "Simulation", victim: Machine, other: Machine) -> Iterator[Piece]:
+    """Make what would follow what is held of a feed, with the seal of somebody else."""
+    tip = other.replica.get_feed(victim.id).tip
+    thieves = [home for home in sim.world.machines if home.id != victim.id]
+    thief = sim.chance.choice(thieves)
+    fields = encode_operation(TokenTransfer(thief.account, 1, b"", "forged"))
+    body = encode_body(max(tip.time, pack_timestamp(sim.world.wall_ms)) + 1, fields)
+    for piece in seal_bodies(victim.market.id, thief.key, tip, [body]):
+        yield replace(piece, device=victim.id)
 
 
 def _offer_lie(sim: "Simulation", home: Machine, piece: Piece) -> None:

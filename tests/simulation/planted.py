@@ -88,32 +88,35 @@ _APART: Final = "homes that never come to hold the same"
 _ASSERTED: Final = "an assertion of the program"
 _SAVED: Final = "a saved state of another root"
 _PROMISED: Final = "an operation that comes to something else than it was promised to"
+_OPENED: Final = "a home that is another one when it is opened again"
+_LOCKED: Final = "what stays locked when no deadline is left"
+_TAKEN_IN: Final = "a home that was taken in by a forgery"
 _LINKS: Final = "an honest link ends with a violation"
 
 PLANTS: Final = (
     Plant(swap_the_tie, "second ledger differs", _LEDGER, 3),
     Plant(leave_ties_to_arrival, "divergences", _DIVERGED, 3),
     Plant(leave_late_entries_behind, "divergences", _DIVERGED, 3),
-    Plant(believe_timestamps, "second ledger differs", _LEDGER, 3),
+    Plant(believe_timestamps, "opened again it is", _OPENED, 3),
     Plant(look_at_a_clock, "divergences", _DIVERGED, 3),
-    Plant(fire_late, "was promised", _PROMISED, 69),
-    Plant(lose_a_timer, "has no deadline", _INVARIANTS, 3),
+    Plant(fire_late, "was promised", _PROMISED, 24),
+    Plant(lose_a_timer, "locked without a deadline", _LOCKED, 3),
     Plant(round_twice, "second ledger differs", _LEDGER, 12),
     Plant(lose_fees, "invariant.py", _INVARIANTS, 9),
     Plant(keep_bonds, "invariant.py", _INVARIANTS, 18),
-    Plant(take_seals_unseen, "LinkBroken", _LINKS, 6),
+    Plant(take_seals_unseen, "a forged piece was accepted", _TAKEN_IN, 3),
     Plant(bind_to_no_market, "second ledger differs", _LEDGER, 3),
-    Plant(take_any_predecessor, "LinkBroken", _LINKS, 9),
-    Plant(see_no_fork, "no end of news", _APART, 24),
-    Plant(suspend_nothing, "no end of news", _APART, 9),
-    Plant(count_one_witness_less, "witnesses were enough", "a count of cosignatures", 6),
-    Plant(let_frontiers_go_back, "tail.py", _ASSERTED, 57),
-    Plant(keep_what_was_handed_over, "counted.py", _ASSERTED, 9),
-    Plant(leave_a_table_out, "nothing of it was used", _SAVED, 24),
+    Plant(take_any_predecessor, "LinkBroken", _LINKS, 27),
+    Plant(see_no_fork, "no end of news", _APART, 42),
+    Plant(suspend_nothing, "no end of news", _APART, 27),
+    Plant(count_one_witness_less, "witnesses were enough", "a count of cosignatures", 12),
+    Plant(let_frontiers_go_back, "tail.py", _ASSERTED, 93),
+    Plant(keep_what_was_handed_over, "no end of news", _APART, 63),
+    Plant(leave_a_table_out, "nothing of it was used", _SAVED, 18),
     Plant(undo_without_indexes, "attestations.py", _ASSERTED, 3),
     Plant(acknowledge_early, "lost with the power", _LOST, 3),
-    Plant(hold_before_writing, "lost with the power", _LOST, 120),
-    Plant(save_one_row_less, "nothing of it was used", _SAVED, 24),
+    Plant(hold_before_writing, "lost with the power", _LOST, 42),
+    Plant(save_one_row_less, "nothing of it was used", _SAVED, 18),
     Plant(end_too_early, "done too early", _LINKS, 3),
     Plant(ask_beyond, "what nobody asked for", _LINKS, 3),
     Plant(let_in_one_newcomer, "no end of news", _APART, 6),
