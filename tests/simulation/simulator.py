@@ -288,21 +288,17 @@ class Simulation:
             hub = self.chance.choice(self.world.machines)
             for _ in range(2):
                 for home in self.world.machines:
-                    if self._describe(home) != self._describe(hub):
+                    if describe_agreed(home) != describe_agreed(hub):
                         self.network.connect(home, hub, self.fork_chance())
                         self.pass_time(SECOND_MS)
             if self.network.links:
                 raise AssertionError("a link between two who are well did not come to its end")
-            first, *others = [self._describe(home) for home in self.world.machines]
+            first, *others = [describe_agreed(home) for home in self.world.machines]
             if all(each == first for each in others):
                 return
         # While a market is halted each keeps what counted there first, and evidence of its own.
         if not any(home.replica.is_halted for home in self.world.machines):
             raise AssertionError("there is no end of news")
-
-    def _describe(self, home: Machine) -> object:
-        has_evidence = self.has_second_checkpoints or self.has_lying_witnesses
-        return describe_agreed(home, has_evidence=has_evidence or self.has_wrong_roots)
 
     def _check_deadlines(self, market: Any) -> None:  # noqa: ANN401 - a market
         """From here on deadlines alone leave nothing locked, and all of the supply in its place."""
@@ -323,14 +319,11 @@ class Simulation:
         return self.chance.choice([home for home in self.world.machines if not home.is_copy])
 
 
-def describe_agreed(home: Machine, *, has_evidence: bool) -> object:
-    """Return what tells apart what counts in two homes.
+def describe_agreed(home: Machine) -> object:
+    """Return what tells apart what counts in two homes, and what they tell each other.
 
-    Of a fork that nothing has settled, either may hold another branch: it does not count. Of those
-    who sign twice, one proof is kept, and it may be another one.
+    Of a fork that nothing has settled, either may hold another branch: it does not count.
     """
     replica = home.replica
     chain = replica.chain
-    forks = sorted(proof.id for proof in replica.branches.forks)
-    statements = forks if has_evidence else sorted(replica.get_statements())
-    return replica.get_leaves(), chain.head, chain.view, statements
+    return replica.get_leaves(), chain.head, chain.view, sorted(replica.get_statements())

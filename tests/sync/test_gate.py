@@ -12,7 +12,7 @@ from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.feeds import Piece, Truncation
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.loading import load_replica
-from synaptic_crdt.state.statements import encode_statement
+from synaptic_crdt.state.statements import encode_statement, verify_statement
 from synaptic_crdt.state.store import Store
 from synaptic_crdt.sync import inspection
 from synaptic_crdt.sync.gate import Gate
@@ -328,10 +328,11 @@ def test_checkpoints_are_taken_in_order_in_one_transaction(founder: DeviceKey) -
 
 def test_the_proof_of_signing_twice_is_kept_once(founder: DeviceKey) -> None:
     [counted] = make_checkpoints(founder, 1)
-    [beside] = make_checkpoints(founder, 1, make_key(2))
-    [another] = make_checkpoints(founder, 1, make_key(3))
     writer = CountingWriter()
     peer = Peer(founder, writer=writer)
+    made = [make_checkpoints(founder, 1, make_key(number))[0] for number in (2, 3)]
+    # Of two that of the least id is the proof.
+    beside, another = sorted(made, key=lambda data: verify_statement(peer.replica.market, data).id)
     assert peer.gate.admit_statements([counted, beside]) == [ACCEPT, FORK]
     assert peer.replica.is_halted
     assert peer.gate.admit_statement(beside) is IGNORE
