@@ -219,14 +219,17 @@ def _get_points_before(node: Node) -> list[Point]:
 
 def _check_entries_held(node: Node, point: Point) -> None:
     """Refuse to go on from what may name entries that nobody has: there is no way back from it."""
-    if not _has_entries(node, point):
-        epoch = node.replica.machine.epoch
-        raise UsageError(
-            f"checkpoint {point[0]}, {point[1].hex()[:12]}, names entries that are not held here,"
-            " and a market that goes on from what nobody has can never go on; sync with a home that"
-            f" has them, or go on from checkpoint {epoch} with `--from"
-            f" {node.replica.chain.get_id(epoch).hex()[:12]}`"
-        )
+    if _has_entries(node, point):
+        return
+    chain, epoch = node.replica.chain, node.replica.machine.epoch
+    # No view goes back behind what the one before it began from.
+    is_reachable = chain.view.index <= epoch
+    other = f", or go on from checkpoint {epoch} with `--from {chain.get_id(epoch).hex()[:12]}`"
+    raise UsageError(
+        f"checkpoint {point[0]}, {point[1].hex()[:12]}, names entries that are not held here, and a"
+        " market that goes on from what nobody has can never go on; sync with a home that has them"
+        + (other if is_reachable else "")
+    )
 
 
 def _has_entries(node: Node, point: Point) -> bool:
