@@ -261,6 +261,31 @@ def test_a_checkpoint_that_comes_while_a_branch_is_on_its_way(is_known: bool) ->
     assert other.replica.chain.index == 1 + is_known
 
 
+def test_what_is_fixed_beyond_what_was_asked_after_is_asked_of_nobody() -> None:
+    """Meanwhile another link has brought the branch, and a checkpoint that goes on from it."""
+    one, other = part(2, 1, 1)
+    other.gate.admit_piece(take_piece(one))
+    third = Peer(FOUNDER)
+    third.copy_from(one)
+    other.gate.admit_statement(encode_statement(third.close_epoch()))
+    third.note(FORKER, 1)
+    beyond = encode_statement(third.close_epoch())
+
+    def bring_before_the_answer(data: bytes) -> Sequence[bytes]:
+        frames = data[PREFACE_BYTES:] if data.startswith(b"synaptic") else data
+        if count_frames(frames, Marks) and other.replica.chain.index == 1:
+            other.replica.branches.yield_from(DEVICE, 3)
+            assert other.gate.admit_piece(take_piece(one, 3)) is Admission.ACCEPT
+            other.gate.admit_statement(beyond)
+        return [data]
+
+    ends = End(one), End(other)
+    pump(*ends, bring_before_the_answer)
+    assert all(end.session.is_reconciled for end in ends)
+    assert get_position(other) == get_position(one) == 3
+    assert other.replica.chain.index == 2
+
+
 def test_what_was_asked_for_before_another_branch_was_awaited_leaves_nothing_out() -> None:
     one, other = part(2, 2, 2)
     piece = take_piece(other, 3)
