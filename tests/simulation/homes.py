@@ -86,26 +86,28 @@ class Home(Peer):
         is_whole = replica.machine.epoch == chain.index
         return chain.sequencer == self.id and not self.is_copy and is_whole and not is_blocked
 
-    def cosign(self) -> None:
-        """Cosign the checkpoint that is to count next, if it is right and the only one."""
+    def cosign(self) -> bool:
+        """Cosign the checkpoint that is to count next, if it is right and the only one; was it?"""
         chain = self.replica.chain
         candidates = chain.get_candidates()
         if self.is_copy or self.id not in chain.view.witnesses or len(candidates) != 1:
-            return
+            return False
         (checkpoint,) = candidates
         signed = {each.index for each in chain.cosignatures.get_signed_by(self.id)}
         if checkpoint.index in signed or chain.views.has_signed(self.id, chain.view.number + 1):
-            return
+            return False
         examination = self.replica.examine(checkpoint)
-        if examination is not None and examination.root == checkpoint.root:
-            cosignature = sign_cosignature(
-                self.market.id,
-                self.key,
-                view=checkpoint.view,
-                index=checkpoint.index,
-                checkpoint=checkpoint.id,
-            )
-            self.gate.admit_statement(encode_statement(cosignature))
+        if examination is None or examination.root != checkpoint.root:
+            return False
+        cosignature = sign_cosignature(
+            self.market.id,
+            self.key,
+            view=checkpoint.view,
+            index=checkpoint.index,
+            checkpoint=checkpoint.id,
+        )
+        self.gate.admit_statement(encode_statement(cosignature))
+        return True
 
     def give_word(self, sequencer: bytes) -> None:
         """Propose another sequencer as a witness, or agree to what another one proposed."""

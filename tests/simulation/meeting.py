@@ -30,10 +30,11 @@ def hasten(sim: "Simulation", homes: Iterable[Machine]) -> None:
     ]
     together = [*offices, *homes]
     meet(together)
-    for home in offices:
-        if home.may_close:
-            home.checkpoint()
-    meet(together)
-    for home in offices:
-        home.cosign()
-    meet(together)
+    sequencers = [home for home in offices if home.may_close]
+    for home in sequencers:
+        home.checkpoint()
+    if sequencers:
+        meet(together)
+    cosigned = [home.cosign() for home in offices]
+    if any(cosigned):
+        meet(together)
