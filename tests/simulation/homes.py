@@ -184,8 +184,8 @@ def describe(market: Market) -> object:
     """Return all that is to be the same wherever the same is held."""
     machine = market.replica.machine
     replica = market.replica
-    # A fork that nothing settles leaves everybody with the branch that came there first.
-    is_settled = not machine.get_suspended()
+    # A fork that nothing settles leaves everybody with the branch that came there first, or none.
+    is_settled = not any(map(replica.branches.get_suspended_from, replica.feeds))
     return (
         replica.root,
         market.compute_heads() if is_settled else (),
