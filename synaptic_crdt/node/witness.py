@@ -29,7 +29,7 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.clock import get_ms
 from synaptic_crdt.state.feeds import Entry
 from synaptic_crdt.state.outcomes import Outcome
-from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
+from synaptic_crdt.state.statements import Checkpoint, cosign_checkpoint, encode_statement
 
 _PATIENCE_MS: Final = 60_000
 _TICK_SECONDS: Final = 1.0
@@ -83,13 +83,7 @@ def cosign(node: Node) -> Word:
     if word.kind == "cosigns" and word.checkpoint is not None:
         checkpoint = word.checkpoint
         node.check_place()
-        cosignature = sign_cosignature(
-            node.market.id,
-            node.key,
-            view=checkpoint.view,
-            index=checkpoint.index,
-            checkpoint=checkpoint.id,
-        )
+        cosignature = cosign_checkpoint(node.market.id, node.key, checkpoint)
         node.gate.admit_statement(encode_statement(cosignature))
         node.cosigned[checkpoint.view, checkpoint.index] = checkpoint.id
     return word

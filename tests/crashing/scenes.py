@@ -25,7 +25,7 @@ from synaptic_crdt.state.feeds import Piece, encode_body, seal_bodies
 from synaptic_crdt.state.held import Feed
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import encode_statement, sign_cosignature
+from synaptic_crdt.state.statements import cosign_checkpoint, encode_statement
 from synaptic_crdt.sync.gate import Gate, KeepNothing
 from synaptic_crdt.sync.read_keys import ReadKeys
 from synaptic_crdt.sync.transports.exchange import FileEnd, Passed
@@ -71,13 +71,7 @@ class Other:
         candidates = chain.get_candidates()
         if candidates and self.key.public in chain.view.witnesses:
             checkpoint = candidates[0]
-            cosignature = sign_cosignature(
-                self.market.id,
-                self.key,
-                view=checkpoint.view,
-                index=checkpoint.index,
-                checkpoint=checkpoint.id,
-            )
+            cosignature = cosign_checkpoint(self.market.id, self.key, checkpoint)
             self.gate.admit_statement(encode_statement(cosignature))
         elif not candidates and chain.sequencer == self.key.public:
             made = self.replica.make_checkpoint(self.key, get_wall_ms(), lambda _: True)

@@ -23,6 +23,7 @@ from synaptic_crdt.state.loading import Damage
 from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
+    cosign_checkpoint,
     encode_statement,
     make_proposal,
     sign_checkpoint,
@@ -497,9 +498,7 @@ def test_all_that_can_be_the_matter_is_said(cast: Cast, later: Callable[[Node, i
 def test_a_divergence_and_missing_entries_are_said(cast: Cast) -> None:
     wrong = cast.forge(root=bytes(32))
     for key in (cast.ana.key, cast.ben.key):
-        word = sign_cosignature(
-            cast.ana.market.id, key, view=wrong.view, index=wrong.index, checkpoint=wrong.id
-        )
+        word = cosign_checkpoint(cast.ana.market.id, key, wrong)
         cast.ana.gate.admit_statement(encode_statement(word))
     assert "diverged" in get_names(cast.ana)
     assert run_query(cast.ana, "state", {})["final"] == 0
@@ -507,9 +506,7 @@ def test_a_divergence_and_missing_entries_are_said(cast: Cast) -> None:
     assert "nothing after it is final here" in finding.explanation
     right = cast.forge(frontier=[])
     for key in (cast.ana.key, cast.ben.key):
-        word = sign_cosignature(
-            cast.ana.market.id, key, view=right.view, index=right.index, checkpoint=right.id
-        )
+        word = cosign_checkpoint(cast.ana.market.id, key, right)
         cast.ana.gate.admit_statement(encode_statement(word))
     [finding] = [each for each in list_findings(cast.ana) if each.name == "diverged"]
     assert "a later root agrees again" in finding.explanation
@@ -532,9 +529,7 @@ def test_the_recovery_key_goes_back_before_what_nobody_has(cast: Cast) -> None:
         made_up = [FrontierItem(device, end, bytes(32))]
         lie = cast.forge(frontier=made_up, root=bytes(32))
         for key in (cast.ben.key, cast.cem.key):
-            word = sign_cosignature(
-                cast.ana.market.id, key, view=lie.view, index=lie.index, checkpoint=lie.id
-            )
+            word = cosign_checkpoint(cast.ana.market.id, key, lie)
             cast.ana.gate.admit_statement(encode_statement(word))
         end += 1
     assert cast.ana.replica.chain.index == 3
@@ -565,9 +560,7 @@ def test_no_handover_goes_on_from_what_names_entries_that_are_not_here(cast: Cas
     head, device = cast.ana.replica.chain.head, cast.ana.key.public
     end = cast.ana.replica.get_feed(device).position
     lie = cast.forge(frontier=[FrontierItem(device, end + 1, bytes(32))], root=bytes(32))
-    word = sign_cosignature(
-        cast.ana.market.id, cast.cem.key, view=lie.view, index=lie.index, checkpoint=lie.id
-    )
+    word = cosign_checkpoint(cast.ana.market.id, cast.cem.key, lie)
     cast.share()
     cast.ana.gate.admit_statement(encode_statement(word))
     cast.share()

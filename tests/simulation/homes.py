@@ -17,7 +17,7 @@ from synaptic_crdt.state.document import read_changes, take_apart
 from synaptic_crdt.state.interchange import SortedDocument, sort_out
 from synaptic_crdt.state.keys import DeviceKey
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import Checkpoint, encode_statement, sign_cosignature
+from synaptic_crdt.state.statements import Checkpoint, cosign_checkpoint, encode_statement
 from synaptic_crdt.state.store import Store
 from tests.simulation.scenario import (
     RECOVERY,
@@ -99,13 +99,7 @@ class Home(Peer):
         examination = self.replica.examine(checkpoint)
         if examination is None or examination.root != checkpoint.root:
             return False
-        cosignature = sign_cosignature(
-            self.market.id,
-            self.key,
-            view=checkpoint.view,
-            index=checkpoint.index,
-            checkpoint=checkpoint.id,
-        )
+        cosignature = cosign_checkpoint(self.market.id, self.key, checkpoint)
         self.gate.admit_statement(encode_statement(cosignature))
         return True
 

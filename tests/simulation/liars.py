@@ -28,9 +28,9 @@ from synaptic_crdt.state.interchange import sort_out
 from synaptic_crdt.state.statements import (
     Checkpoint,
     FrontierItem,
+    cosign_checkpoint,
     encode_statement,
     sign_checkpoint,
-    sign_cosignature,
 )
 from synaptic_crdt.sync.inspection import Admission
 from synaptic_crdt.sync.messages import PREFACE_BYTES
@@ -354,15 +354,7 @@ def cosign_blindly(sim: "Simulation") -> None:
     for checkpoint in chain.get_candidates():
         sim.count("cosigned blindly")
         sim.has_lying_witnesses = True
-        statement = encode_statement(
-            sign_cosignature(
-                home.market.id,
-                home.key,
-                view=checkpoint.view,
-                index=checkpoint.index,
-                checkpoint=checkpoint.id,
-            )
-        )
+        statement = encode_statement(cosign_checkpoint(home.market.id, home.key, checkpoint))
         to = sim.pick()
         sim.suffer(lambda to=to, statement=statement: to.gate.admit_statement(statement))
 

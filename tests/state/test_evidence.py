@@ -17,7 +17,12 @@ from synaptic_crdt.state import limits
 from synaptic_crdt.state.checkpoints import KEPT, CheckpointChain
 from synaptic_crdt.state.loading import load_replica
 from synaptic_crdt.state.replica import Replica
-from synaptic_crdt.state.statements import ChainStatement, Checkpoint, encode_statement
+from synaptic_crdt.state.statements import (
+    ChainStatement,
+    Checkpoint,
+    ForkProof,
+    encode_statement,
+)
 from synaptic_crdt.state.store import Store
 from tests.state.conftest import MARKET, OPENED_MS, ToyContract
 from tests.state.witnessing import (
@@ -63,7 +68,7 @@ class Keeper:
                 self.stored[statement.id] = statement
 
     def tell(self) -> list[ChainStatement]:
-        return list(self.replica.walk_statements())  # type: ignore[arg-type]
+        return [each for each in self.replica.walk_statements() if not isinstance(each, ForkProof)]
 
     def open(self) -> Replica:
         """Return what comes of this at the next opening, which finds no damage."""

@@ -11,9 +11,9 @@ from synaptic_crdt.state.statements import (
     Cosignature,
     FrontierItem,
     Handover,
+    cosign_checkpoint,
     make_proposal,
     sign_checkpoint,
-    sign_cosignature,
     sign_handover,
 )
 from tests.state.conftest import MARKET, OPENED_MS
@@ -71,9 +71,7 @@ def follow_all(
 
 
 def cosign(checkpoint: Checkpoint, key: DeviceKey) -> Cosignature:
-    return sign_cosignature(
-        MARKET, key, view=checkpoint.view, index=checkpoint.index, checkpoint=checkpoint.id
-    )
+    return cosign_checkpoint(MARKET, key, checkpoint)
 
 
 def cosign_all(checkpoint: Checkpoint, *keys: DeviceKey) -> list[Cosignature]:

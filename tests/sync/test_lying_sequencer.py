@@ -23,10 +23,10 @@ from synaptic_crdt.state.statements import (
     Checkpoint,
     Cosignature,
     FrontierItem,
+    cosign_checkpoint,
     encode_statement,
     make_proposal,
     sign_checkpoint,
-    sign_cosignature,
     sign_handover,
 )
 from synaptic_crdt.state.store import Store
@@ -369,9 +369,7 @@ class World:
 
 
 def cosign(checkpoint: Checkpoint, key: DeviceKey) -> Cosignature:
-    return sign_cosignature(
-        MARKET, key, view=checkpoint.view, index=checkpoint.index, checkpoint=checkpoint.id
-    )
+    return cosign_checkpoint(MARKET, key, checkpoint)
 
 
 def get_final(peer: Peer) -> list[object]:

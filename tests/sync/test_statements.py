@@ -13,6 +13,7 @@ from synaptic_crdt.state.statements import (
     Cosignature,
     Handover,
     Statement,
+    cosign_checkpoint,
     encode_statement,
     make_proposal,
     sign_cosignature,
@@ -45,9 +46,7 @@ def make_checkpoint(peer: Peer, key: DeviceKey = SEQUENCER, later: int = 1000) -
 def cosign(peer: Peer, *keys: DeviceKey) -> None:
     [waiting] = peer.replica.chain.get_candidates()
     for key in keys:
-        word = sign_cosignature(
-            MARKET, key, view=waiting.view, index=waiting.index, checkpoint=waiting.id
-        )
+        word = cosign_checkpoint(MARKET, key, waiting)
         assert tell(peer, word) == [Admission.ACCEPT]
 
 

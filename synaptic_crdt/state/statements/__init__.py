@@ -17,7 +17,11 @@ from synaptic_crdt.state.statements.checkpoint import (
     FrontierItem,
     sign_checkpoint,
 )
-from synaptic_crdt.state.statements.cosignature import Cosignature, sign_cosignature
+from synaptic_crdt.state.statements.cosignature import (
+    Cosignature,
+    cosign_checkpoint,
+    sign_cosignature,
+)
 from synaptic_crdt.state.statements.fork import Branch, ForkProof, make_fork_proof
 from synaptic_crdt.state.statements.handover import (
     Handover,
@@ -36,6 +40,7 @@ __all__ = [
     "Handover",
     "Proposal",
     "Statement",
+    "cosign_checkpoint",
     "encode_statement",
     "find_cosigned",
     "make_fork_proof",

@@ -11,6 +11,7 @@ import msgspec
 from synaptic_crdt.errors import MalformedInput
 from synaptic_crdt.state.codec import Value
 from synaptic_crdt.state.keys import DeviceKey
+from synaptic_crdt.state.statements.checkpoint import Checkpoint
 from synaptic_crdt.state.statements.form import (
     check_counts,
     check_hashes,
@@ -39,6 +40,13 @@ def sign_cosignature(
     statement_id = compute_statement_id(TAG, market, [TAG, view, index, checkpoint, key.public])
     signature = key.sign(TAG, statement_id)
     return Cosignature(view, index, checkpoint, key.public, signature, statement_id)
+
+
+def cosign_checkpoint(market: bytes, key: DeviceKey, checkpoint: Checkpoint) -> Cosignature:
+    """Return a witness's cosignature of a checkpoint."""
+    return sign_cosignature(
+        market, key, view=checkpoint.view, index=checkpoint.index, checkpoint=checkpoint.id
+    )
 
 
 def get_fields(statement: Cosignature) -> list[object]:
